@@ -1,1 +1,6 @@
+//! Holdfast: the durability gateway for Apache Kafka.
 
+pub mod cluster;
+pub mod policy;
+pub mod session;
+pub mod wire;

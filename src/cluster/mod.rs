@@ -1,0 +1,106 @@
+//! Floor 1: what we know of the cluster, as plain values: brokers, topics, topic ids, limits, in-sync replicas.
+//!
+//! A [`View`] is immutable once published; sessions read it and emit [`Learned`] deltas, never change it. The only writer
+//! is `proxy/watch.rs`. Nothing here asks anybody anything.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Kafka's topic id: 16 bytes, `Uuid` in the schemas.
+pub type TopicId = [u8; 16];
+
+/// One broker as the cluster itself advertises it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    pub host: String,
+    pub port: u16,
+    pub rack: Option<String>,
+}
+
+/// One partition as the last Metadata answer had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionFacts {
+    pub index: i32,
+    /// −1 when there is none.
+    pub leader: i32,
+    pub replicas: u16,
+    pub in_sync_replicas: u16,
+}
+
+/// What is known of one topic. `None` means "not learned", never a default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicFacts {
+    pub name: Arc<str>,
+    pub id: Option<TopicId>,
+    /// Topic config `max.message.bytes`: limit of 12 + batchLength of one batch, in bytes.
+    pub max_message_bytes: Option<u32>,
+    /// Topic config `min.insync.replicas`.
+    pub min_insync_replicas: Option<u16>,
+    /// Ascending by index.
+    pub partitions: Vec<PartitionFacts>,
+}
+
+/// The cluster as last seen.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub brokers: BTreeMap<i32, Broker>,
+    pub topics: HashMap<Arc<str>, Arc<TopicFacts>>,
+    pub topic_names: HashMap<TopicId, Arc<str>>,
+    /// Broker config `socket.request.max.bytes`, the smallest of those that answered.
+    pub socket_request_max_bytes: Option<u32>,
+    /// The smallest `max_message_bytes` of `topics`: no batch in a frame up to this size can be too large.
+    pub smallest_batch_limit: Option<u32>,
+    /// Per leader: partitions with fewer in-sync replicas than `min.insync.replicas`, as (topic, partition).
+    pub degraded: HashMap<i32, Vec<(Arc<str>, i32)>>,
+}
+
+impl View {
+    pub fn topic(&self, name: &str) -> Option<&Arc<TopicFacts>> {
+        self.topics.get(name)
+    }
+
+    pub fn topic_by_id(&self, id: &TopicId) -> Option<&Arc<TopicFacts>> {
+        self.topic_names
+            .get(id)
+            .and_then(|name| self.topics.get(name))
+    }
+
+    /// Whether any partition that `node_id` leads is below its `min.insync.replicas`; for a connection to the
+    /// bootstrap port (`None`) whether any partition at all is.
+    pub fn any_degraded(&self, node_id: Option<i32>) -> bool {
+        match node_id {
+            Some(id) => self.degraded.get(&id).is_some_and(|list| !list.is_empty()),
+            None => self.degraded.values().any(|list| !list.is_empty()),
+        }
+    }
+
+    /// Whether this partition is below its `min.insync.replicas`, whoever leads it.
+    pub fn is_degraded(&self, topic: &str, partition: i32) -> bool {
+        self.degraded
+            .values()
+            .flatten()
+            .any(|(name, index)| **name == *topic && *index == partition)
+    }
+}
+
+/// What a session noticed in passing and the watch should know. Sent without waiting; a full queue drops it, counted.
+#[derive(Clone, Debug)]
+pub enum Learned {
+    /// A topic that the view did not have.
+    TopicSeen(Arc<str>),
+    /// A topic id that the view has no name for.
+    TopicIdSeen(TopicId),
+    /// A broker answered that it does not lead a partition any more: the view is stale.
+    NotLeader,
+    /// A broker answered NOT_ENOUGH_REPLICAS: the partition is below its `min.insync.replicas`.
+    NotEnoughReplicas { topic: Arc<str>, partition: i32 },
+    /// A Metadata answer passed by.
+    Metadata(Box<MetadataDelta>),
+}
+
+/// The part of a passing Metadata answer that is worth keeping.
+#[derive(Clone, Debug, Default)]
+pub struct MetadataDelta {
+    pub brokers: Vec<(i32, Broker)>,
+    pub topics: Vec<TopicFacts>,
+}

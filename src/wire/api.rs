@@ -1,0 +1,126 @@
+//! Kafka's API keys and error codes as open newtypes: a value that we have no name for stays representable.
+//!
+//! Does not know versions (`versions.rs`) nor layouts (`schema.rs`, `produce.rs`, `fetch.rs`).
+
+use std::fmt;
+
+/// `api_key` of a request header. Names: `common/message/*Request.json` of Apache Kafka 4.3.1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiKey(pub i16);
+
+impl ApiKey {
+    pub const PRODUCE: ApiKey = ApiKey(0);
+    pub const FETCH: ApiKey = ApiKey(1);
+    pub const METADATA: ApiKey = ApiKey(3);
+    pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
+    pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
+    pub const API_VERSIONS: ApiKey = ApiKey(18);
+    pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
+    pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);
+    pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
+    pub const SHARE_FETCH: ApiKey = ApiKey(78);
+    pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
+
+    /// Kafka's name of the API, or `Unknown`: a bounded set, fit for a metric label.
+    pub fn name(self) -> &'static str {
+        NAMES
+            .get(usize::try_from(self.0).unwrap_or(usize::MAX))
+            .copied()
+            .unwrap_or("Unknown")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name(), self.0)
+    }
+}
+
+#[rustfmt::skip]
+const NAMES: [&str; 93] = [
+    "Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
+    "OffsetCommit", "OffsetFetch", "FindCoordinator", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups",
+    "ListGroups", "SaslHandshake", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
+    "OffsetForLeaderEpoch", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "WriteTxnMarkers", "TxnOffsetCommit",
+    "DescribeAcls", "CreateAcls", "DeleteAcls", "DescribeConfigs", "AlterConfigs", "AlterReplicaLogDirs", "DescribeLogDirs",
+    "SaslAuthenticate", "CreatePartitions", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
+    "DescribeDelegationToken", "DeleteGroups", "ElectLeaders", "IncrementalAlterConfigs", "AlterPartitionReassignments",
+    "ListPartitionReassignments", "OffsetDelete", "DescribeClientQuotas", "AlterClientQuotas", "DescribeUserScramCredentials",
+    "AlterUserScramCredentials", "Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "DescribeQuorum", "AlterPartition",
+    "UpdateFeatures", "Envelope", "FetchSnapshot", "DescribeCluster", "DescribeProducers", "BrokerRegistration",
+    "BrokerHeartbeat", "UnregisterBroker", "DescribeTransactions", "ListTransactions", "AllocateProducerIds",
+    "ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "ControllerRegistration", "GetTelemetrySubscriptions", "PushTelemetry",
+    "AssignReplicasToDirs", "ListConfigResources", "DescribeTopicPartitions", "ShareGroupHeartbeat", "ShareGroupDescribe",
+    "ShareFetch", "ShareAcknowledge", "AddRaftVoter", "RemoveRaftVoter", "UpdateRaftVoter", "InitializeShareGroupState",
+    "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary",
+    "StreamsGroupHeartbeat", "StreamsGroupDescribe", "DescribeShareGroupOffsets", "AlterShareGroupOffsets",
+    "DeleteShareGroupOffsets",
+];
+
+/// `error_code` of a response (`org.apache.kafka.common.protocol.Errors`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ErrorCode(pub i16);
+
+impl ErrorCode {
+    pub const NONE: ErrorCode = ErrorCode(0);
+    pub const UNKNOWN_TOPIC_OR_PARTITION: ErrorCode = ErrorCode(3);
+    pub const LEADER_NOT_AVAILABLE: ErrorCode = ErrorCode(5);
+    pub const NOT_LEADER_OR_FOLLOWER: ErrorCode = ErrorCode(6);
+    pub const REQUEST_TIMED_OUT: ErrorCode = ErrorCode(7);
+    pub const MESSAGE_TOO_LARGE: ErrorCode = ErrorCode(10);
+    pub const COORDINATOR_NOT_AVAILABLE: ErrorCode = ErrorCode(15);
+    pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
+    pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
+    pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
+    pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
+    pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
+
+    /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            -1 => "UNKNOWN_SERVER_ERROR",
+            0 => "NONE",
+            1 => "OFFSET_OUT_OF_RANGE",
+            2 => "CORRUPT_MESSAGE",
+            3 => "UNKNOWN_TOPIC_OR_PARTITION",
+            4 => "INVALID_FETCH_SIZE",
+            5 => "LEADER_NOT_AVAILABLE",
+            6 => "NOT_LEADER_OR_FOLLOWER",
+            7 => "REQUEST_TIMED_OUT",
+            8 => "BROKER_NOT_AVAILABLE",
+            9 => "REPLICA_NOT_AVAILABLE",
+            10 => "MESSAGE_TOO_LARGE",
+            15 => "COORDINATOR_NOT_AVAILABLE",
+            17 => "INVALID_TOPIC_EXCEPTION",
+            18 => "RECORD_LIST_TOO_LARGE",
+            19 => "NOT_ENOUGH_REPLICAS",
+            20 => "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+            21 => "INVALID_REQUIRED_ACKS",
+            29 => "TOPIC_AUTHORIZATION_FAILED",
+            31 => "CLUSTER_AUTHORIZATION_FAILED",
+            32 => "INVALID_TIMESTAMP",
+            35 => "UNSUPPORTED_VERSION",
+            42 => "INVALID_REQUEST",
+            43 => "UNSUPPORTED_FOR_MESSAGE_FORMAT",
+            44 => "POLICY_VIOLATION",
+            45 => "OUT_OF_ORDER_SEQUENCE_NUMBER",
+            46 => "DUPLICATE_SEQUENCE_NUMBER",
+            47 => "INVALID_PRODUCER_EPOCH",
+            48 => "INVALID_TXN_STATE",
+            49 => "INVALID_PRODUCER_ID_MAPPING",
+            53 => "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+            56 => "KAFKA_STORAGE_ERROR",
+            59 => "UNKNOWN_PRODUCER_ID",
+            72 => "LISTENER_NOT_FOUND",
+            74 => "FENCED_LEADER_EPOCH",
+            75 => "UNKNOWN_LEADER_EPOCH",
+            76 => "UNSUPPORTED_COMPRESSION_TYPE",
+            87 => "INVALID_RECORD",
+            89 => "THROTTLING_QUOTA_EXCEEDED",
+            90 => "PRODUCER_FENCED",
+            100 => "UNKNOWN_TOPIC_ID",
+            103 => "INCONSISTENT_TOPIC_ID",
+            _ => "UNKNOWN_CODE",
+        }
+    }
+}

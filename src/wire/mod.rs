@@ -1,0 +1,6 @@
+//! Floor 0: bytes. Kafka's framing, headers and messages as they lie on the wire; no policy, no sockets, no clock.
+//!
+//! Everything here takes slices and returns facts about them, or edits to be made to them. Nothing panics on any input,
+//! and nothing is allocated from a length that a peer claimed.
+
+pub mod api;
