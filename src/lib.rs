@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod policy;
+pub mod proxy;
 pub mod session;
 pub mod wire;

@@ -3,6 +3,10 @@
 //! A [`View`] is immutable once published; sessions read it and emit [`Learned`] deltas, never change it. The only writer
 //! is `proxy/watch.rs`. Nothing here asks anybody anything.
 
+mod advertised;
+
+pub use advertised::{Advertised, IdSet};
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

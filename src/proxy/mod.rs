@@ -1,0 +1,3 @@
+//! Floor 5: tokio. Listeners, connections, budgets, the watch, the drain. Moves the bytes that a session tells it to move.
+
+pub mod settings;
