@@ -4,3 +4,8 @@
 //! and nothing is allocated from a length that a peer claimed.
 
 pub mod api;
+pub mod fetch;
+pub mod header;
+pub mod produce;
+pub mod record_batch;
+pub mod varint;
