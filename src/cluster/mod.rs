@@ -98,6 +98,8 @@ pub enum Learned {
     NotLeader,
     /// A broker answered NOT_ENOUGH_REPLICAS: the partition is below its `min.insync.replicas`.
     NotEnoughReplicas { topic: Arc<str>, partition: i32 },
+    /// The same, where the answer named the topic by id.
+    NotEnoughReplicasById { topic: TopicId, partition: i32 },
     /// A Metadata answer passed by.
     Metadata(Box<MetadataDelta>),
 }

@@ -9,6 +9,7 @@ pub mod oversized_request;
 pub mod plan;
 pub mod standing;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// One way in which records get lost. Its name is the file, the config table, the metric label and the README row.
@@ -105,7 +106,7 @@ pub struct Pattern(pub String);
 /// A named, owned, expiring exception from scenarios.
 #[derive(Clone, Debug)]
 pub struct Exemption {
-    pub name: String,
+    pub name: Arc<str>,
     pub scenarios: Vec<Scenario>,
     /// Empty: every topic.
     pub topics: Vec<Pattern>,

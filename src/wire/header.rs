@@ -101,6 +101,16 @@ pub fn header(frame: &[u8], frame_len: usize, flexible: bool) -> Look<Header> {
     }
 }
 
+/// A whole frame of a head, which begins with a size prefix, and a body of another length than before.
+pub fn frame_of(head: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(head.len() + body.len());
+    frame.extend_from_slice(head);
+    frame.extend_from_slice(body);
+    let size = (frame.len() - SIZE_LEN) as u32;
+    frame[..SIZE_LEN].copy_from_slice(&size.to_be_bytes());
+    frame
+}
+
 /// Skips a tag section that starts at `at`: its end.
 pub fn skip_tags(frame: &[u8], at: usize, frame_len: usize) -> Look<usize> {
     let mut at = at;
