@@ -31,7 +31,7 @@ pub struct Api {
     pub versions: Versions,
     /// First flexible version (KIP-482); `i16::MAX`: never.
     pub flexible_from: i16,
-    /// Whether a response may name a broker's host and port.
+    /// Whether a response may name brokers for clients to turn to: by host and port, or as the leader of a partition.
     pub carries_endpoints: bool,
     pub treatment: Treatment,
 }

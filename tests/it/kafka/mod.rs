@@ -1,0 +1,3 @@
+//! Tests against what Apache Kafka publishes: its jars and, started from them, its brokers.
+
+mod schemas;
