@@ -1,1 +1,5 @@
+//! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers lives under `kafka::`,
+//! so `cargo test --test it -- --skip kafka::` is the fast tier.
 
+mod kafka;
+mod support;
