@@ -1,4 +1,6 @@
-//! One integration crate that mirrors `src`. Everything below `kafka` needs Maven and real brokers; the rest does not.
+//! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers or Kafka's jars lives under
+//! `kafka::`, so `cargo test --test it -- --skip kafka::` is the fast tier.
 
 mod kafka;
+mod support;
 mod wire;

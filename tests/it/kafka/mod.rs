@@ -1,3 +1,4 @@
-//! Tests against what Apache Kafka publishes: its jars and, started from them, its brokers.
+//! Tests that need what Apache Kafka publishes: its jars and, started from them, its brokers. Nothing is ever skipped.
 
+mod cluster;
 mod schemas;

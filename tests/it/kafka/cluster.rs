@@ -1,0 +1,147 @@
+//! The helper itself, on real brokers and without Holdfast: what the other tests take for granted.
+
+use crate::support::kafka::{
+    Cluster, SharedCluster, Spec, Version, shared_cluster, shared_cluster_39, unique,
+};
+use crate::support::raw::{Batch, KeyValue, Produce, message_set};
+use crate::support::rdk::{self, IdProducer, Isolation, Settings};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const VERIFIABLE_PRODUCER: &str = "org.apache.kafka.tools.VerifiableProducer";
+
+/// VerifiableProducer, raw frames of `raw_versions` and librdkafka write; one fresh consumer reads all of it back.
+fn check_that_clients_write_and_what_they_wrote_is_read(
+    cluster: SharedCluster,
+    raw_versions: &[i16],
+) {
+    println!(
+        "{}: started in {:?}",
+        cluster.version().as_str(),
+        cluster.started_in
+    );
+    let topic = unique("smoke");
+    cluster.create_topic(&topic, 1, 3, &[]);
+    let id = cluster.topic_id(&topic);
+
+    let bootstrap = cluster.bootstrap();
+    let args = [
+        "--bootstrap-server",
+        &bootstrap,
+        "--topic",
+        &topic,
+        "--max-messages",
+        "50",
+        "--acks",
+        "-1",
+    ];
+    let output = cluster.tool(VERIFIABLE_PRODUCER, &args);
+    output.ok();
+    let acknowledged = output
+        .json_lines()
+        .iter()
+        .filter(|l| l["name"] == "producer_send_success")
+        .count();
+    assert_eq!(acknowledged, 50, "{}", output.stdout);
+
+    let mut leader = cluster.connect_to_leader(&topic, 0);
+    let mut written = 50;
+    for &version in raw_versions {
+        let records = match version {
+            0..=1 => message_set(0, &old_messages()),
+            2 => message_set(1, &old_messages()),
+            _ => Batch::of_ids(0, 2, 10).bytes(),
+        };
+        for acks in [-1, 1] {
+            let produce = Produce::new(version, acks, &topic, 0, records.clone()).id(id);
+            let answer = leader
+                .produce(&produce)
+                .unwrap_or_else(|e| panic!("Produce v{version}: {e}"));
+            assert_eq!(answer.error_codes(), [0], "Produce v{version}: {answer:?}");
+            assert_eq!(
+                answer.partitions[0].base_offset, written,
+                "Produce v{version}"
+            );
+            written += 2;
+        }
+    }
+    // acks=0: nothing comes back, and the record is there.
+    let silent = Produce::new(7, 0, &topic, 0, Batch::of_ids(0, 2, 10).bytes());
+    leader.send(0, 7, &silent.body()).unwrap();
+    assert!(leader.is_silent_for(Duration::from_millis(300)).unwrap());
+    written += 2;
+
+    let told = rdk::produce_ids(&bootstrap, &topic, 100..200, 20, &Settings::idempotent());
+    assert_eq!(told.ok.len(), 100, "{told:?}");
+    written += 100;
+
+    let stored = cluster.read_all(&topic);
+    let offsets: Vec<i64> = stored.iter().map(|record| record.offset).collect();
+    assert_eq!(offsets, (0..written).collect::<Vec<_>>());
+    let last: BTreeSet<u64> = rdk::ids(&stored[stored.len() - 100..]);
+    assert_eq!(last, told.ok_ids());
+    let read = rdk::consume(
+        &bootstrap,
+        &unique("group"),
+        &topic,
+        stored.len(),
+        &[],
+        Duration::from_secs(60),
+    );
+    assert_eq!(read, stored);
+}
+
+fn old_messages() -> [KeyValue; 2] {
+    [
+        (None, Some(b"old".to_vec())),
+        (Some(b"k".to_vec()), Some(b"older".to_vec())),
+    ]
+}
+
+#[test]
+fn kafka_4_3_1_takes_produce_3_to_13_and_gives_back_what_it_took() {
+    check_that_clients_write_and_what_they_wrote_is_read(
+        shared_cluster(),
+        &(3..=13).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn kafka_3_9_2_takes_produce_0_to_11_and_gives_back_what_it_took() {
+    check_that_clients_write_and_what_they_wrote_is_read(
+        shared_cluster_39(),
+        &(0..=11).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn a_frozen_and_a_killed_broker_leave_the_isr_and_come_back() {
+    let cluster = Cluster::start(Spec::new(Version::V4_3_1).dedicated_controller());
+    println!("dedicated controller: started in {:?}", cluster.started_in);
+    cluster.create_topic_on("t", &[&[1, 2, 3]], &[("min.insync.replicas", "1")]);
+    assert_eq!(
+        (cluster.leader("t", 0), cluster.isr("t", 0)),
+        (Some(1), vec![1, 2, 3])
+    );
+    let producer = IdProducer::new(&cluster.bootstrap(), "t", &Settings::acks("all"));
+    producer.send(1, 10, None);
+
+    cluster.broker(3).freeze();
+    assert_eq!(cluster.wait_isr("t", 0, 2, Duration::from_secs(20)), [1, 2]);
+    producer.send(2, 10, None);
+    cluster.broker(3).thaw();
+    cluster.wait_isr("t", 0, 3, Duration::from_secs(30));
+
+    cluster.broker(1).kill9();
+    let leader = cluster.wait_leader("t", 0, Duration::from_secs(30));
+    assert_ne!(leader, 1);
+    producer.send(3, 10, None);
+    assert_eq!(cluster.wait_isr("t", 0, 2, Duration::from_secs(20)), [2, 3]);
+    cluster.broker(1).restart();
+    cluster.wait_isr("t", 0, 3, Duration::from_secs(60));
+
+    let told = producer.finish(Duration::from_secs(30));
+    let stored = cluster.read_all_as("t", Isolation::ReadCommitted);
+    assert_eq!(told.ok_ids(), BTreeSet::from([1, 2, 3]), "{told:?}");
+    assert_eq!(told.lost(&stored), BTreeSet::new());
+}
