@@ -31,6 +31,10 @@ const ROUND_TRIP_TARGET: f64 = 1.10;
 /// Resident bytes per connection that rests.
 const IDLE_TARGET: f64 = 4096.0;
 
+/// How long one relay carries one kind of traffic before the next has its turn. Many short turns, not few long ones: what
+/// else the machine does then falls on all of them.
+const SLOT: Duration = Duration::from_millis(60);
+const ROUND_TRIPS: usize = 500;
 /// How long a relay is left alone until its threads sleep and their time is in the books.
 const REST: Duration = Duration::from_millis(4);
 const PING: Stream = Stream {
@@ -44,7 +48,7 @@ const PING: Stream = Stream {
     about = "CPU per GB, round trip and idle memory of Holdfast beside a plain copy"
 )]
 struct Flags {
-    /// A few sizes, short slots, few rounds: an impression in a minute
+    /// A few sizes and rounds: an impression in a minute
     #[arg(long)]
     quick: bool,
     /// Only the cases whose name contains this text
@@ -92,8 +96,6 @@ struct Sample {
 struct Bench {
     relays: Vec<Relay>,
     pairs: usize,
-    slot: Duration,
-    round_trips: usize,
     verdicts: Vec<Verdict>,
 }
 
@@ -144,8 +146,6 @@ fn run(flags: &Flags) -> io::Result<Vec<Verdict>> {
             .pairs
             .unwrap_or(if flags.quick { 5 } else { 11 })
             .max(1),
-        slot: Duration::from_millis(if flags.quick { 100 } else { 250 }),
-        round_trips: if flags.quick { 1_000 } else { 3_000 },
         verdicts: Vec::new(),
     };
     for case in cases {
@@ -253,16 +253,15 @@ impl Bench {
     }
 
     fn ping_pong(&mut self) -> io::Result<()> {
-        let rounds = self.round_trips;
         let samples = self.rounds(|relay| {
             let mut client = Client::connect(relay.address)?;
-            client.ping_pong(PING, rounds / 10)?;
+            client.ping_pong(PING, ROUND_TRIPS / 10)?;
             let before = rested_cpu(relay)?;
-            let trips = client.ping_pong(PING, rounds)?;
+            let trips = client.ping_pong(PING, ROUND_TRIPS)?;
             Ok(Sample {
                 p50: median(&trips),
                 p99: quantile(&trips, 0.99),
-                cpu_per_trip: (rested_cpu(relay)? - before) / rounds as f64 * 1e6,
+                cpu_per_trip: (rested_cpu(relay)? - before) / ROUND_TRIPS as f64 * 1e6,
                 ..Sample::default()
             })
         })?;
@@ -294,7 +293,7 @@ impl Bench {
     fn stream(&mut self, stream: Stream) -> io::Result<()> {
         let mut frames_of = HashMap::new();
         for relay in &self.relays {
-            let frames = frames_per_slot(relay, stream, self.slot);
+            let frames = frames_per_slot(relay, stream, SLOT);
             frames_of.insert(relay.address, frames.map_err(|error| failed(relay, error))?);
         }
         let samples = self.rounds(|relay| {
