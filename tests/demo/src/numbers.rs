@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Batches above this are refused: the demo sets `max_batch_bytes` to it.
 pub const MAX_BATCH_BYTES: usize = 64 << 10;
+/// What the third producer sends now and then; below librdkafka's own limit.
+pub const OVERSIZED_BYTES: usize = 100 << 10;
 
 /// One producer and the consumer's view of its records.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]

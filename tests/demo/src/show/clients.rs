@@ -4,7 +4,7 @@
 //! consumer can tell a record that is missing from one that was stored twice.
 
 use crate::cluster::PARTITIONS;
-use holdfast_demo::numbers::{self, MAX_BATCH_BYTES, Numbers};
+use holdfast_demo::numbers::{self, Numbers, OVERSIZED_BYTES};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
@@ -18,7 +18,6 @@ use std::time::Duration;
 
 const PERIOD: Duration = Duration::from_millis(100);
 const FLUSH: Duration = Duration::from_secs(10);
-const OVERSIZED: usize = MAX_BATCH_BYTES + (36 << 10);
 
 /// A producer's fault and what it sends every period.
 struct Fault {
@@ -43,7 +42,7 @@ const FAULTS: [Fault; 3] = [
         name: "oversized",
         // One record per batch: then refused batches and refused records are the same number.
         settings: &[("acks", "all"), ("batch.num.messages", "1")],
-        sizes: |n| vec![if n % 3 == 2 { OVERSIZED } else { 1 << 10 }],
+        sizes: |n| vec![if n % 3 == 2 { OVERSIZED_BYTES } else { 1 << 10 }],
     },
 ];
 
@@ -168,9 +167,10 @@ fn producer(
     counts: Arc<Counts>,
 ) -> Result<ThreadedProducer<Told>, KafkaError> {
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", bootstrap_servers)
-        .set("client.id", format!("demo-{}", fault.name.replace('=', "-")));
+    config.set("bootstrap.servers", bootstrap_servers).set(
+        "client.id",
+        format!("demo-{}", fault.name.replace('=', "-")),
+    );
     for (key, value) in fault.settings {
         config.set(*key, *value);
     }
