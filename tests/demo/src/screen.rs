@@ -115,7 +115,7 @@ pub fn legend(scene: &Scene) -> Vec<String> {
         "acks=0: the client is told ok when the bytes have left it, whatever becomes of".to_owned(),
         "them; Holdfast asks the brokers and keeps the books.".to_owned(),
         format!(
-            "oversized: each third batch has {} KiB where max_batch_bytes is {} KiB; refused",
+            "oversized: each third batch has {} KiB, max_batch_bytes is {} KiB; refused",
             OVERSIZED_BYTES >> 10,
             MAX_BATCH_BYTES >> 10
         ),
