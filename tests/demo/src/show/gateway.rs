@@ -221,6 +221,10 @@ level = "warn"
 [policy]
 preset = "default"
 
+[drain]
+# No load balancer has to notice.
+delay_ms = 0
+
 [policy.oversized_batch]
 max_batch_bytes = {MAX_BATCH_BYTES}
 "#,
