@@ -31,7 +31,10 @@ pub struct Share(#[allow(dead_code)] OwnedSemaphorePermit);
 impl Budget {
     pub fn new(bytes: usize) -> Budget {
         let limit_units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
-        Budget { units: Arc::new(Semaphore::new(limit_units)), limit_units }
+        Budget {
+            units: Arc::new(Semaphore::new(limit_units)),
+            limit_units,
+        }
     }
 
     pub fn limit_bytes(&self) -> usize {
@@ -48,7 +51,12 @@ impl Budget {
     }
 
     /// Waits in order of arrival. More than there is at all waits for all there is: it goes alone.
-    pub fn poll_take(&self, bytes: usize, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<Share> {
+    pub fn poll_take(
+        &self,
+        bytes: usize,
+        waiting: &mut Waiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Share> {
         let units = bytes.div_ceil(UNIT).clamp(1, self.limit_units) as u32;
         if waiting.0.is_none() {
             match self.units.clone().try_acquire_many_owned(units) {
@@ -57,7 +65,9 @@ impl Budget {
                 Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {}
             }
         }
-        let semaphore = waiting.0.get_or_insert_with(|| PollSemaphore::new(self.units.clone()));
+        let semaphore = waiting
+            .0
+            .get_or_insert_with(|| PollSemaphore::new(self.units.clone()));
         match ready!(semaphore.poll_acquire_many(cx, units)) {
             Some(permit) => {
                 waiting.0 = None;
@@ -91,7 +101,10 @@ pub struct Pool {
 
 impl Pool {
     pub fn new(bytes: usize) -> Pool {
-        Pool { budget: Budget::new(bytes), free: Mutex::new(Vec::new()) }
+        Pool {
+            budget: Budget::new(bytes),
+            free: Mutex::new(Vec::new()),
+        }
     }
 
     pub fn budget(&self) -> &Budget {
@@ -99,9 +112,17 @@ impl Pool {
     }
 
     /// A buffer of [`RELAY_BUFFER_BYTES`], and the share that it takes.
-    pub fn poll_lease(&self, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<(Vec<u8>, Share)> {
+    pub fn poll_lease(
+        &self,
+        waiting: &mut Waiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Vec<u8>, Share)> {
         let share = ready!(self.budget.poll_take(RELAY_BUFFER_BYTES, waiting, cx));
-        let buffer = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let buffer = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         Poll::Ready((buffer.unwrap_or_else(|| vec![0; RELAY_BUFFER_BYTES]), share))
     }
 
@@ -131,8 +152,15 @@ pub struct Budgets {
 
 impl Budgets {
     pub fn new(buffer_bytes: usize, announced_bytes: usize) -> Budgets {
-        let direction = || Direction { relay: Pool::new(buffer_bytes / 4), collect: Budget::new(buffer_bytes / 4) };
-        Budgets { requests: direction(), responses: direction(), announced: Budget::new(announced_bytes) }
+        let direction = || Direction {
+            relay: Pool::new(buffer_bytes / 4),
+            collect: Budget::new(buffer_bytes / 4),
+        };
+        Budgets {
+            requests: direction(),
+            responses: direction(),
+            announced: Budget::new(announced_bytes),
+        }
     }
 
     /// Bytes of buffers in use, of all that may be.
@@ -143,7 +171,9 @@ impl Budgets {
             self.responses.relay.budget(),
             &self.responses.collect,
         ];
-        all.iter().fold((0, 0), |(used, limit), budget| (used + budget.used_bytes(), limit + budget.limit_bytes()))
+        all.iter().fold((0, 0), |(used, limit), budget| {
+            (used + budget.used_bytes(), limit + budget.limit_bytes())
+        })
     }
 }
 
@@ -163,9 +193,13 @@ mod tests {
     fn a_large_frame_waits_its_turn_and_nobody_overtakes_it() {
         let budget = Budget::new(64 * 1024);
         let (mut large, mut small) = (Waiting::default(), Waiting::default());
-        let held = take(&budget, 1024, &mut Waiting::default()).expect("a free budget gives at once");
+        let held =
+            take(&budget, 1024, &mut Waiting::default()).expect("a free budget gives at once");
         assert!(take(&budget, 64 * 1024, &mut large).is_none());
-        assert!(take(&budget, 1024, &mut small).is_none(), "a later, smaller one must not overtake");
+        assert!(
+            take(&budget, 1024, &mut small).is_none(),
+            "a later, smaller one must not overtake"
+        );
         drop(held);
         let held = take(&budget, 64 * 1024, &mut large).expect("first come, first served");
         assert!(take(&budget, 1024, &mut small).is_none());

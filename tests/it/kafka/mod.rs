@@ -1,4 +1,5 @@
 //! Tests that need what Apache Kafka publishes: its jars and, started from them, its brokers. Nothing is ever skipped.
 
 mod cluster;
+mod loss;
 mod schemas;

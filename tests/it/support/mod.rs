@@ -10,6 +10,7 @@
 pub mod clients;
 pub mod distribution;
 pub mod holdfast;
+pub mod gateway;
 pub mod kafka;
 pub mod ports;
 pub mod process;

@@ -609,6 +609,11 @@ pub struct Batch {
     pub records: Vec<KeyValue>,
 }
 
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("a clock after 1970").as_millis() as i64
+}
+
 impl Batch {
     pub fn new() -> Batch {
         Batch {
@@ -616,7 +621,8 @@ impl Batch {
             producer_epoch: -1,
             base_sequence: -1,
             attributes: 0,
-            timestamp_ms: 1_700_000_000_000,
+            // Now: a batch whose time is past the topic's retention is deleted within minutes.
+            timestamp_ms: now_ms(),
             records: Vec::new(),
         }
     }

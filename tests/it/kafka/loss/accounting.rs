@@ -1,0 +1,160 @@
+//! acks=0 while a leader is killed and comes back: direct loses without a trace; through Holdfast every record that was
+//! handed over is confirmed, refused or unknown, and each of these words is true.
+
+use super::row;
+use crate::support::eventually;
+use crate::support::gateway::Gateway;
+use crate::support::kafka::{Cluster, Spec, Version};
+use crate::support::raw::{Batch, Metadata, PRODUCE, Produce, Raw, request_frame};
+use crate::support::rdk;
+use holdfast::session::event::{Event, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const PARTITIONS: i32 = 3;
+const RECORDS_PER_BATCH: u64 = 100;
+const BATCHES: u64 = 10_000;
+const VERSION: i16 = 7;
+
+/// Sends the batches of one partition with acks=0, each once: a batch that was written is never written again. When the
+/// connection ends it asks for the leader and goes on with the next one.
+fn send_partition(bootstrap: &str, topic: &str, partition: i32, done: &AtomicU64) -> BTreeSet<u64> {
+    let mut handed_over = BTreeSet::new();
+    let mut connection: Option<Raw> = None;
+    for batch in (0..BATCHES).filter(|batch| (batch % PARTITIONS as u64) as i32 == partition) {
+        if connection.as_ref().is_some_and(is_over) {
+            connection = None;
+        }
+        let raw = connection.get_or_insert_with(|| connect(bootstrap, topic, partition));
+        let records = Batch::of_ids(batch * RECORDS_PER_BATCH, RECORDS_PER_BATCH, 10).bytes();
+        let produce = Produce::new(VERSION, 0, topic, partition, records);
+        let frame = request_frame(PRODUCE, VERSION, batch as i32, Some("accounting"), &produce.body());
+        match raw.stream().write_all(&frame) {
+            Ok(()) => drop(handed_over.insert(batch)),
+            Err(_) => connection = None,
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    handed_over
+}
+
+/// Whether the other side has ended the connection.
+fn is_over(raw: &Raw) -> bool {
+    raw.stream().set_nonblocking(true).expect("a socket");
+    let seen = raw.stream().peek(&mut [0]);
+    raw.stream().set_nonblocking(false).expect("a socket");
+    match seen {
+        Ok(n) => n == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+/// Asks for the leader by way of `bootstrap`, until one takes a connection.
+fn connect(bootstrap: &str, topic: &str, partition: i32) -> Raw {
+    eventually("a leader", Duration::from_secs(60), || {
+        let mut error = "no bootstrap server answers".to_owned();
+        for address in bootstrap.split(',') {
+            let asked = Raw::connect_within(address, Duration::from_secs(1)).and_then(|mut raw| {
+                Metadata::ask(&mut raw, Some(&[topic]), Duration::from_secs(3))
+            });
+            let metadata = match asked {
+                Ok(metadata) => metadata,
+                Err(found) => {
+                    error = found.to_string();
+                    continue;
+                }
+            };
+            let leader = metadata.partition(topic, partition).map(|found| found.leader_id);
+            let broker = metadata.brokers.iter().find(|broker| Some(broker.node_id) == leader);
+            let Some(broker) = broker else { continue };
+            match Raw::connect_within(&format!("{}:{}", broker.host, broker.port), Duration::from_secs(1)) {
+                Ok(raw) if !is_over(&raw) => return Ok(raw),
+                Ok(_) => error = "closed at once".to_owned(),
+                Err(found) => error = found.to_string(),
+            }
+        }
+        Err(error)
+    })
+}
+
+/// Sends everything while the leader of partition 0 is killed at a third and comes back at two thirds.
+fn send_all(cluster: &Cluster, topic: &str, bootstrap: &str) -> BTreeSet<u64> {
+    cluster.create_topic_on(topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], &[]);
+    let victim = cluster.wait_leader(topic, 0, Duration::from_secs(30));
+    let done = AtomicU64::new(0);
+    let handed_over = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..PARTITIONS)
+            .map(|partition| {
+                let done = &done;
+                scope.spawn(move || send_partition(bootstrap, topic, partition, done))
+            })
+            .collect();
+        let wait_for = |part: u64| {
+            while done.load(Ordering::Relaxed) < BATCHES * part / 3 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait_for(1);
+        cluster.broker(victim).kill9();
+        wait_for(2);
+        cluster.broker(victim).restart();
+        let joined = senders.into_iter().flat_map(|sender| sender.join().expect("a sender"));
+        joined.collect()
+    });
+    cluster.wait_isr(topic, 0, 3, Duration::from_secs(60));
+    handed_over
+}
+
+#[test]
+fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
+    let cluster = Cluster::start(Spec::new(Version::V4_3_1));
+    let direct = send_all(&cluster, "direct", &cluster.bootstrap());
+    let stored = rdk::ids(&cluster.read_all("direct"));
+    let sent = direct.len() * RECORDS_PER_BATCH as usize;
+    row("acks=0, leader killed", "direct", sent, sent, stored.len(), sent - stored.len());
+    assert!(stored.len() < sent, "the direct run lost nothing: the experiment did not reproduce the loss");
+
+    type Ends = BTreeMap<u64, Vec<Outcome>>;
+    let ends: Arc<Mutex<Ends>> = Arc::default();
+    let seen = ends.clone();
+    let gateway = Gateway::start(&cluster.bootstrap(), "", move |event| {
+        if let Event::Acks0 { outcome, correlation_id, records, .. } = event {
+            assert_eq!(*records, RECORDS_PER_BATCH);
+            let mut ends = seen.lock().expect("no panic while it is held");
+            ends.entry(*correlation_id as u64).or_default().push(*outcome);
+        }
+    });
+    let handed_over = send_all(&cluster, "through", &gateway.bootstrap());
+    let settled = Instant::now();
+    eventually("every batch that was handed over has its end", Duration::from_secs(90), || {
+        let ends = ends.lock().expect("no panic while it is held");
+        let open: Vec<_> = handed_over.iter().filter(|batch| !ends.contains_key(batch)).take(5).collect();
+        if open.is_empty() { Ok(()) } else { Err(format!("open: {open:?}")) }
+    });
+    println!("settled {:?} after the last send", settled.elapsed());
+
+    let records = cluster.read_all("through");
+    assert!(rdk::duplicates(&records).is_empty(), "nothing may be stored twice");
+    let stored = rdk::ids(&records);
+    let ends = ends.lock().expect("no panic while it is held").clone();
+    let twice: Vec<_> = ends.iter().filter(|(_, outcomes)| outcomes.len() != 1).take(5).collect();
+    assert!(twice.is_empty(), "each batch ends once: {twice:?}");
+    let of = |outcome| -> BTreeSet<u64> {
+        let batches = ends.iter().filter(|(_, outcomes)| outcomes[0] == outcome).map(|(batch, _)| *batch);
+        batches.flat_map(|batch| batch * RECORDS_PER_BATCH..(batch + 1) * RECORDS_PER_BATCH).collect()
+    };
+    let (confirmed, refused, unknown) = (of(Outcome::Confirmed), of(Outcome::Refused), of(Outcome::Unknown));
+    let sent = handed_over.len() * RECORDS_PER_BATCH as usize;
+    row("acks=0, leader killed", "through", sent, confirmed.len(), stored.len(), confirmed.difference(&stored).count());
+    println!("confirmed {} refused {} unknown {}", confirmed.len(), refused.len(), unknown.len());
+    assert!(confirmed.is_subset(&stored), "confirmed and not stored: {:?}", confirmed.difference(&stored).next());
+    assert!(refused.is_disjoint(&stored), "refused and stored: {:?}", refused.intersection(&stored).next());
+    assert!(stored.iter().all(|id| confirmed.contains(id) || unknown.contains(id)));
+    for (outcome, set) in [("confirmed", &confirmed), ("refused", &refused), ("unknown", &unknown)] {
+        let counted = gateway.sum("holdfast_acks0_records_total", &[("outcome", outcome)]);
+        assert_eq!(counted, set.len() as u64, "{outcome}");
+    }
+}
