@@ -95,6 +95,21 @@ pub fn rewrite<E: Endpoints + ?Sized, M: MetadataVisitor>(
     })
 }
 
+/// Proves a whole Metadata body and tells what it says, for a reader that passes it on to nobody.
+pub fn read_metadata<M: MetadataVisitor>(
+    api_version: i16,
+    body: &[u8],
+    metadata: &mut M,
+) -> Result<(), Error> {
+    struct Anywhere;
+    impl Endpoints for Anywhere {
+        fn endpoint(&self, _node_id: i32) -> Option<(&str, u16)> {
+            Some(("", 0))
+        }
+    }
+    rewrite(ApiKey::METADATA, api_version, body, &Anywhere, metadata).map(drop)
+}
+
 fn response(api_key: ApiKey) -> Option<&'static Message> {
     match api_key {
         ApiKey::METADATA => Some(&schema::METADATA_RESPONSE),

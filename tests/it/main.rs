@@ -2,5 +2,6 @@
 //! `kafka::`, so `cargo test --test it -- --skip kafka::` is the fast tier.
 
 mod kafka;
+mod proxy;
 mod support;
 mod wire;

@@ -131,7 +131,11 @@ impl Encoder {
             Kind::I64 => self.out.extend((random as i64).to_be_bytes()),
             Kind::Uuid => {
                 // Kafka's "no topic id" among them.
-                let byte = if random % 4 == 0 { 0 } else { random as u8 };
+                let byte = if random.is_multiple_of(4) {
+                    0
+                } else {
+                    random as u8
+                };
                 self.out.extend([byte; 16]);
             }
             Kind::String => {

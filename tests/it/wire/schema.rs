@@ -18,7 +18,8 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
             Err(error) => Err(error.to_string()),
         }
     }
-    let (oldest, newest, decoder): (i16, i16, fn(i16, &[u8]) -> _) = match message.name {
+    type Decoder = fn(i16, &[u8]) -> Result<usize, String>;
+    let (oldest, newest, decoder): (i16, i16, Decoder) = match message.name {
         "ProduceRequest" => (3, 13, of::<kafka::ProduceRequest>),
         "ProduceResponse" => (3, 13, of::<kafka::ProduceResponse>),
         "FetchRequest" => (4, 18, of::<kafka::FetchRequest>),

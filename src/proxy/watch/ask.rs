@@ -1,0 +1,266 @@
+//! What the watch asks brokers, and what it takes from their answers.
+//!
+//! Floor 5. Does not decide when to ask, nor whom; does not keep anything.
+
+use super::link::{Dialing, Failure, Link, walk};
+use crate::cluster::{Broker, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId};
+use crate::wire::api::{ApiKey, ErrorCode};
+use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
+use crate::wire::schema::{self, Name, Value, Visitor};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Resources per DescribeConfigs request.
+const CHUNK: usize = 1000;
+/// `ConfigResource.Type`.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// One look at brokers and at these topics. Ids are asked for apart: a broker that sees one id takes no names
+/// (`KafkaApis.handleTopicMetadataRequest`).
+pub async fn look(
+    link: &mut Link,
+    number: u64,
+    names: &[Arc<str>],
+    ids: &[TopicId],
+    dialing: &Dialing,
+) -> Result<Look, Failure> {
+    let mut look = metadata(link, names.iter().map(by_name).collect(), dialing).await?;
+    // Ids can be asked for from version 12 on; a broker that is older has not told any client of one.
+    if !ids.is_empty() && link.metadata_version >= 12 {
+        let named = metadata(link, ids.iter().map(by_id).collect(), dialing).await?;
+        look.topics.extend(named.topics);
+        look.gone_ids = named.gone_ids;
+    }
+    look.number = number;
+    match look.brokers.is_empty() {
+        // A broker that has just started may not have heard of any, itself included.
+        true => Err(Failure::NoBrokers),
+        false => Ok(look),
+    }
+}
+
+fn by_name(name: &Arc<str>) -> MetadataRequestTopic {
+    let name = TopicName(StrBytes::from_string(name.to_string()));
+    MetadataRequestTopic::default().with_name(Some(name))
+}
+
+/// kafka-protocol's `Uuid` comes from a crate that is not ours to name; it is read from its text, which cannot fail.
+fn by_id(id: &TopicId) -> MetadataRequestTopic {
+    let text = format!("{:032x}", u128::from_be_bytes(*id));
+    MetadataRequestTopic::default()
+        .with_topic_id(text.parse().unwrap_or_default())
+        .with_name(None)
+}
+
+async fn metadata(
+    link: &mut Link,
+    topics: Vec<MetadataRequestTopic>,
+    dialing: &Dialing,
+) -> Result<Look, Failure> {
+    let request = MetadataRequest::default()
+        .with_topics(Some(topics))
+        .with_allow_auto_topic_creation(false);
+    let version = link.metadata_version;
+    let body = link.call(version, &request, dialing).await?;
+    let mut seen = Seen::default();
+    endpoints::read_metadata(version, &body, &mut seen).map_err(|reason| Failure::Malformed {
+        api: ApiKey::METADATA.name(),
+        reason,
+    })?;
+    let mut look = seen.look;
+    look.topics.retain(|topic| !topic.name.is_empty());
+    Ok(look)
+}
+
+#[derive(Default)]
+struct Seen {
+    look: Look,
+}
+
+impl MetadataVisitor for Seen {
+    fn broker(&mut self, node_id: i32, host: &str, port: i32, rack: Option<&str>) {
+        // Port 0 and host "" are what a listener without an address shows: nothing to connect to.
+        let port = u16::try_from(port).ok().filter(|port| *port > 0);
+        if let (Some(port), false, 0..) = (port, host.is_empty(), node_id) {
+            let broker = Broker {
+                host: host.to_owned(),
+                port,
+                rack: rack.map(str::to_owned),
+            };
+            self.look.brokers.push((node_id, broker));
+        }
+    }
+
+    fn topic(&mut self, error_code: ErrorCode, name: Option<&str>, id: Option<TopicId>) {
+        match (error_code, name, id) {
+            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(name), _) => {
+                self.look.gone.push(name.into());
+            }
+            (ErrorCode::UNKNOWN_TOPIC_ID, _, Some(id)) => self.look.gone_ids.push(id),
+            _ => {}
+        }
+        // One with an error keeps its place, nameless, so that its partitions are not taken for another's.
+        let name = name
+            .filter(|_| error_code == ErrorCode::NONE)
+            .unwrap_or_default();
+        self.look.topics.push(TopicFacts {
+            name: name.into(),
+            id,
+            max_message_bytes: None,
+            min_insync_replicas: None,
+            partitions: Vec::new(),
+        });
+    }
+
+    fn partition(&mut self, partition: MetadataPartition) {
+        if let Some(topic) = self.look.topics.last_mut() {
+            topic.partitions.push(PartitionFacts {
+                index: partition.index,
+                leader: partition.leader_id,
+                replicas: u16::try_from(partition.replicas).unwrap_or(u16::MAX),
+                in_sync_replicas: u16::try_from(partition.in_sync_replicas).unwrap_or(u16::MAX),
+            });
+        }
+    }
+}
+
+/// The configs of these topics; one that the broker does not tell (no such topic, no right) is left out.
+pub async fn topic_configs(
+    link: &mut Link,
+    names: &[Arc<str>],
+    dialing: &Dialing,
+) -> Result<Vec<(Arc<str>, TopicConfig)>, Failure> {
+    const KEYS: [&str; 2] = ["max.message.bytes", "min.insync.replicas"];
+    let mut configs = Vec::new();
+    for chunk in names.chunks(CHUNK) {
+        let names = chunk.iter().map(|name| &**name);
+        for told in describe(link, TOPIC, names, &KEYS, dialing).await? {
+            let config = TopicConfig {
+                max_message_bytes: told.number("max.message.bytes"),
+                min_insync_replicas: told.number("min.insync.replicas"),
+            };
+            configs.push((told.resource.into(), config));
+        }
+    }
+    Ok(configs)
+}
+
+/// `socket.request.max.bytes` of the broker at the other end, which alone can tell it; `None` when it does not.
+pub async fn socket_request_max_bytes(
+    link: &mut Link,
+    node_id: i32,
+    dialing: &Dialing,
+) -> Result<Option<u32>, Failure> {
+    let node_id = node_id.to_string();
+    let key = "socket.request.max.bytes";
+    let told = describe(
+        link,
+        BROKER,
+        [node_id.as_str()].into_iter(),
+        &[key],
+        dialing,
+    )
+    .await?;
+    Ok(told.iter().find_map(|told| told.number(key)))
+}
+
+async fn describe(
+    link: &mut Link,
+    resource_type: i8,
+    names: impl Iterator<Item = &str>,
+    keys: &[&'static str],
+    dialing: &Dialing,
+) -> Result<Vec<Told>, Failure> {
+    let Some(version) = link.describe_configs_version else {
+        return Ok(Vec::new());
+    };
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| StrBytes::from_static_str(key))
+        .collect();
+    let resource = |name: &str| {
+        DescribeConfigsResource::default()
+            .with_resource_type(resource_type)
+            .with_resource_name(StrBytes::from_string(name.to_owned()))
+            .with_configuration_keys(Some(keys.clone()))
+    };
+    let request = DescribeConfigsRequest::default().with_resources(names.map(resource).collect());
+    let body = link.call(version, &request, dialing).await?;
+    let mut answer = Answer::default();
+    walk(
+        &schema::DESCRIBE_CONFIGS_RESPONSE,
+        version,
+        &body,
+        &mut answer,
+    )?;
+    answer
+        .told
+        .retain(|told| told.error_code == ErrorCode::NONE);
+    Ok(answer.told)
+}
+
+/// One resource of a DescribeConfigs answer.
+struct Told {
+    error_code: ErrorCode,
+    resource: String,
+    configs: Vec<(String, String)>,
+}
+
+impl Told {
+    fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        let (_, value) = self.configs.iter().find(|(name, _)| name == key)?;
+        value.parse().ok()
+    }
+}
+
+/// Reads a DescribeConfigs answer. `name` and `value` occur in synonyms as well, which are not asked for and not read.
+#[derive(Default)]
+struct Answer {
+    told: Vec<Told>,
+    name: Option<String>,
+    in_synonym: bool,
+}
+
+impl Visitor<'_> for Answer {
+    fn enter(&mut self, name: Name, _start: usize) {
+        match name {
+            Name::Results => self.told.push(Told {
+                error_code: ErrorCode::NONE,
+                resource: String::new(),
+                configs: Vec::new(),
+            }),
+            Name::Configs => self.name = None,
+            Name::Synonyms => self.in_synonym = true,
+            _ => {}
+        }
+    }
+
+    fn leave(&mut self, name: Name, _range: Range<usize>) {
+        if name == Name::Synonyms {
+            self.in_synonym = false;
+        }
+    }
+
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        let Some(told) = self.told.last_mut().filter(|_| !self.in_synonym) else {
+            return;
+        };
+        let text = || value.as_str().map(str::to_owned);
+        match name {
+            Name::ErrorCode => told.error_code = ErrorCode(value.as_i16().unwrap_or(-1)),
+            Name::ResourceName => told.resource = text().unwrap_or_default(),
+            Name::Name => self.name = text(),
+            Name::Value => {
+                if let (Some(name), Some(value)) = (self.name.take(), text()) {
+                    told.configs.push((name, value));
+                }
+            }
+            _ => {}
+        }
+    }
+}

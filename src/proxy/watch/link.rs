@@ -1,0 +1,294 @@
+//! One connection of our own to a broker: a request goes out, its answer comes back, proven before anything reads it.
+//!
+//! Floor 5. Requests are encoded by kafka-protocol; answers are never decoded by it, only walked by `wire/schema.rs`. An
+//! answer takes as much memory as bytes have come, up to [`MAX_ANSWER`], whatever it claims. After a failure the connection
+//! is of no use any more: there is no telling what else comes.
+
+use crate::proxy::settings::HostPort;
+use crate::proxy::upstream::{self, DialError};
+use crate::wire::api::{ApiKey, ErrorCode};
+use crate::wire::reader::Reader;
+use crate::wire::schema::{self, Name, Value, Versions, Visitor};
+use crate::wire::{self, versions};
+use bytes::BytesMut;
+use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
+use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// A cluster of a million partitions answers Metadata in about this many bytes.
+pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// The name under which brokers see the watch.
+const CLIENT_ID: &str = "holdfast";
+
+/// How connections are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialing {
+    pub connect_timeout: Duration,
+    pub tcp_user_timeout: Duration,
+    /// From a request's first byte to its answer's last.
+    pub request_timeout: Duration,
+}
+
+/// Why a request got no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("no answer to {api} within {} ms", within.as_millis())]
+    Timeout { api: &'static str, within: Duration },
+    #[error("connection lost: {0}")]
+    Lost(#[from] io::Error),
+    #[error("answer of {found} bytes to {api}, allowed are 4 to {MAX_ANSWER}")]
+    Size { api: &'static str, found: i64 },
+    #[error("answer with correlation id {found} to {api} with {expected}")]
+    CorrelationId {
+        api: &'static str,
+        found: i32,
+        expected: i32,
+    },
+    #[error("answer to {api}: {reason}")]
+    Malformed {
+        api: &'static str,
+        reason: wire::Error,
+    },
+    #[error("{api} answered with error {} ({})", code.0, code.name())]
+    Refused { api: &'static str, code: ErrorCode },
+    #[error("the broker understands {api} {}-{}, Holdfast {}-{}", theirs.first, theirs.last, ours.first, ours.last)]
+    Versions {
+        api: &'static str,
+        theirs: Versions,
+        ours: Versions,
+    },
+    #[error("{api} cannot be encoded: {reason}")]
+    Encode { api: &'static str, reason: String },
+    #[error("Metadata that names no broker")]
+    NoBrokers,
+}
+
+/// A connection whose broker has told which versions it understands.
+#[derive(Debug)]
+pub struct Link {
+    stream: TcpStream,
+    pub server: HostPort,
+    pub opened: Instant,
+    correlation_id: i32,
+    pub metadata_version: i16,
+    /// `None`: the broker has no such API (librdkafka's mock cluster).
+    pub describe_configs_version: Option<i16>,
+}
+
+impl Link {
+    /// Dials and asks for the versions.
+    pub async fn open(server: &HostPort, dialing: &Dialing) -> Result<Link, Failure> {
+        let stream =
+            upstream::dial(server, dialing.connect_timeout, dialing.tcp_user_timeout).await?;
+        let mut link = Link {
+            stream,
+            server: server.clone(),
+            opened: Instant::now(),
+            correlation_id: 0,
+            metadata_version: 0,
+            describe_configs_version: None,
+        };
+        let theirs = link.api_versions(dialing).await?;
+        // allow_auto_topic_creation, which must be false, is there from Metadata 4 on.
+        link.metadata_version = pick(ApiKey::METADATA, theirs.metadata, 4, 13)?;
+        link.describe_configs_version = match theirs.describe_configs {
+            Some(theirs) => Some(pick(ApiKey::DESCRIBE_CONFIGS, Some(theirs), 1, 4)?),
+            None => None,
+        };
+        Ok(link)
+    }
+
+    async fn api_versions(&mut self, dialing: &Dialing) -> Result<Ranges, Failure> {
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(StrBytes::from_static_str(CLIENT_ID))
+            .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
+        for version in [3, 0] {
+            let body = self.call(version, &request, dialing).await?;
+            // A broker that does not know version 3 answers in the body of version 0.
+            let refused = body.starts_with(&ErrorCode::UNSUPPORTED_VERSION.0.to_be_bytes());
+            if refused && version > 0 {
+                continue;
+            }
+            let mut ranges = Ranges::default();
+            walk(&schema::API_VERSIONS_RESPONSE, version, &body, &mut ranges)?;
+            return match ranges.error_code {
+                ErrorCode::NONE => Ok(ranges),
+                code => Err(Failure::Refused {
+                    api: "ApiVersions",
+                    code,
+                }),
+            };
+        }
+        Err(Failure::Refused {
+            api: "ApiVersions",
+            code: ErrorCode::UNSUPPORTED_VERSION,
+        })
+    }
+
+    /// Sends one request and returns the body of its answer, unproven.
+    pub async fn call<R: Request>(
+        &mut self,
+        version: i16,
+        request: &R,
+        dialing: &Dialing,
+    ) -> Result<Vec<u8>, Failure> {
+        let api = ApiKey(R::KEY).name();
+        self.correlation_id = self.correlation_id.wrapping_add(1);
+        let frame = encode(version, self.correlation_id, request)?;
+        let within = dialing.request_timeout;
+        let exchange = self.exchange(api, &frame);
+        let answer = timeout_at(Instant::now() + within, exchange)
+            .await
+            .map_err(|_| Failure::Timeout { api, within })??;
+        let flexible = R::Response::header_version(version) == 1;
+        body(api, self.correlation_id, answer, flexible)
+    }
+
+    async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.stream.write_all(frame).await?;
+        let found = self.stream.read_i32().await?;
+        let size = usize::try_from(found)
+            .ok()
+            .filter(|size| (4..=MAX_ANSWER).contains(size))
+            .ok_or(Failure::Size {
+                api,
+                found: i64::from(found),
+            })?;
+        let mut answer = Vec::new();
+        let limit = u64::try_from(size).unwrap_or(0);
+        (&mut self.stream)
+            .take(limit)
+            .read_to_end(&mut answer)
+            .await?;
+        match answer.len() == size {
+            true => Ok(answer),
+            false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        }
+    }
+}
+
+/// A whole request frame.
+fn encode<R: Request>(version: i16, correlation_id: i32, request: &R) -> Result<Vec<u8>, Failure> {
+    let api = ApiKey(R::KEY).name();
+    let failed = |reason: String| Failure::Encode { api, reason };
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+    let mut frame = BytesMut::from(&[0_u8; 4][..]);
+    header
+        .encode(&mut frame, R::header_version(version))
+        .and_then(|()| request.encode(&mut frame, version))
+        .map_err(|error| failed(error.to_string()))?;
+    let size = i32::try_from(frame.len() - 4).map_err(|error| failed(error.to_string()))?;
+    frame[..4].copy_from_slice(&size.to_be_bytes());
+    Ok(frame.into())
+}
+
+/// The answer without its header.
+fn body(
+    api: &'static str,
+    expected: i32,
+    mut answer: Vec<u8>,
+    flexible: bool,
+) -> Result<Vec<u8>, Failure> {
+    let malformed = |reason| Failure::Malformed { api, reason };
+    let mut reader = Reader::new(&answer);
+    let found = reader.i32("correlation_id").map_err(malformed)?;
+    if found != expected {
+        return Err(Failure::CorrelationId {
+            api,
+            found,
+            expected,
+        });
+    }
+    if flexible {
+        reader.skip_tags().map_err(malformed)?;
+    }
+    let start = reader.offset();
+    answer.drain(..start);
+    Ok(answer)
+}
+
+/// Proves a body and tells `visitor` of it.
+pub fn walk<'a, V: Visitor<'a>>(
+    message: &schema::Message,
+    version: i16,
+    body: &'a [u8],
+    visitor: &mut V,
+) -> Result<(), Failure> {
+    schema::walk(message, version, body, visitor).map_err(|reason| Failure::Malformed {
+        api: message.api_key.name(),
+        reason,
+    })
+}
+
+/// The newest version that both sides understand.
+fn pick(key: ApiKey, theirs: Option<Versions>, first: i16, last: i16) -> Result<i16, Failure> {
+    let theirs = theirs.unwrap_or(Versions::NONE);
+    let newest = theirs.last.min(last);
+    let ours = Versions { first, last };
+    debug_assert!(versions::listed(key).is_none_or(|api| api.versions.last >= last));
+    match theirs.contain(newest) && ours.contain(newest) {
+        true => Ok(newest),
+        false => Err(Failure::Versions {
+            api: key.name(),
+            theirs,
+            ours,
+        }),
+    }
+}
+
+/// The rows of an ApiVersions answer that the watch needs.
+struct Ranges {
+    error_code: ErrorCode,
+    metadata: Option<Versions>,
+    describe_configs: Option<Versions>,
+    row: Option<(ApiKey, i16)>,
+}
+
+impl Default for Ranges {
+    fn default() -> Ranges {
+        Ranges {
+            error_code: ErrorCode::NONE,
+            metadata: None,
+            describe_configs: None,
+            row: None,
+        }
+    }
+}
+
+impl Visitor<'_> for Ranges {
+    fn enter(&mut self, _name: Name, _start: usize) {
+        self.row = None;
+    }
+
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        let value = value.as_i16().unwrap_or_default();
+        match (name, &mut self.row) {
+            (Name::ErrorCode, _) => self.error_code = ErrorCode(value),
+            (Name::ApiKey, row) => *row = Some((ApiKey(value), 0)),
+            (Name::MinVersion, Some((_, first))) => *first = value,
+            (Name::MaxVersion, Some((key, first))) => {
+                let range = Some(Versions {
+                    first: *first,
+                    last: value,
+                });
+                match *key {
+                    ApiKey::METADATA => self.metadata = range,
+                    ApiKey::DESCRIBE_CONFIGS => self.describe_configs = range,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
