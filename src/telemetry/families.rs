@@ -64,7 +64,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("holdfast_client_connections", &[], "Client connections that are open"),
     counter("holdfast_client_connections_total", &[], "Client connections that were accepted"),
     counter("holdfast_client_connections_closed_total", &["cause"], "Client connections that ended, by cause"),
-    counter("holdfast_client_connections_rejected_total", &["limit"], "Client connections closed at once by a limit; not among the accepted"),
+    counter("holdfast_client_connections_rejected_total", &["limit"], "Client connections turned away by a key of [limits], or that the system (descriptors, memory) did not give; not among the accepted"),
     gauge("holdfast_upstream_connections", &[], "Connections to brokers that are open"),
     counter("holdfast_upstream_errors_total", &["kind"], "Connections to brokers that could not be made, or failed"),
     // Budgets.

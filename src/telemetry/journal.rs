@@ -5,7 +5,10 @@
 
 use crate::policy::{Mode, Scenario};
 use crate::session::event::CloseCause;
+use crate::wire::api::ErrorCode;
 use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +18,29 @@ use tracing::{info, warn};
 const MAX_ENTRIES: usize = 10_000;
 /// So many lines in one summary; the rest is summed up.
 const MAX_LINES: usize = 50;
-/// So many misdeeds of one cause are logged in each period.
-const MAX_MISDEEDS: u64 = 5;
+/// So many lines about one cause, or one error code, in each period.
+const MAX_REPEATS: u64 = 5;
+/// Error codes have 16 bits; those that Kafka has given out are below.
+const CODES: usize = 160;
+
+/// Lets a few through in each period and counts the others.
+#[derive(Debug, Default)]
+struct Throttle(AtomicU64);
+
+impl Throttle {
+    fn admits(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < MAX_REPEATS
+    }
+
+    /// How many were left out; begins a new period.
+    fn suppressed(&self) -> Option<u64> {
+        let suppressed = self
+            .0
+            .swap(0, Ordering::Relaxed)
+            .saturating_sub(MAX_REPEATS);
+        (suppressed > 0).then_some(suppressed)
+    }
+}
 
 /// What one (scenario, mode, client, topic) came to. Whoever meets it keeps the handle.
 #[derive(Debug, Default)]
@@ -54,7 +78,11 @@ pub struct Journal {
     sums: Mutex<HashMap<Subject, Arc<Sum>>>,
     overflow: [[Arc<Sum>; Mode::ALL.len()]; Scenario::COUNT],
     last_summary: Mutex<Instant>,
-    misdeeds: [AtomicU64; CloseCause::ALL.len()],
+    misdeeds: [Throttle; CloseCause::ALL.len()],
+    absorbed_errors: [Throttle; CODES],
+    override_failures: [Throttle; CODES],
+    rejected: Throttle,
+    accept_failed: Throttle,
 }
 
 impl Journal {
@@ -64,7 +92,11 @@ impl Journal {
             sums: Mutex::default(),
             overflow: Default::default(),
             last_summary: Mutex::new(Instant::now()),
-            misdeeds: [const { AtomicU64::new(0) }; CloseCause::ALL.len()],
+            misdeeds: [const { Throttle(AtomicU64::new(0)) }; CloseCause::ALL.len()],
+            absorbed_errors: [const { Throttle(AtomicU64::new(0)) }; CODES],
+            override_failures: [const { Throttle(AtomicU64::new(0)) }; CODES],
+            rejected: Throttle::default(),
+            accept_failed: Throttle::default(),
         }
     }
 
@@ -103,26 +135,55 @@ impl Journal {
         sum
     }
 
-    /// Logs a misdeed unless its cause has been logged enough in this period.
-    pub fn misdeed(
-        &self,
-        cause: CloseCause,
-        detail: &str,
-        client_id: Option<&str>,
-        client: Option<std::net::SocketAddr>,
-    ) {
-        if self.misdeeds[cause as usize].fetch_add(1, Ordering::Relaxed) >= MAX_MISDEEDS {
-            return;
+    /// The client broke the protocol or a limit.
+    pub fn misdeed(&self, cause: CloseCause, detail: &str, who: Who) {
+        if self.misdeeds[cause as usize].admits() {
+            let (client, client_id) = who;
+            warn!(cause = cause.name(), detail, %client, client_id, "{}", misdeed_words(cause));
         }
-        let client = client.map(tracing::field::display);
-        warn!(
-            cause = cause.name(),
-            detail,
-            client_id,
-            client,
-            "{}",
-            misdeed_words(cause)
-        );
+    }
+
+    /// An error that nobody else will hear of: its client had sent acks=0.
+    pub fn absorbed_error(&self, code: ErrorCode, topic: Option<&str>, partition: i32, who: Who) {
+        if self.absorbed_errors[slot(code)].admits() {
+            let (client, client_id) = who;
+            warn!(error_code = code.name(), topic, partition, %client, client_id, "records sent with acks=0 failed");
+        }
+    }
+
+    /// An error that the client would not have had with its own acks.
+    pub fn override_failure(
+        &self,
+        scenario: Scenario,
+        code: ErrorCode,
+        topic: Option<&str>,
+        who: Who,
+    ) {
+        if self.override_failures[slot(code)].admits() {
+            let (client, client_id) = who;
+            warn!(
+                scenario = scenario.name(),
+                error_code = code.name(),
+                topic,
+                %client,
+                client_id,
+                "records failed because acks was raised to all"
+            );
+        }
+    }
+
+    /// A client connection was turned away.
+    pub fn rejected(&self, limit: &'static str, client: IpAddr) {
+        if self.rejected.admits() {
+            warn!(limit, %client, "connection is turned away by a limit");
+        }
+    }
+
+    /// The system gave no connection.
+    pub fn accept_failed(&self, error: &io::Error) {
+        if self.accept_failed.admits() {
+            warn!(%error, "no connection can be accepted");
+        }
     }
 
     /// Writes the sums when the period is over.
@@ -137,17 +198,7 @@ impl Journal {
 
     /// Writes what has come together since the last time.
     pub fn summarize(&self) {
-        for (cause, count) in CloseCause::ALL.iter().zip(&self.misdeeds) {
-            let suppressed = count
-                .swap(0, Ordering::Relaxed)
-                .saturating_sub(MAX_MISDEEDS);
-            if suppressed > 0 {
-                warn!(
-                    cause = cause.name(),
-                    suppressed, "more connections were closed for this cause"
-                );
-            }
-        }
+        self.summarize_suppressed();
         let mut lines = Vec::new();
         let mut sums = locked(&self.sums);
         let full = sums.len() >= MAX_ENTRIES;
@@ -175,6 +226,39 @@ impl Journal {
         self.summarize_others(&lines[lines.len().min(MAX_LINES)..]);
     }
 
+    fn summarize_suppressed(&self) {
+        for (cause, throttle) in CloseCause::ALL.iter().zip(&self.misdeeds) {
+            if let Some(suppressed) = throttle.suppressed() {
+                warn!(
+                    cause = cause.name(),
+                    suppressed, "more connections were closed for this cause"
+                );
+            }
+        }
+        for (code, throttle) in self.absorbed_errors.iter().enumerate() {
+            if let Some(suppressed) = throttle.suppressed() {
+                warn!(
+                    error_code = name_of(code),
+                    suppressed, "more records sent with acks=0 failed"
+                );
+            }
+        }
+        for (code, throttle) in self.override_failures.iter().enumerate() {
+            if let Some(suppressed) = throttle.suppressed() {
+                warn!(
+                    error_code = name_of(code),
+                    suppressed, "more records failed because acks was raised to all"
+                );
+            }
+        }
+        if let Some(suppressed) = self.rejected.suppressed() {
+            warn!(suppressed, "more connections were turned away");
+        }
+        if let Some(suppressed) = self.accept_failed.suppressed() {
+            warn!(suppressed, "more connections could not be accepted");
+        }
+    }
+
     fn summarize_others(&self, left_out: &[(u64, u64, Subject)]) {
         for scenario in Scenario::ALL {
             for mode in Mode::ALL {
@@ -199,6 +283,24 @@ impl Journal {
                 }
             }
         }
+    }
+}
+
+/// The client's address and id.
+pub type Who<'a> = (SocketAddr, Option<&'a str>);
+
+/// The throttle of a code; 0, which is no error, stands for those that we have no room for.
+fn slot(code: ErrorCode) -> usize {
+    usize::try_from(code.0)
+        .ok()
+        .filter(|slot| *slot < CODES)
+        .unwrap_or(0)
+}
+
+fn name_of(slot: usize) -> &'static str {
+    match slot {
+        0 => "other",
+        code => ErrorCode(code as i16).name(),
     }
 }
 

@@ -3,8 +3,8 @@
 //! Handles of families with names are resolved when the connection first meets the name and kept, so that an event costs
 //! a few comparisons and atomic additions, and no allocation.
 
-use super::journal::Sum;
-use super::{Telemetry, UpstreamError};
+use super::journal::{Sum, Who};
+use super::{Direction, Telemetry};
 use crate::policy::{Mode, Scenario};
 use crate::session::event::{CloseCause, Event};
 use prometheus::IntCounter;
@@ -24,7 +24,7 @@ const MAX_CLIENT_ID_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct ConnectionMeter {
     telemetry: Arc<Telemetry>,
-    client: Option<SocketAddr>,
+    client: SocketAddr,
     client_id: Option<Arc<str>>,
     clients: Vec<ClientHandle>,
     topics: Vec<TopicHandle>,
@@ -54,8 +54,7 @@ struct TopicHandle {
 }
 
 impl ConnectionMeter {
-    /// Counts the connection as accepted and open.
-    pub fn new(telemetry: &Arc<Telemetry>, client: Option<SocketAddr>) -> ConnectionMeter {
+    pub(super) fn new(telemetry: &Arc<Telemetry>, client: SocketAddr) -> ConnectionMeter {
         telemetry.counters.connections.inc();
         telemetry.counters.connections_total.inc();
         ConnectionMeter {
@@ -138,46 +137,46 @@ impl ConnectionMeter {
                 counters.acks0_bytes.add((*outcome, *cause), *bytes);
                 counters.acks0_inexact.inc_by(u64::from(!exact));
             }
-            Event::AbsorbedError { error_code, .. } => counters.absorbed_errors.add(*error_code, 1),
+            Event::AbsorbedError {
+                error_code,
+                topic,
+                partition,
+            } => {
+                counters.absorbed_errors.add(*error_code, 1);
+                let journal = &self.telemetry.journal;
+                journal.absorbed_error(*error_code, topic.as_deref(), *partition, self.who());
+            }
             Event::OverrideFailure {
                 scenario,
                 error_code,
-                ..
+                topic,
             } => {
                 counters.override_failures.add((*scenario, *error_code), 1);
+                let journal = &self.telemetry.journal;
+                journal.override_failure(*scenario, *error_code, topic.as_deref(), self.who());
             }
             Event::Absorbed { count } => counters.absorbed.inc_by(*count),
             Event::BrokerOutsideSet { node_id } => self.outside(*node_id),
             Event::Misdeed { cause, detail } => {
-                self.telemetry.journal.misdeed(
-                    *cause,
-                    detail,
-                    self.client_id.as_deref(),
-                    self.client,
-                );
+                let journal = &self.telemetry.journal;
+                journal.misdeed(*cause, detail, self.who());
             }
             Event::Closed { cause } => self.closed(*cause),
         }
     }
 
-    /// Bytes written to the broker.
-    pub fn request_bytes(&self, bytes: u64) {
-        self.telemetry.counters.request_bytes.inc_by(bytes);
+    /// Bytes written to the broker (requests) or to the client (responses).
+    pub fn relayed(&self, direction: Direction, bytes: u64) {
+        let counters = &self.telemetry.counters;
+        match direction {
+            Direction::Request => counters.request_bytes.inc_by(bytes),
+            Direction::Response => counters.response_bytes.inc_by(bytes),
+        }
     }
 
-    /// Bytes written to the client.
-    pub fn response_bytes(&self, bytes: u64) {
-        self.telemetry.counters.response_bytes.inc_by(bytes);
-    }
-
-    /// From a request's arrival to its writing, the broker's time excluded.
-    pub fn request_latency(&self, time: Duration) {
-        self.telemetry.counters.latency[0].observe(time.as_secs_f64());
-    }
-
-    /// The same of a response.
-    pub fn response_latency(&self, time: Duration) {
-        self.telemetry.counters.latency[1].observe(time.as_secs_f64());
+    /// From the arrival of bytes to their writing, the broker's time excluded.
+    pub fn added_latency(&self, direction: Direction, time: Duration) {
+        self.telemetry.counters.latency[direction as usize].observe(time.as_secs_f64());
     }
 
     /// A connection to a broker is up. It counts as open until [`ConnectionMeter::upstream_closed`] or the meter's end.
@@ -193,8 +192,13 @@ impl ConnectionMeter {
         }
     }
 
-    pub fn upstream_failed(&self, error: UpstreamError) {
-        self.telemetry.counters.upstream_errors.add(error, 1);
+    /// A connection to a broker could not be made, or failed.
+    pub fn upstream_error(&self, cause: CloseCause) {
+        self.telemetry.counters.upstream_errors.add(cause, 1);
+    }
+
+    fn who(&self) -> Who<'_> {
+        (self.client, self.client_id.as_deref())
     }
 
     fn renamed(&mut self, client_id: Option<&Arc<str>>) {
@@ -287,10 +291,9 @@ impl ConnectionMeter {
             return;
         }
         self.telemetry.counters.closed.add(cause, 1);
-        let client = self.client.map(tracing::field::display);
         debug!(
             cause = cause.name(),
-            client,
+            client = %self.client,
             client_id = self.client_id.as_deref(),
             "connection ends"
         );

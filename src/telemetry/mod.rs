@@ -25,7 +25,8 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::{info, warn};
@@ -39,66 +40,33 @@ pub struct Settings {
     pub summary: Duration,
 }
 
-/// Why there is no connection to a broker (any more).
+/// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum UpstreamError {
-    /// The name has no address.
-    Dns,
-    /// No address took the connection.
-    Connect,
-    /// It was not up within `cluster.connect_timeout_ms`.
-    Timeout,
-    /// The socket failed.
-    Reset,
-    /// No living broker has the node id of the port.
-    UnknownBroker,
+pub enum Direction {
+    /// From the client to the broker.
+    Request,
+    /// From the broker to the client.
+    Response,
 }
 
-impl UpstreamError {
-    pub const ALL: [UpstreamError; 5] = [
-        UpstreamError::Dns,
-        UpstreamError::Connect,
-        UpstreamError::Timeout,
-        UpstreamError::Reset,
-        UpstreamError::UnknownBroker,
-    ];
+/// `kind` of `holdfast_upstream_errors_total`, by the cause that the driver gives.
+const UPSTREAM_ERRORS: [(CloseCause, &str); 6] = [
+    (CloseCause::BrokerUnresolved, "dns"),
+    (CloseCause::BrokerUnreachable, "connect"),
+    (CloseCause::BrokerConnectTimeout, "timeout"),
+    (CloseCause::BrokerReset, "reset"),
+    (CloseCause::BrokerClosed, "closed"),
+    (CloseCause::BrokerUnknown, "unknown_broker"),
+];
 
-    pub fn name(self) -> &'static str {
-        match self {
-            UpstreamError::Dns => "dns",
-            UpstreamError::Connect => "connect",
-            UpstreamError::Timeout => "timeout",
-            UpstreamError::Reset => "reset",
-            UpstreamError::UnknownBroker => "unknown_broker",
-        }
-    }
+fn upstream_error(cause: CloseCause) -> &'static str {
+    let known = UPSTREAM_ERRORS.iter().find(|(known, _)| *known == cause);
+    known.map_or("other", |(_, kind)| kind)
 }
 
-/// Which limit turned a client connection away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConnectionLimit {
-    Total,
-    PerIp,
-    /// The process is out of file descriptors.
-    Descriptors,
-}
-
-impl ConnectionLimit {
-    pub const ALL: [ConnectionLimit; 3] = [
-        ConnectionLimit::Total,
-        ConnectionLimit::PerIp,
-        ConnectionLimit::Descriptors,
-    ];
-
-    /// The key of `[limits]`, where there is one.
-    pub fn name(self) -> &'static str {
-        match self {
-            ConnectionLimit::Total => "max_connections",
-            ConnectionLimit::PerIp => "max_connections_per_ip",
-            ConnectionLimit::Descriptors => "file_descriptors",
-        }
-    }
-}
+/// `limit` of `holdfast_client_connections_rejected_total`: the keys of `[limits]`, and what the system refuses.
+const CONNECTION_LIMITS: [&str; 3] = ["max_connections", "max_connections_per_ip", ACCEPT_FAILED];
+const ACCEPT_FAILED: &str = "system";
 
 /// What `/readyz` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +86,6 @@ pub struct Telemetry {
     registry: Registry,
     counters: Counters,
     journal: Journal,
-    exemptions: Vec<(Exemption, AtomicBool)>,
     outside: Mutex<BTreeSet<i32>>,
     sampler: OnceLock<Sampler>,
     tap: OnceLock<Tap>,
@@ -153,9 +120,9 @@ struct Counters {
     connections: IntGauge,
     connections_total: IntCounter,
     closed: Pairs<CloseCause, 1>,
-    rejected: Pairs<ConnectionLimit, 1>,
+    rejected: Pairs<&'static str, 1>,
     upstream: IntGauge,
-    upstream_errors: Pairs<UpstreamError, 1>,
+    upstream_errors: Pairs<CloseCause, 1>,
     buffer: IntGauge,
     buffer_limit: IntGauge,
     announced: IntGauge,
@@ -184,26 +151,45 @@ impl Telemetry {
         {
             warn!("no process metrics on this system");
         }
-        let telemetry = Telemetry {
+        counters
+            .exemptions_active
+            .set(saturated(policy.exemptions.len()));
+        Arc::new(Telemetry {
             registry,
             counters,
             journal: Journal::new(settings.summary),
-            exemptions: policy
-                .exemptions
-                .iter()
-                .map(|exemption| (exemption.clone(), AtomicBool::new(true)))
-                .collect(),
             outside: Mutex::default(),
             sampler: OnceLock::new(),
             tap: OnceLock::new(),
-        };
-        telemetry.expire(SystemTime::now());
-        Arc::new(telemetry)
+        })
     }
 
-    /// A client connection was turned away.
-    pub fn rejected(&self, limit: ConnectionLimit) {
+    /// A client connection was accepted. Its meter counts it as open until it is dropped.
+    pub fn connection(self: &Arc<Telemetry>, client: SocketAddr) -> ConnectionMeter {
+        ConnectionMeter::new(self, client)
+    }
+
+    /// A client connection was turned away by this key of `[limits]`.
+    pub fn connection_rejected(&self, limit: &'static str, client: IpAddr) {
         self.counters.rejected.add(limit, 1);
+        self.journal.rejected(limit, client);
+    }
+
+    /// The system gave no connection: it is out of descriptors, mostly.
+    pub fn accept_failed(&self, error: &io::Error) {
+        self.counters.rejected.add(ACCEPT_FAILED, 1);
+        self.journal.accept_failed(error);
+    }
+
+    /// An exemption works no longer. Once for each.
+    pub fn exemption_expired(&self, exemption: &Exemption) {
+        self.counters.exemptions_active.dec();
+        warn!(
+            exemption = &*exemption.name,
+            owner = exemption.owner,
+            reason = exemption.reason,
+            "exemption has expired: it works no longer"
+        );
     }
 
     /// A task that belongs to no client connection panicked. (A connection's own panic is counted when its meter is dropped.)
@@ -265,10 +251,9 @@ impl Telemetry {
         }
     }
 
-    /// To be called every second or so: writes summaries that are due and notices exemptions that expire.
-    pub fn tick(&self, now: SystemTime) {
+    /// To be called every second or so: writes summaries that are due.
+    pub fn tick(&self) {
         self.journal.tick(Instant::now());
-        self.expire(now);
     }
 
     /// Writes the summary at once, as at the end.
@@ -315,24 +300,6 @@ impl Telemetry {
             .filter(|metric| carries(metric))
             .map(value)
             .sum::<f64>() as u64
-    }
-
-    /// Notices and reports exemptions that work no longer.
-    fn expire(&self, now: SystemTime) {
-        let mut active = 0;
-        for (exemption, was_active) in &self.exemptions {
-            let is_active = exemption.expires.is_none_or(|end| now < end);
-            active += usize::from(is_active);
-            if was_active.swap(is_active, Ordering::Relaxed) && !is_active {
-                warn!(
-                    exemption = &*exemption.name,
-                    owner = exemption.owner,
-                    reason = exemption.reason,
-                    "exemption has expired: it works no longer"
-                );
-            }
-        }
-        self.counters.exemptions_active.set(saturated(active));
     }
 
     /// Says once of each broker that clients cannot reach it, and what to do.
@@ -468,14 +435,14 @@ impl Counters {
             ),
             rejected: Pairs::new(
                 make.counters("holdfast_client_connections_rejected_total"),
-                |limit| [limit.name()],
-                ConnectionLimit::ALL,
+                |limit| [limit],
+                CONNECTION_LIMITS,
             ),
             upstream: make.gauge("holdfast_upstream_connections"),
             upstream_errors: Pairs::new(
                 make.counters("holdfast_upstream_errors_total"),
-                |error| [error.name()],
-                UpstreamError::ALL,
+                |cause| [upstream_error(cause)],
+                UPSTREAM_ERRORS.map(|(cause, _)| cause),
             ),
             buffer: make.gauge("holdfast_buffer_bytes"),
             buffer_limit: make.gauge("holdfast_buffer_limit_bytes"),

@@ -1,7 +1,10 @@
 //! Tests of telemetry: events in, an exposition out.
 
 use super::*;
-use std::sync::atomic::AtomicUsize;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
 
 fn policy() -> policy::Settings {
     policy::Settings {
@@ -114,7 +117,7 @@ fn no_series_appears_by_traffic_where_all_were_foreseen() {
             .count()
     };
     let before = series(&text(&telemetry));
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     for event in [
         overridden(Mode::Observe, 1),
         topic("t"),
@@ -130,7 +133,7 @@ fn no_series_appears_by_traffic_where_all_were_foreseen() {
 #[test]
 fn events_end_in_their_counters() {
     let telemetry = telemetry();
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     meter.record(&Event::ClientId(Some("app".into())));
     meter.record(&Event::Requests {
         api_key: ApiKey::PRODUCE,
@@ -210,7 +213,7 @@ fn events_end_in_their_counters() {
 #[test]
 fn a_new_client_id_is_counted_under_its_own_name_and_beyond_the_cap_under_other() {
     let telemetry = telemetry();
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     for name in ["a", "b", "c", "a"] {
         meter.record(&Event::ClientId(Some(name.into())));
         meter.record(&overridden(Mode::Enforce, 1));
@@ -230,7 +233,7 @@ fn a_new_client_id_is_counted_under_its_own_name_and_beyond_the_cap_under_other(
 #[test]
 fn more_topics_than_a_connection_keeps_are_all_counted() {
     let telemetry = telemetry();
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     for round in 0..3 {
         for number in 0..100 + round {
             meter.record(&topic(&format!("topic-{number}")));
@@ -249,7 +252,7 @@ fn accepted_connections_are_those_open_and_those_closed_by_cause() {
             &[("cause", cause)],
         )
     };
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     meter.upstream_opened();
     assert_eq!(telemetry.sum("holdfast_client_connections", &[]), 1);
     assert_eq!(telemetry.sum("holdfast_upstream_connections", &[]), 1);
@@ -257,10 +260,10 @@ fn accepted_connections_are_those_open_and_those_closed_by_cause() {
         cause: CloseCause::Idle,
     });
     drop(meter);
-    drop(ConnectionMeter::new(&telemetry, None));
+    drop(telemetry.connection(CLIENT));
     let panicking = telemetry.clone();
     let task = std::thread::spawn(move || {
-        let _meter = ConnectionMeter::new(&panicking, None);
+        let _meter = panicking.connection(CLIENT);
         panic!("on purpose");
     });
     assert!(task.join().is_err());
@@ -282,7 +285,7 @@ fn a_tap_sees_every_event() {
     telemetry.set_tap(Box::new(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
-    let mut meter = ConnectionMeter::new(&telemetry, None);
+    let mut meter = telemetry.connection(CLIENT);
     meter.record(&rejection());
     meter.record(&Event::Closed {
         cause: CloseCause::ClientClosed,
@@ -294,7 +297,7 @@ fn a_tap_sees_every_event() {
 fn an_exemption_stops_counting_as_active_when_it_expires() {
     let telemetry = telemetry();
     assert_eq!(telemetry.sum("holdfast_exemptions_active", &[]), 1);
-    telemetry.tick(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000));
+    telemetry.exemption_expired(&policy().exemptions[0]);
     assert_eq!(telemetry.sum("holdfast_exemptions_active", &[]), 0);
 }
 
@@ -313,4 +316,71 @@ fn gauges_are_sampled_before_a_scrape() {
     let telemetry = telemetry();
     telemetry.set_sampler(Box::new(|telemetry| telemetry.set_buffer_bytes(42)));
     assert!(text(&telemetry).contains("\nholdfast_buffer_bytes 42\n"));
+}
+
+/// What is logged while `work` runs.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("sound").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(lines.0.lock().expect("sound").clone()).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_override_is_logged_once_per_client_and_topic_and_then_summed_up() {
+    let telemetry = telemetry();
+    let lines = logged(|| {
+        for _ in 0..3 {
+            let mut meter = telemetry.connection(CLIENT);
+            meter.record(&Event::ClientId(Some("app\nforged".into())));
+            for _ in 0..50 {
+                meter.record(&overridden(Mode::Enforce, 1));
+                meter.record(&topic("orders"));
+            }
+        }
+        telemetry.summarize();
+        telemetry.summarize();
+    });
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("requests are overridden"), "{}", lines[0]);
+    let expected = "topic=\"orders\" requests=150 records=450";
+    assert!(lines[1].contains(expected), "{}", lines[1]);
+    assert!(lines[1].contains("app\\nforged"), "{}", lines[1]);
+}
+
+#[test]
+fn misdeeds_are_held_to_a_rate_and_tls_is_called_by_its_name() {
+    let telemetry = telemetry();
+    let lines = logged(|| {
+        for _ in 0..20 {
+            let mut meter = telemetry.connection(CLIENT);
+            meter.record(&Event::Misdeed {
+                cause: CloseCause::TlsOnPlainPort,
+                detail: "found 16 03 01".into(),
+            });
+            meter.record(&Event::Closed {
+                cause: CloseCause::TlsOnPlainPort,
+            });
+        }
+        telemetry.summarize();
+    });
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    assert!(lines[0].contains("a client speaks TLS"), "{}", lines[0]);
+    assert!(lines[5].contains("suppressed=15"), "{}", lines[5]);
 }
