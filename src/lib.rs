@@ -1,6 +1,7 @@
 //! Holdfast: the durability gateway for Apache Kafka.
 
 pub mod admin;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod policy;

@@ -21,7 +21,9 @@ pub fn commented() -> String {
             "{commented_out}[{}]",
             table.replace("<name>", "metrics_pipeline")
         );
-        for key in KEYS.iter().filter(|key| key.table == table) {
+        let keys = KEYS.iter().filter(|key| key.table == table);
+        for (position, key) in keys.enumerate() {
+            text.push_str(if position == 0 { "" } else { "\n" });
             text.push_str(&documented(key));
         }
     }

@@ -1,6 +1,35 @@
-//! Floor 4: what happened -> counters, histograms, log lines with a rate limit. Opens no socket.
+//! Floor 4: what happened -> counters, histograms, log lines with a rate limit. Opens no socket and decides nothing.
+//!
+//! One [`Telemetry`] per process (tests make as many as they like: each has a registry of its own), one [`ConnectionMeter`]
+//! per client connection. All families of the table exist at 0 from the start, so that alerts can rely on them; those
+//! with labels that clients choose are capped (`capped.rs`).
 
-use std::time::Duration;
+mod capped;
+mod families;
+mod journal;
+mod meter;
+mod pairs;
+
+pub use families::{FAMILIES, Family, Kind};
+pub use meter::ConnectionMeter;
+
+use crate::policy::{self, Exemption, Mode, Scenario};
+use crate::session::event::{CloseCause, Event, Outcome, OutcomeCause};
+use crate::wire::api::{ApiKey, ErrorCode};
+use crate::wire::versions;
+use capped::Capped;
+use families::Maker;
+use journal::Journal;
+use pairs::Pairs;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tracing::{info, warn};
 
 /// `[telemetry]`, and how often `[log]` wants summaries.
 #[derive(Clone, Debug)]
@@ -10,3 +39,509 @@ pub struct Settings {
     /// Period of the summaries of overrides and refusals in the log.
     pub summary: Duration,
 }
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From the client to the broker.
+    Request,
+    /// From the broker to the client.
+    Response,
+}
+
+/// `kind` of `holdfast_upstream_errors_total`, by the cause that the driver gives.
+const UPSTREAM_ERRORS: [(CloseCause, &str); 6] = [
+    (CloseCause::BrokerUnresolved, "dns"),
+    (CloseCause::BrokerUnreachable, "connect"),
+    (CloseCause::BrokerConnectTimeout, "timeout"),
+    (CloseCause::BrokerReset, "reset"),
+    (CloseCause::BrokerClosed, "closed"),
+    (CloseCause::BrokerUnknown, "unknown_broker"),
+];
+
+fn upstream_error(cause: CloseCause) -> &'static str {
+    let known = UPSTREAM_ERRORS.iter().find(|(known, _)| *known == cause);
+    known.map_or("other", |(_, kind)| kind)
+}
+
+/// `limit` of `holdfast_client_connections_rejected_total`: the keys of `[limits]`, and what the system refuses.
+const CONNECTION_LIMITS: [&str; 3] = ["max_connections", "max_connections_per_ip", ACCEPT_FAILED];
+const ACCEPT_FAILED: &str = "system";
+
+/// What `/readyz` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// Ports are not bound yet, or no view of the cluster was learned.
+    Starting,
+    /// For ever after, whatever the brokers do.
+    Ready,
+    Draining,
+}
+
+type Tap = Box<dyn Fn(&Event) + Send + Sync>;
+type Sampler = Box<dyn Fn(&Telemetry) + Send + Sync>;
+
+/// All metrics and the journal of the log.
+pub struct Telemetry {
+    registry: Registry,
+    counters: Counters,
+    journal: Journal,
+    outside: Mutex<BTreeSet<i32>>,
+    sampler: OnceLock<Sampler>,
+    tap: OnceLock<Tap>,
+}
+
+/// Handles of every family, resolved.
+struct Counters {
+    overrides: Pairs<(Scenario, ApiKey, Mode), 3>,
+    overrides_by_client: Capped,
+    overrides_by_topic: Capped,
+    rejections: Pairs<(Scenario, ApiKey, ErrorCode, Mode), 4>,
+    rejections_by_client: Capped,
+    rejections_by_topic: Capped,
+    rejected_records: Pairs<(Scenario, Mode), 2>,
+    rejected_bytes: Pairs<(Scenario, Mode), 2>,
+    override_failures: Pairs<(Scenario, ErrorCode), 2>,
+    degraded: Pairs<Scenario, 1>,
+    unverified: Pairs<Scenario, 1>,
+    unjudged: Pairs<Scenario, 1>,
+    /// A family whose one label the operator chose: few, known at start.
+    exemption_hits: Vec<(Arc<str>, Scenario, IntCounter)>,
+    acks0_records: Pairs<(Outcome, OutcomeCause), 2>,
+    acks0_bytes: Pairs<(Outcome, OutcomeCause), 2>,
+    acks0_inexact: IntCounter,
+    absorbed: IntCounter,
+    absorbed_errors: Pairs<ErrorCode, 1>,
+    requests: Pairs<ApiKey, 1>,
+    request_bytes: IntCounter,
+    response_bytes: IntCounter,
+    /// Of requests, of responses.
+    latency: [Histogram; 2],
+    connections: IntGauge,
+    connections_total: IntCounter,
+    closed: Pairs<CloseCause, 1>,
+    rejected: Pairs<&'static str, 1>,
+    upstream: IntGauge,
+    upstream_errors: Pairs<CloseCause, 1>,
+    buffer: IntGauge,
+    buffer_limit: IntGauge,
+    announced: IntGauge,
+    announced_limit: IntGauge,
+    brokers_outside: IntGauge,
+    looks: Pairs<bool, 1>,
+    last_look: IntGauge,
+    learned_dropped: IntCounter,
+    exemptions_active: IntGauge,
+    ready: IntGauge,
+    draining: IntGauge,
+    panics: IntCounter,
+}
+
+/// What the driver, the watch and the drain tell besides events. Everything about one connection goes through its
+/// [`ConnectionMeter`].
+impl Telemetry {
+    pub fn new(settings: &Settings, policy: &policy::Settings) -> Arc<Telemetry> {
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        describe(&make, policy);
+        let counters = Counters::new(&make, settings, policy);
+        if registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .is_err()
+        {
+            warn!("no process metrics on this system");
+        }
+        counters
+            .exemptions_active
+            .set(saturated(policy.exemptions.len()));
+        Arc::new(Telemetry {
+            registry,
+            counters,
+            journal: Journal::new(settings.summary),
+            outside: Mutex::default(),
+            sampler: OnceLock::new(),
+            tap: OnceLock::new(),
+        })
+    }
+
+    /// A client connection was accepted. Its meter counts it as open until it is dropped.
+    pub fn connection(self: &Arc<Telemetry>, client: SocketAddr) -> ConnectionMeter {
+        ConnectionMeter::new(self, client)
+    }
+
+    /// A client connection was turned away by this key of `[limits]`.
+    pub fn connection_rejected(&self, limit: &'static str, client: IpAddr) {
+        self.counters.rejected.add(limit, 1);
+        self.journal.rejected(limit, client);
+    }
+
+    /// The system gave no connection: it is out of descriptors, mostly.
+    pub fn accept_failed(&self, error: &io::Error) {
+        self.counters.rejected.add(ACCEPT_FAILED, 1);
+        self.journal.accept_failed(error);
+    }
+
+    /// An exemption works no longer. Once for each.
+    pub fn exemption_expired(&self, exemption: &Exemption) {
+        self.counters.exemptions_active.dec();
+        warn!(
+            exemption = &*exemption.name,
+            owner = exemption.owner,
+            reason = exemption.reason,
+            "exemption has expired: it works no longer"
+        );
+    }
+
+    /// A task that belongs to no client connection panicked. (A connection's own panic is counted when its meter is dropped.)
+    pub fn panicked(&self) {
+        self.counters.panics.inc();
+    }
+
+    pub fn set_limits(&self, buffer_bytes: usize, announced_bytes: usize) {
+        self.counters.buffer_limit.set(saturated(buffer_bytes));
+        self.counters
+            .announced_limit
+            .set(saturated(announced_bytes));
+    }
+
+    pub fn set_buffer_bytes(&self, bytes: usize) {
+        self.counters.buffer.set(saturated(bytes));
+    }
+
+    pub fn set_announced_bytes(&self, bytes: usize) {
+        self.counters.announced.set(saturated(bytes));
+    }
+
+    /// Called before every scrape, for gauges that are cheaper asked than told. The first one stays.
+    pub fn set_sampler(&self, sampler: Sampler) {
+        let _ = self.sampler.set(sampler);
+    }
+
+    /// The watch looked at the cluster.
+    pub fn looked(&self, success: bool, now: SystemTime) {
+        self.counters.looks.add(success, 1);
+        if success {
+            self.counters.last_look.set(unix_seconds(now));
+        }
+    }
+
+    pub fn set_brokers_outside_set(&self, brokers: usize) {
+        self.counters.brokers_outside.set(saturated(brokers));
+    }
+
+    /// The watch had no room for what a connection learned.
+    pub fn learned_dropped(&self) {
+        self.counters.learned_dropped.inc();
+    }
+
+    /// All ports are bound and a first view was learned.
+    pub fn set_ready(&self) {
+        self.counters.ready.set(1);
+    }
+
+    pub fn set_draining(&self) {
+        self.counters.draining.set(1);
+    }
+
+    pub fn readiness(&self) -> Readiness {
+        match (self.counters.draining.get(), self.counters.ready.get()) {
+            (0, 0) => Readiness::Starting,
+            (0, _) => Readiness::Ready,
+            _ => Readiness::Draining,
+        }
+    }
+
+    /// To be called every second or so: writes summaries that are due.
+    pub fn tick(&self) {
+        self.journal.tick(Instant::now());
+    }
+
+    /// Writes the summary at once, as at the end.
+    pub fn summarize(&self) {
+        self.journal.summarize();
+    }
+
+    /// Calls `tap` with every event of every connection: for tests that account for each record. The first one stays.
+    pub fn set_tap(&self, tap: Tap) {
+        let _ = self.tap.set(tap);
+    }
+
+    /// The exposition, text format 0.0.4. Takes milliseconds with many series: not on a worker.
+    pub fn exposition(&self) -> Vec<u8> {
+        if let Some(sampler) = self.sampler.get() {
+            sampler(self);
+        }
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            warn!(%error, "metrics cannot be encoded");
+        }
+        text
+    }
+
+    /// The sum of a counter's or gauge's series that carry all these labels: for tests and the demo.
+    pub fn sum(&self, family: &str, labels: &[(&str, &str)]) -> u64 {
+        let carries = |metric: &prometheus::proto::Metric| {
+            labels.iter().all(|(name, value)| {
+                metric
+                    .get_label()
+                    .iter()
+                    .any(|label| label.name() == *name && label.value() == *value)
+            })
+        };
+        let families = self.registry.gather();
+        let metrics = families
+            .iter()
+            .filter(|found| found.name() == family)
+            .flat_map(|found| found.get_metric());
+        let value = |metric: &prometheus::proto::Metric| {
+            metric.get_counter().get_value() + metric.get_gauge().get_value()
+        };
+        metrics
+            .filter(|metric| carries(metric))
+            .map(value)
+            .sum::<f64>() as u64
+    }
+
+    /// Says once of each broker that clients cannot reach it, and what to do.
+    fn outside(&self, node_id: i32) {
+        const MAX_LOGGED: usize = 100;
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        if outside.len() < MAX_LOGGED && outside.insert(node_id) {
+            warn!(
+                node_id,
+                "broker is outside listener.broker_ids and left out of all answers: add its id"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+/// What is known at start and does not change.
+fn describe(make: &Maker, policy: &policy::Settings) {
+    make.gauges("holdfast_build_info")
+        .with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1);
+    let modes = make.gauges("holdfast_enforcement_mode");
+    for scenario in Scenario::ALL {
+        for mode in Mode::ALL {
+            let in_force = policy.mode(scenario) == mode;
+            modes
+                .with_label_values(&[scenario.name(), mode.name()])
+                .set(i64::from(in_force));
+        }
+    }
+    let expiries = make.gauges("holdfast_exemption_expiry_timestamp_seconds");
+    for exemption in &policy.exemptions {
+        info!(
+            exemption = &*exemption.name,
+            owner = exemption.owner,
+            reason = exemption.reason,
+            "exemption"
+        );
+        if let Some(end) = exemption.expires {
+            expiries
+                .with_label_values(&[&*exemption.name])
+                .set(unix_seconds(end));
+        }
+    }
+}
+
+impl Counters {
+    fn new(make: &Maker, settings: &Settings, policy: &policy::Settings) -> Counters {
+        let overflow = make.counters("holdfast_label_overflow_total");
+        let capped = |name: &'static str| {
+            Capped::new(
+                make.counters(name),
+                overflow.with_label_values(&[name]),
+                settings.max_label_values,
+            )
+        };
+        let overriding = Scenario::ALL
+            .into_iter()
+            .filter(|scenario| !scenario.refuses());
+        let refusing = Scenario::ALL
+            .into_iter()
+            .filter(|scenario| scenario.refuses());
+        let raising = [Scenario::AcksNone, Scenario::AcksLeader];
+        Counters {
+            overrides: Pairs::new(
+                make.counters("holdfast_overrides_total"),
+                |(scenario, api_key, mode)| [scenario.name(), api_key.name(), mode.name()],
+                with_modes(overriding).map(|(scenario, mode)| (scenario, ApiKey::PRODUCE, mode)),
+            ),
+            overrides_by_client: capped("holdfast_overrides_by_client_total"),
+            overrides_by_topic: capped("holdfast_overrides_by_topic_total"),
+            rejections: Pairs::new(
+                make.counters("holdfast_rejections_total"),
+                |(scenario, api_key, code, mode)| {
+                    [scenario.name(), api_key.name(), code.name(), mode.name()]
+                },
+                with_modes(refusing.clone()).map(|(scenario, mode)| {
+                    (
+                        scenario,
+                        ApiKey::PRODUCE,
+                        ErrorCode::MESSAGE_TOO_LARGE,
+                        mode,
+                    )
+                }),
+            ),
+            rejections_by_client: capped("holdfast_rejections_by_client_total"),
+            rejections_by_topic: capped("holdfast_rejections_by_topic_total"),
+            rejected_records: by_mode(make, "holdfast_rejected_records_total", refusing.clone()),
+            rejected_bytes: by_mode(make, "holdfast_rejected_bytes_total", refusing.clone()),
+            override_failures: Pairs::new(
+                make.counters("holdfast_override_failures_total"),
+                |(scenario, code)| [scenario.name(), code.name()],
+                raising
+                    .into_iter()
+                    .flat_map(|scenario| RAISED_CODES.map(|code| (scenario, code))),
+            ),
+            degraded: by_scenario(make, "holdfast_degraded_total", raising),
+            unverified: by_scenario(
+                make,
+                "holdfast_unverified_total",
+                [Scenario::OversizedBatch],
+            ),
+            unjudged: by_scenario(make, "holdfast_unjudged_total", Scenario::ALL),
+            exemption_hits: exemption_hits(make, policy),
+            acks0_records: acks0(make, "holdfast_acks0_records_total"),
+            acks0_bytes: acks0(make, "holdfast_acks0_bytes_total"),
+            acks0_inexact: make.counter("holdfast_acks0_inexact_total"),
+            absorbed: make.counter("holdfast_absorbed_responses_total"),
+            absorbed_errors: Pairs::new(
+                make.counters("holdfast_absorbed_errors_total"),
+                |code| [code.name()],
+                PRODUCE_CODES.map(ErrorCode),
+            ),
+            requests: Pairs::new(
+                make.counters("holdfast_requests_total"),
+                |api_key| [api_key.name()],
+                versions::TABLE.iter().map(|api| api.key),
+            ),
+            request_bytes: make.counter("holdfast_request_bytes_total"),
+            response_bytes: make.counter("holdfast_response_bytes_total"),
+            latency: make.histograms("holdfast_added_latency_seconds", ["request", "response"]),
+            connections: make.gauge("holdfast_client_connections"),
+            connections_total: make.counter("holdfast_client_connections_total"),
+            closed: Pairs::new(
+                make.counters("holdfast_client_connections_closed_total"),
+                |cause| [cause.name()],
+                CloseCause::ALL,
+            ),
+            rejected: Pairs::new(
+                make.counters("holdfast_client_connections_rejected_total"),
+                |limit| [limit],
+                CONNECTION_LIMITS,
+            ),
+            upstream: make.gauge("holdfast_upstream_connections"),
+            upstream_errors: Pairs::new(
+                make.counters("holdfast_upstream_errors_total"),
+                |cause| [upstream_error(cause)],
+                UPSTREAM_ERRORS.map(|(cause, _)| cause),
+            ),
+            buffer: make.gauge("holdfast_buffer_bytes"),
+            buffer_limit: make.gauge("holdfast_buffer_limit_bytes"),
+            announced: make.gauge("holdfast_announced_bytes"),
+            announced_limit: make.gauge("holdfast_announced_limit_bytes"),
+            brokers_outside: make.gauge("holdfast_brokers_outside_set"),
+            looks: Pairs::new(
+                make.counters("holdfast_watch_looks_total"),
+                |success| [if success { "success" } else { "failure" }],
+                [true, false],
+            ),
+            last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
+            learned_dropped: make.counter("holdfast_learned_dropped_total"),
+            exemptions_active: make.gauge("holdfast_exemptions_active"),
+            ready: make.gauge("holdfast_ready"),
+            draining: make.gauge("holdfast_draining"),
+            panics: make.counter("holdfast_panics_total"),
+        }
+    }
+}
+
+/// REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND: only acks=all is answered with them.
+const RAISED_CODES: [ErrorCode; 3] = [
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::NOT_ENOUGH_REPLICAS,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+];
+
+/// What a broker may answer for a partition of a Produce request.
+const PRODUCE_CODES: [i16; 22] = [
+    -1, 2, 3, 5, 6, 7, 10, 17, 18, 19, 20, 29, 32, 43, 44, 45, 47, 56, 59, 76, 87, 100,
+];
+
+fn with_modes(scenarios: impl Iterator<Item = Scenario>) -> impl Iterator<Item = (Scenario, Mode)> {
+    scenarios.flat_map(|scenario| [Mode::Observe, Mode::Enforce].map(|mode| (scenario, mode)))
+}
+
+fn by_mode(
+    make: &Maker,
+    name: &'static str,
+    scenarios: impl Iterator<Item = Scenario>,
+) -> Pairs<(Scenario, Mode), 2> {
+    Pairs::new(
+        make.counters(name),
+        |(scenario, mode)| [scenario.name(), mode.name()],
+        with_modes(scenarios),
+    )
+}
+
+fn by_scenario(
+    make: &Maker,
+    name: &'static str,
+    scenarios: impl IntoIterator<Item = Scenario>,
+) -> Pairs<Scenario, 1> {
+    Pairs::new(make.counters(name), |scenario| [scenario.name()], scenarios)
+}
+
+fn acks0(make: &Maker, name: &'static str) -> Pairs<(Outcome, OutcomeCause), 2> {
+    // Only a broker's answer confirms.
+    let possible =
+        |outcome, cause| outcome != Outcome::Confirmed || cause == OutcomeCause::BrokerAnswer;
+    let all = Outcome::ALL
+        .into_iter()
+        .flat_map(|outcome| OutcomeCause::ALL.map(|cause| (outcome, cause)));
+    Pairs::new(
+        make.counters(name),
+        |(outcome, cause)| [outcome.name(), cause.name()],
+        all.filter(|(outcome, cause)| possible(*outcome, *cause)),
+    )
+}
+
+fn exemption_hits(
+    make: &Maker,
+    policy: &policy::Settings,
+) -> Vec<(Arc<str>, Scenario, IntCounter)> {
+    let family = make.counters("holdfast_exemption_hits_total");
+    let each = policy.exemptions.iter().flat_map(|exemption| {
+        exemption
+            .scenarios
+            .iter()
+            .map(|scenario| (exemption.name.clone(), *scenario))
+    });
+    each.map(|(name, scenario)| {
+        let counter = family.with_label_values(&[scenario.name(), &*name]);
+        (name, scenario, counter)
+    })
+    .collect()
+}
+
+fn saturated(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unix_seconds(time: SystemTime) -> i64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! The command line (roof): what was asked for, and the flags spelled like the keys they override. Starts and prints nothing.
+
+use crate::config::Overrides;
+use crate::policy::Scenario;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Kafka's durability gateway: what applications send is not lost, whatever their clients are configured to do.
+///
+/// Holdfast stands between Kafka clients and brokers. It raises acks=0 and acks=1 to acks=all, raises timeouts that are too
+/// short for it, refuses batches that a topic would not take with the right error, and counts all of it on /metrics.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+const EXAMPLES: &str = "\
+Clients connect to the bootstrap port; the broker with node id n is reached through port broker_port_base + n. Both must be
+reachable for clients, and the direct way to the brokers should be closed: otherwise nothing is enforced.
+
+Examples:
+  holdfast --bootstrap-server kafka-1:9092,kafka-2:9092
+      on this machine only: clients use 127.0.0.1:9092, metrics are on http://127.0.0.1:9901/metrics
+  holdfast run --bootstrap-server kafka-1:9092 --bind 0.0.0.0 --advertised-host gateway.example.com --preset observe
+      for everyone, changing nothing and counting what would be changed
+  holdfast check --config gateway.toml
+      judge a file and print the settings in force
+  holdfast explain acks_none
+      what a scenario sees, how records are lost, what is done, what it costs
+
+Signals: SIGTERM or SIGINT drains and exits 0; a second one ends at once.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway (also without a subcommand)
+    Run(Flags),
+    /// Judge the configuration and print the settings in force as TOML; exit 2 when something is wrong
+    Check(Flags),
+    /// Print the manual of a scenario, or the list of scenarios
+    Explain {
+        /// Such as acks_none
+        scenario: Option<String>,
+    },
+}
+
+/// Each flag overrides the key of the same name in the file; together with --bootstrap-server they are enough without one.
+#[derive(Debug, Default, Args)]
+pub struct Flags {
+    /// Configuration file (TOML); none is read unless it is named. gateway.toml shows every key
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Some of the cluster's brokers; IPv6 in brackets [cluster.bootstrap_servers]
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub bootstrap_server: Option<Vec<String>>,
+    /// Address of the Kafka ports [listener.bind, default 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<String>,
+    /// Port for the clients' bootstrap.servers [listener.bootstrap_port, default 9092]
+    #[arg(long, value_name = "PORT", allow_negative_numbers = true)]
+    pub bootstrap_port: Option<i64>,
+    /// Port of the broker with node id 0 [listener.broker_port_base, default 9100]
+    #[arg(long, value_name = "PORT", allow_negative_numbers = true)]
+    pub broker_port_base: Option<i64>,
+    /// Node ids that get a port, as in 0-9,17 [listener.broker_ids, default 0-9]
+    #[arg(long, value_name = "IDS")]
+    pub broker_ids: Option<String>,
+    /// Host that clients are told for every broker [listener.advertised_host, default: the address bound]
+    #[arg(long, value_name = "HOST")]
+    pub advertised_host: Option<String>,
+    /// Address and port of /metrics, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin_bind: Option<String>,
+    /// default: enforce every scenario; observe: change nothing, count everything. A mode in the file still overrides it
+    /// [policy.preset]
+    #[arg(long, value_name = "default|observe")]
+    pub preset: Option<String>,
+    /// error, warn, info, debug or trace [log.level, default info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// human or json [log.format, default human]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Flags {
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            bootstrap_servers: self.bootstrap_server.clone(),
+            bind: self.bind.clone(),
+            bootstrap_port: self.bootstrap_port,
+            broker_port_base: self.broker_port_base,
+            broker_ids: self.broker_ids.clone(),
+            advertised_host: self.advertised_host.clone(),
+            admin_bind: self.admin_bind.clone(),
+            preset: self.preset.clone(),
+            log_level: self.log_level.clone(),
+            log_format: self.log_format.clone(),
+        }
+    }
+}
+
+/// What `holdfast explain` prints.
+///
+/// # Errors
+/// There is no such scenario; the text lists those that there are.
+pub fn explain(name: Option<&str>) -> Result<String, String> {
+    match name.map(|name| (name, Scenario::from_name(name))) {
+        None => Ok(format!(
+            "{}\nholdfast explain <scenario> prints its manual.\n",
+            scenarios()
+        )),
+        Some((_, Some(scenario))) => Ok(manual(scenario)),
+        Some((name, None)) => Err(format!(
+            "no scenario is called {name:?}; there are:\n{}",
+            scenarios()
+        )),
+    }
+}
+
+fn scenarios() -> String {
+    let line = |scenario: Scenario| format!("  {:<18} {}\n", scenario.name(), title(scenario));
+    Scenario::ALL.into_iter().map(line).collect()
+}
+
+/// What the scenario is about, from the first line of its manual: `# acks_none: records sent with acks=0`.
+pub fn title(scenario: Scenario) -> String {
+    let manual = manual(scenario);
+    let first = manual.lines().next().unwrap_or_default();
+    match first.split_once(": ") {
+        Some((_, title)) => title.to_owned(),
+        None => first.to_owned(),
+    }
+}
+
+/// The `//!` of the scenario's file.
+pub fn manual(scenario: Scenario) -> String {
+    let lines = scenario
+        .source()
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"));
+    let text = lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)));
+    text.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_mean_the_same_with_and_without_run() {
+        let flags = [
+            "--bootstrap-server",
+            "a:1,[::1]:2",
+            "--bootstrap-port",
+            "-1",
+        ];
+        let bare = Cli::try_parse_from(["holdfast"].iter().chain(&flags)).expect("flags alone");
+        let run = Cli::try_parse_from(["holdfast", "run"].iter().chain(&flags)).expect("with run");
+        let Some(Command::Run(run)) = run.command else {
+            panic!("run was asked for");
+        };
+        assert_eq!(format!("{:?}", bare.flags), format!("{run:?}"));
+        assert_eq!(
+            run.bootstrap_server,
+            Some(vec!["a:1".into(), "[::1]:2".into()])
+        );
+        assert_eq!(run.overrides().bootstrap_port, Some(-1));
+    }
+
+    #[test]
+    fn every_scenario_explains_itself() {
+        for scenario in Scenario::ALL {
+            let text = explain(Some(scenario.name())).expect("known");
+            assert!(text.contains("What it costs"), "{text}");
+            assert!(!title(scenario).is_empty());
+            assert!(explain(None).expect("the list").contains(scenario.name()));
+        }
+        assert!(
+            explain(Some("acks_nun"))
+                .expect_err("unknown")
+                .contains("acks_none")
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! One client connection's share of telemetry (floor 4): events -> counters. Owned by the driver, dropped with it.
+//!
+//! Handles of families with names are resolved when the connection first meets the name and kept, so that an event costs
+//! a few comparisons and atomic additions, and no allocation.
+
+use super::journal::{Sum, Who};
+use super::{Direction, Telemetry};
+use crate::policy::{Mode, Scenario};
+use crate::session::event::{CloseCause, Event};
+use prometheus::IntCounter;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::debug;
+
+/// Topics × scenarios that one connection keeps handles for; beyond that the oldest make room.
+const MAX_TOPICS: usize = 64;
+/// Longer names cannot be topics (Kafka's `Topic.validate`); a hostile client's are counted under no name.
+const MAX_TOPIC_BYTES: usize = 249;
+/// As much of a client id as is kept and logged.
+const MAX_CLIENT_ID_BYTES: usize = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub struct ConnectionMeter {
+    telemetry: Arc<Telemetry>,
+    client: SocketAddr,
+    client_id: Option<Arc<str>>,
+    clients: Vec<ClientHandle>,
+    topics: Vec<TopicHandle>,
+    /// The next one to make room in `topics`.
+    oldest: usize,
+    last_outside: Option<i32>,
+    upstreams: i64,
+    closed: bool,
+}
+
+/// The present client id's counter of a scenario.
+#[derive(Debug)]
+struct ClientHandle {
+    scenario: Scenario,
+    mode: Mode,
+    counter: IntCounter,
+}
+
+/// A topic's counter of a scenario, and its sum in the journal under the present client id.
+#[derive(Debug)]
+struct TopicHandle {
+    scenario: Scenario,
+    mode: Mode,
+    topic: Option<Arc<str>>,
+    counter: IntCounter,
+    sum: Arc<Sum>,
+}
+
+impl ConnectionMeter {
+    pub(super) fn new(telemetry: &Arc<Telemetry>, client: SocketAddr) -> ConnectionMeter {
+        telemetry.counters.connections.inc();
+        telemetry.counters.connections_total.inc();
+        ConnectionMeter {
+            telemetry: telemetry.clone(),
+            client,
+            client_id: None,
+            clients: Vec::new(),
+            topics: Vec::new(),
+            oldest: 0,
+            last_outside: None,
+            upstreams: 0,
+            closed: false,
+        }
+    }
+
+    pub fn record(&mut self, event: &Event) {
+        if let Some(tap) = self.telemetry.tap.get() {
+            tap(event);
+        }
+        let counters = &self.telemetry.counters;
+        match event {
+            Event::Requests { api_key, count } => counters.requests.add(*api_key, *count),
+            Event::ClientId(client_id) => self.renamed(client_id.as_ref()),
+            Event::Override {
+                scenario,
+                mode,
+                api_key,
+                count,
+            } => {
+                counters.overrides.add((*scenario, *api_key, *mode), *count);
+                self.client(*scenario, *mode).inc_by(*count);
+            }
+            Event::OverrideTopic {
+                scenario,
+                mode,
+                topic,
+                records,
+                count,
+            } => {
+                let handle = self.topic(*scenario, *mode, Some(topic));
+                handle.counter.inc_by(*count);
+                handle.sum.add(*count, *records);
+            }
+            Event::Degraded { scenario, count } => counters.degraded.add(*scenario, *count),
+            Event::Exempted {
+                scenario,
+                exemption,
+                count,
+            } => self.exempted(*scenario, exemption, *count),
+            Event::Rejection {
+                scenario,
+                mode,
+                api_key,
+                error_code,
+                topic,
+                records,
+                bytes,
+            } => {
+                counters
+                    .rejections
+                    .add((*scenario, *api_key, *error_code, *mode), 1);
+                counters.rejected_records.add((*scenario, *mode), *records);
+                counters.rejected_bytes.add((*scenario, *mode), *bytes);
+                self.client(*scenario, *mode).inc();
+                let handle = self.topic(*scenario, *mode, topic.as_ref());
+                handle.counter.inc();
+                handle.sum.add(1, *records);
+            }
+            Event::Unverified { scenario } => counters.unverified.add(*scenario, 1),
+            Event::Unjudged { scenario } => counters.unjudged.add(*scenario, 1),
+            Event::Acks0 {
+                outcome,
+                cause,
+                records,
+                bytes,
+                exact,
+                ..
+            } => {
+                counters.acks0_records.add((*outcome, *cause), *records);
+                counters.acks0_bytes.add((*outcome, *cause), *bytes);
+                counters.acks0_inexact.inc_by(u64::from(!exact));
+            }
+            Event::AbsorbedError {
+                error_code,
+                topic,
+                partition,
+            } => {
+                counters.absorbed_errors.add(*error_code, 1);
+                let journal = &self.telemetry.journal;
+                journal.absorbed_error(*error_code, topic.as_deref(), *partition, self.who());
+            }
+            Event::OverrideFailure {
+                scenario,
+                error_code,
+                topic,
+            } => {
+                counters.override_failures.add((*scenario, *error_code), 1);
+                let journal = &self.telemetry.journal;
+                journal.override_failure(*scenario, *error_code, topic.as_deref(), self.who());
+            }
+            Event::Absorbed { count } => counters.absorbed.inc_by(*count),
+            Event::BrokerOutsideSet { node_id } => self.outside(*node_id),
+            Event::Misdeed { cause, detail } => {
+                let journal = &self.telemetry.journal;
+                journal.misdeed(*cause, detail, self.who());
+            }
+            Event::Closed { cause } => self.closed(*cause),
+        }
+    }
+
+    /// Bytes written to the broker (requests) or to the client (responses).
+    pub fn relayed(&self, direction: Direction, bytes: u64) {
+        let counters = &self.telemetry.counters;
+        match direction {
+            Direction::Request => counters.request_bytes.inc_by(bytes),
+            Direction::Response => counters.response_bytes.inc_by(bytes),
+        }
+    }
+
+    /// From the arrival of bytes to their writing, the broker's time excluded.
+    pub fn added_latency(&self, direction: Direction, time: Duration) {
+        self.telemetry.counters.latency[direction as usize].observe(time.as_secs_f64());
+    }
+
+    /// A connection to a broker is up. It counts as open until [`ConnectionMeter::upstream_closed`] or the meter's end.
+    pub fn upstream_opened(&mut self) {
+        self.upstreams += 1;
+        self.telemetry.counters.upstream.inc();
+    }
+
+    pub fn upstream_closed(&mut self) {
+        if self.upstreams > 0 {
+            self.upstreams -= 1;
+            self.telemetry.counters.upstream.dec();
+        }
+    }
+
+    /// A connection to a broker could not be made, or failed.
+    pub fn upstream_error(&self, cause: CloseCause) {
+        self.telemetry.counters.upstream_errors.add(cause, 1);
+    }
+
+    fn who(&self) -> Who<'_> {
+        (self.client, self.client_id.as_deref())
+    }
+
+    fn renamed(&mut self, client_id: Option<&Arc<str>>) {
+        self.client_id = client_id.map(|id| match id.len() > MAX_CLIENT_ID_BYTES {
+            true => id[..id.floor_char_boundary(MAX_CLIENT_ID_BYTES)].into(),
+            false => id.clone(),
+        });
+        self.clients.clear();
+        self.topics.clear();
+        self.oldest = 0;
+    }
+
+    fn client(&mut self, scenario: Scenario, mode: Mode) -> &IntCounter {
+        let met = |handle: &ClientHandle| (handle.scenario, handle.mode) == (scenario, mode);
+        let position = self.clients.iter().position(met).unwrap_or_else(|| {
+            let counters = &self.telemetry.counters;
+            let family = match scenario.refuses() {
+                true => &counters.rejections_by_client,
+                false => &counters.overrides_by_client,
+            };
+            let counter = family.resolve(scenario.name(), mode.name(), self.client_id.as_deref());
+            self.clients.push(ClientHandle {
+                scenario,
+                mode,
+                counter,
+            });
+            self.clients.len() - 1
+        });
+        &self.clients[position].counter
+    }
+
+    fn topic(&mut self, scenario: Scenario, mode: Mode, topic: Option<&Arc<str>>) -> &TopicHandle {
+        let topic = topic.filter(|topic| topic.len() <= MAX_TOPIC_BYTES);
+        let met = |handle: &TopicHandle| {
+            (handle.scenario, handle.mode) == (scenario, mode) && same(handle.topic.as_ref(), topic)
+        };
+        let position = self
+            .topics
+            .iter()
+            .position(met)
+            .unwrap_or_else(|| self.meet(scenario, mode, topic.cloned()));
+        &self.topics[position]
+    }
+
+    fn meet(&mut self, scenario: Scenario, mode: Mode, topic: Option<Arc<str>>) -> usize {
+        let counters = &self.telemetry.counters;
+        let family = match scenario.refuses() {
+            true => &counters.rejections_by_topic,
+            false => &counters.overrides_by_topic,
+        };
+        let handle = TopicHandle {
+            scenario,
+            mode,
+            counter: family.resolve(scenario.name(), mode.name(), topic.as_deref()),
+            sum: self
+                .telemetry
+                .journal
+                .meet(scenario, mode, &self.client_id, &topic),
+            topic,
+        };
+        if self.topics.len() < MAX_TOPICS {
+            self.topics.push(handle);
+            return self.topics.len() - 1;
+        }
+        let position = self.oldest;
+        self.oldest = (position + 1) % MAX_TOPICS;
+        self.topics[position] = handle;
+        position
+    }
+
+    fn exempted(&self, scenario: Scenario, exemption: &Arc<str>, count: u64) {
+        let hits = &self.telemetry.counters.exemption_hits;
+        let hit = hits
+            .iter()
+            .find(|(name, of, _)| *of == scenario && same(Some(name), Some(exemption)));
+        if let Some((.., counter)) = hit {
+            counter.inc_by(count);
+        }
+    }
+
+    fn outside(&mut self, node_id: i32) {
+        // Every Metadata answer says so again; the lock is for those that are new here.
+        if self.last_outside.replace(node_id) != Some(node_id) {
+            self.telemetry.outside(node_id);
+        }
+    }
+
+    fn closed(&mut self, cause: CloseCause) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.telemetry.counters.closed.add(cause, 1);
+        debug!(
+            cause = cause.name(),
+            client = %self.client,
+            client_id = self.client_id.as_deref(),
+            "connection ends"
+        );
+    }
+}
+
+/// A connection without a cause was ended from outside: by its own panic, or at the deadline of the drain.
+impl Drop for ConnectionMeter {
+    fn drop(&mut self) {
+        if !self.closed {
+            let panicked = std::thread::panicking();
+            self.telemetry.counters.panics.inc_by(u64::from(panicked));
+            self.closed(if panicked {
+                CloseCause::Panic
+            } else {
+                CloseCause::Drain
+            });
+        }
+        self.telemetry.counters.connections.dec();
+        self.telemetry.counters.upstream.sub(self.upstreams);
+    }
+}
+
+fn same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,386 @@
+//! Tests of telemetry: events in, an exposition out.
+
+use super::*;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+
+fn policy() -> policy::Settings {
+    policy::Settings {
+        modes: [Mode::Enforce; Scenario::COUNT],
+        below_min_isr: policy::BelowMinIsr::Refuse,
+        ack_timeout_floor_ms: 30_000,
+        max_batch_bytes: None,
+        max_request_bytes: None,
+        exemptions: vec![Exemption {
+            name: "metrics".into(),
+            scenarios: vec![Scenario::AcksNone],
+            topics: Vec::new(),
+            client_ids: vec![policy::Pattern("telegraf".into())],
+            owner: "o".into(),
+            reason: "r".into(),
+            expires: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)),
+        }],
+    }
+}
+
+fn telemetry() -> Arc<Telemetry> {
+    let settings = Settings {
+        max_label_values: 2,
+        summary: Duration::from_secs(60),
+    };
+    Telemetry::new(&settings, &policy())
+}
+
+fn text(telemetry: &Telemetry) -> String {
+    String::from_utf8(telemetry.exposition()).expect("UTF-8")
+}
+
+fn overridden(mode: Mode, count: u64) -> Event {
+    Event::Override {
+        scenario: Scenario::AcksNone,
+        mode,
+        api_key: ApiKey::PRODUCE,
+        count,
+    }
+}
+
+fn topic(name: &str) -> Event {
+    Event::OverrideTopic {
+        scenario: Scenario::AcksNone,
+        mode: Mode::Enforce,
+        topic: name.into(),
+        records: 3,
+        count: 1,
+    }
+}
+
+fn rejection() -> Event {
+    Event::Rejection {
+        scenario: Scenario::OversizedBatch,
+        mode: Mode::Enforce,
+        api_key: ApiKey::PRODUCE,
+        error_code: ErrorCode::MESSAGE_TOO_LARGE,
+        topic: None,
+        records: 7,
+        bytes: 700,
+    }
+}
+
+fn acks0(outcome: Outcome, exact: bool) -> Event {
+    Event::Acks0 {
+        outcome,
+        cause: OutcomeCause::BrokerAnswer,
+        correlation_id: 1,
+        topic: None,
+        partition: 0,
+        records: 5,
+        bytes: 50,
+        exact,
+    }
+}
+
+#[test]
+fn every_family_is_there_from_the_start_but_those_that_name_clients() {
+    let text = text(&telemetry());
+    for family in FAMILIES {
+        let named = family.name.contains("_by_");
+        let shown = text.contains(&format!("# TYPE {} {}\n", family.name, family.kind.name()));
+        assert_eq!(shown, !named, "{}", family.name);
+    }
+    for line in [
+        "holdfast_overrides_total{api_key=\"Produce\",mode=\"enforce\",scenario=\"acks_none\"} 0",
+        "holdfast_rejections_total{api_key=\"Produce\",error_code=\"MESSAGE_TOO_LARGE\",mode=\"observe\",scenario=\"oversized_request\"} 0",
+        "holdfast_acks0_records_total{cause=\"broker_lost\",outcome=\"unknown\"} 0",
+        "holdfast_enforcement_mode{mode=\"enforce\",scenario=\"acks_leader\"} 1",
+        "holdfast_enforcement_mode{mode=\"off\",scenario=\"acks_leader\"} 0",
+        "holdfast_exemption_hits_total{exemption=\"metrics\",scenario=\"acks_none\"} 0",
+        "holdfast_exemption_expiry_timestamp_seconds{exemption=\"metrics\"} 2000000000",
+        "holdfast_added_latency_seconds_bucket{direction=\"request\",le=\"0.00005\"} 0",
+        "process_open_fds ",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(
+        !text.contains("outcome=\"confirmed\",cause=\"policy\"")
+            && !text.contains("cause=\"policy\",outcome=\"confirmed\"")
+    );
+}
+
+#[test]
+fn no_series_appears_by_traffic_where_all_were_foreseen() {
+    let telemetry = telemetry();
+    let series = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with('#') && !line.contains("_by_"))
+            .count()
+    };
+    let before = series(&text(&telemetry));
+    let mut meter = telemetry.connection(CLIENT);
+    for event in [
+        overridden(Mode::Observe, 1),
+        topic("t"),
+        rejection(),
+        acks0(Outcome::Unknown, true),
+    ] {
+        meter.record(&event);
+    }
+    drop(meter);
+    assert_eq!(series(&text(&telemetry)), before);
+}
+
+#[test]
+fn events_end_in_their_counters() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    meter.record(&Event::ClientId(Some("app".into())));
+    meter.record(&Event::Requests {
+        api_key: ApiKey::PRODUCE,
+        count: 9,
+    });
+    meter.record(&Event::Requests {
+        api_key: ApiKey(-7),
+        count: 1,
+    });
+    meter.record(&overridden(Mode::Enforce, 4));
+    meter.record(&topic("orders"));
+    meter.record(&rejection());
+    meter.record(&acks0(Outcome::Confirmed, true));
+    meter.record(&acks0(Outcome::Refused, false));
+    meter.record(&Event::Exempted {
+        scenario: Scenario::AcksNone,
+        exemption: "metrics".into(),
+        count: 2,
+    });
+    meter.record(&Event::AbsorbedError {
+        error_code: ErrorCode(6),
+        topic: None,
+        partition: 0,
+    });
+    for (family, labels, expected) in [
+        ("holdfast_requests_total", vec![("api_key", "Produce")], 9),
+        ("holdfast_requests_total", vec![("api_key", "Unknown")], 1),
+        (
+            "holdfast_overrides_total",
+            vec![("scenario", "acks_none"), ("mode", "enforce")],
+            4,
+        ),
+        (
+            "holdfast_overrides_by_client_total",
+            vec![("client_id", "app")],
+            4,
+        ),
+        (
+            "holdfast_overrides_by_topic_total",
+            vec![("topic", "orders")],
+            1,
+        ),
+        (
+            "holdfast_rejections_total",
+            vec![("error_code", "MESSAGE_TOO_LARGE")],
+            1,
+        ),
+        (
+            "holdfast_rejections_by_topic_total",
+            vec![("topic", "__none__")],
+            1,
+        ),
+        ("holdfast_rejected_records_total", vec![], 7),
+        ("holdfast_rejected_bytes_total", vec![], 700),
+        ("holdfast_acks0_records_total", vec![], 10),
+        (
+            "holdfast_acks0_bytes_total",
+            vec![("outcome", "refused")],
+            50,
+        ),
+        ("holdfast_acks0_inexact_total", vec![], 1),
+        ("holdfast_exemption_hits_total", vec![], 2),
+        (
+            "holdfast_absorbed_errors_total",
+            vec![("error_code", "NOT_LEADER_OR_FOLLOWER")],
+            1,
+        ),
+    ] {
+        assert_eq!(
+            telemetry.sum(family, &labels),
+            expected,
+            "{family} {labels:?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_client_id_is_counted_under_its_own_name_and_beyond_the_cap_under_other() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    for name in ["a", "b", "c", "a"] {
+        meter.record(&Event::ClientId(Some(name.into())));
+        meter.record(&overridden(Mode::Enforce, 1));
+    }
+    let count = |name| telemetry.sum("holdfast_overrides_by_client_total", &[("client_id", name)]);
+    assert_eq!(
+        (count("a"), count("b"), count("c"), count("__other__")),
+        (2, 1, 0, 1)
+    );
+    let overflow = telemetry.sum(
+        "holdfast_label_overflow_total",
+        &[("family", "holdfast_overrides_by_client_total")],
+    );
+    assert_eq!(overflow, 1);
+}
+
+#[test]
+fn more_topics_than_a_connection_keeps_are_all_counted() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    for round in 0..3 {
+        for number in 0..100 + round {
+            meter.record(&topic(&format!("topic-{number}")));
+        }
+    }
+    meter.record(&topic(&"x".repeat(300)));
+    assert_eq!(telemetry.sum("holdfast_overrides_by_topic_total", &[]), 304);
+}
+
+#[test]
+fn accepted_connections_are_those_open_and_those_closed_by_cause() {
+    let telemetry = telemetry();
+    let closed = |cause| {
+        telemetry.sum(
+            "holdfast_client_connections_closed_total",
+            &[("cause", cause)],
+        )
+    };
+    let mut meter = telemetry.connection(CLIENT);
+    meter.upstream_opened();
+    assert_eq!(telemetry.sum("holdfast_client_connections", &[]), 1);
+    assert_eq!(telemetry.sum("holdfast_upstream_connections", &[]), 1);
+    meter.record(&Event::Closed {
+        cause: CloseCause::Idle,
+    });
+    drop(meter);
+    drop(telemetry.connection(CLIENT));
+    let panicking = telemetry.clone();
+    let task = std::thread::spawn(move || {
+        let _meter = panicking.connection(CLIENT);
+        panic!("on purpose");
+    });
+    assert!(task.join().is_err());
+    assert_eq!(
+        (closed("idle"), closed("drain"), closed("panic")),
+        (1, 1, 1)
+    );
+    assert_eq!(telemetry.sum("holdfast_panics_total", &[]), 1);
+    assert_eq!(telemetry.sum("holdfast_client_connections_total", &[]), 3);
+    assert_eq!(telemetry.sum("holdfast_client_connections", &[]), 0);
+    assert_eq!(telemetry.sum("holdfast_upstream_connections", &[]), 0);
+}
+
+#[test]
+fn a_tap_sees_every_event() {
+    let telemetry = telemetry();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = seen.clone();
+    telemetry.set_tap(Box::new(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    let mut meter = telemetry.connection(CLIENT);
+    meter.record(&rejection());
+    meter.record(&Event::Closed {
+        cause: CloseCause::ClientClosed,
+    });
+    assert_eq!(seen.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn an_exemption_stops_counting_as_active_when_it_expires() {
+    let telemetry = telemetry();
+    assert_eq!(telemetry.sum("holdfast_exemptions_active", &[]), 1);
+    telemetry.exemption_expired(&policy().exemptions[0]);
+    assert_eq!(telemetry.sum("holdfast_exemptions_active", &[]), 0);
+}
+
+#[test]
+fn readiness_comes_once_and_ends_with_the_drain() {
+    let telemetry = telemetry();
+    assert_eq!(telemetry.readiness(), Readiness::Starting);
+    telemetry.set_ready();
+    assert_eq!(telemetry.readiness(), Readiness::Ready);
+    telemetry.set_draining();
+    assert_eq!(telemetry.readiness(), Readiness::Draining);
+}
+
+#[test]
+fn gauges_are_sampled_before_a_scrape() {
+    let telemetry = telemetry();
+    telemetry.set_sampler(Box::new(|telemetry| telemetry.set_buffer_bytes(42)));
+    assert!(text(&telemetry).contains("\nholdfast_buffer_bytes 42\n"));
+}
+
+/// What is logged while `work` runs.
+fn logged(work: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("sound").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(lines.0.lock().expect("sound").clone()).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_override_is_logged_once_per_client_and_topic_and_then_summed_up() {
+    let telemetry = telemetry();
+    let lines = logged(|| {
+        for _ in 0..3 {
+            let mut meter = telemetry.connection(CLIENT);
+            meter.record(&Event::ClientId(Some("app\nforged".into())));
+            for _ in 0..50 {
+                meter.record(&overridden(Mode::Enforce, 1));
+                meter.record(&topic("orders"));
+            }
+        }
+        telemetry.summarize();
+        telemetry.summarize();
+    });
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("requests are overridden"), "{}", lines[0]);
+    let expected = "topic=\"orders\" requests=150 records=450";
+    assert!(lines[1].contains(expected), "{}", lines[1]);
+    assert!(lines[1].contains("app\\nforged"), "{}", lines[1]);
+}
+
+#[test]
+fn misdeeds_are_held_to_a_rate_and_tls_is_called_by_its_name() {
+    let telemetry = telemetry();
+    let lines = logged(|| {
+        for _ in 0..20 {
+            let mut meter = telemetry.connection(CLIENT);
+            meter.record(&Event::Misdeed {
+                cause: CloseCause::TlsOnPlainPort,
+                detail: "found 16 03 01".into(),
+            });
+            meter.record(&Event::Closed {
+                cause: CloseCause::TlsOnPlainPort,
+            });
+        }
+        telemetry.summarize();
+    });
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    assert!(lines[0].contains("a client speaks TLS"), "{}", lines[0]);
+    assert!(lines[5].contains("suppressed=15"), "{}", lines[5]);
+}
