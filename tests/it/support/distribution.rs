@@ -90,6 +90,11 @@ impl Version {
             "-Xshare:auto",
         ]);
         java.arg("-cp").arg(format!("{}/*", self.libs().display()));
+        let logging = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka");
+        java.arg(match self {
+            Version::V4_3_1 => format!("-Dlog4j2.configurationFile={logging}/log4j2.properties"),
+            Version::V3_9_2 => format!("-Dlog4j.configuration=file:{logging}/log4j.properties"),
+        });
         // Whatever the shell has set for Java is not part of the test.
         java.env_remove("JAVA_TOOL_OPTIONS").env_remove("CLASSPATH");
         java
@@ -222,9 +227,10 @@ pub fn franz_binary() -> PathBuf {
         &cache().join(format!("franz-{}", fingerprint_of(&sources))),
         |new| {
             let mut go = Command::new("go");
+            // A distribution's Go may be older than go.mod asks for; from 1.21 on it fetches the one that is asked for.
             go.current_dir(&dir)
-                .env("GOFLAGS", "-mod=mod")
-                .env("CGO_ENABLED", "0");
+                .env("CGO_ENABLED", "0")
+                .env("GOTOOLCHAIN", "auto");
             go.args(["build", "-o"]).arg(new.join("franz")).arg(".");
             process::run("go", go, b"", Duration::from_secs(600)).ok();
         },
