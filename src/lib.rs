@@ -1,7 +1,10 @@
 //! Holdfast: the durability gateway for Apache Kafka.
 
+pub mod admin;
 pub mod cluster;
+pub mod config;
 pub mod policy;
 pub mod proxy;
 pub mod session;
+pub mod telemetry;
 pub mod wire;

@@ -85,6 +85,12 @@ impl Advertised {
     }
 }
 
+impl crate::wire::endpoints::Endpoints for Advertised {
+    fn endpoint(&self, node_id: i32) -> Option<(&str, u16)> {
+        Advertised::endpoint(self, node_id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

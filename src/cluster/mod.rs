@@ -1,11 +1,15 @@
 //! Floor 1: what we know of the cluster, as plain values: brokers, topics, topic ids, limits, in-sync replicas.
 //!
 //! A [`View`] is immutable once published; sessions read it and emit [`Learned`] deltas, never change it. The only writer
-//! is `proxy/watch.rs`. Nothing here asks anybody anything.
+//! is `proxy/watch.rs`, which keeps a [`Knowledge`] and publishes views of it. Nothing here asks anybody anything.
 
 mod advertised;
+mod degraded;
+mod knowledge;
 
 pub use advertised::{Advertised, IdSet};
+pub use degraded::Degraded;
+pub use knowledge::{Knowledge, Look, TopicConfig};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -54,8 +58,8 @@ pub struct View {
     pub socket_request_max_bytes: Option<u32>,
     /// The smallest `max_message_bytes` of `topics`: no batch in a frame up to this size can be too large.
     pub smallest_batch_limit: Option<u32>,
-    /// Per leader: partitions with fewer in-sync replicas than `min.insync.replicas`, as (topic, partition).
-    pub degraded: HashMap<i32, Vec<(Arc<str>, i32)>>,
+    /// Partitions with fewer in-sync replicas than `min.insync.replicas`.
+    pub degraded: Degraded,
 }
 
 impl View {
@@ -73,17 +77,14 @@ impl View {
     /// bootstrap port (`None`) whether any partition at all is.
     pub fn any_degraded(&self, node_id: Option<i32>) -> bool {
         match node_id {
-            Some(id) => self.degraded.get(&id).is_some_and(|list| !list.is_empty()),
-            None => self.degraded.values().any(|list| !list.is_empty()),
+            Some(id) => self.degraded.led_by(id),
+            None => !self.degraded.is_empty(),
         }
     }
 
     /// Whether this partition is below its `min.insync.replicas`, whoever leads it.
     pub fn is_degraded(&self, topic: &str, partition: i32) -> bool {
-        self.degraded
-            .values()
-            .flatten()
-            .any(|(name, index)| **name == *topic && *index == partition)
+        self.degraded.contains(topic, partition)
     }
 }
 
@@ -98,6 +99,8 @@ pub enum Learned {
     NotLeader,
     /// A broker answered NOT_ENOUGH_REPLICAS: the partition is below its `min.insync.replicas`.
     NotEnoughReplicas { topic: Arc<str>, partition: i32 },
+    /// The same, where the answer named the topic by id.
+    NotEnoughReplicasById { topic: TopicId, partition: i32 },
     /// A Metadata answer passed by.
     Metadata(Box<MetadataDelta>),
 }

@@ -1,6 +1,15 @@
 //! Floor 2: pure decisions. What a request shows, what is known of the cluster and the settings go in; what is to be done
 //! comes out. No bytes are edited here and nothing is remembered.
 
+pub mod ack_timeout;
+pub mod acks_leader;
+pub mod acks_none;
+pub mod oversized_batch;
+pub mod oversized_request;
+pub mod plan;
+pub mod standing;
+
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// One way in which records get lost. Its name is the file, the config table, the metric label and the README row.
@@ -31,6 +40,17 @@ impl Scenario {
             Scenario::AckTimeout => "ack_timeout",
             Scenario::OversizedBatch => "oversized_batch",
             Scenario::OversizedRequest => "oversized_request",
+        }
+    }
+
+    /// The scenario's manual: the `//!` of its file.
+    pub fn source(self) -> &'static str {
+        match self {
+            Scenario::AcksNone => include_str!("acks_none.rs"),
+            Scenario::AcksLeader => include_str!("acks_leader.rs"),
+            Scenario::AckTimeout => include_str!("ack_timeout.rs"),
+            Scenario::OversizedBatch => include_str!("oversized_batch.rs"),
+            Scenario::OversizedRequest => include_str!("oversized_request.rs"),
         }
     }
 
@@ -86,7 +106,7 @@ pub struct Pattern(pub String);
 /// A named, owned, expiring exception from scenarios.
 #[derive(Clone, Debug)]
 pub struct Exemption {
-    pub name: String,
+    pub name: Arc<str>,
     pub scenarios: Vec<Scenario>,
     /// Empty: every topic.
     pub topics: Vec<Pattern>,

@@ -45,16 +45,19 @@ pub enum OutcomeCause {
     Closing,
     /// The connection was ended by a limit or a protocol error.
     Aborted,
+    /// They went up as acks=0, because the scenario is observed or exempted: brokers do not answer those.
+    NotAsked,
 }
 
 impl OutcomeCause {
-    pub const ALL: [OutcomeCause; 6] = [
+    pub const ALL: [OutcomeCause; 7] = [
         OutcomeCause::BrokerAnswer,
         OutcomeCause::Policy,
         OutcomeCause::ClientCut,
         OutcomeCause::BrokerLost,
         OutcomeCause::Closing,
         OutcomeCause::Aborted,
+        OutcomeCause::NotAsked,
     ];
 
     pub fn name(self) -> &'static str {
@@ -65,6 +68,7 @@ impl OutcomeCause {
             OutcomeCause::BrokerLost => "broker_lost",
             OutcomeCause::Closing => "closing",
             OutcomeCause::Aborted => "aborted",
+            OutcomeCause::NotAsked => "not_asked",
         }
     }
 }

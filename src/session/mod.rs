@@ -1,3 +1,271 @@
 //! Floor 3: one client connection as a state machine. No async, no sockets, no clock of its own.
+//!
+//! The driver hands it the bytes that came ([`Session::on_request`], [`Session::on_response`]) in a [`lane::Lane`]; the
+//! session judges them, edits them in place, plans what becomes of them, and says what it [`Want`]s next. This is the only
+//! floor that both asks policy and edits bytes, and each change comes with its [`event::Event`].
 
 pub mod event;
+mod events;
+pub mod inflight;
+pub mod lane;
+mod merge;
+mod produce;
+mod requests;
+mod responses;
+
+use crate::cluster::{Advertised, Learned, TopicFacts, View};
+use crate::policy::{self, standing::Standing};
+use event::{CloseCause, Event, Outcome, OutcomeCause};
+use events::Events;
+use inflight::{Fate, InFlight, Lost, RecordsOf};
+use lane::Lane;
+use produce::ProduceFrame;
+use requests::Request;
+use responses::Response;
+use std::sync::Arc;
+
+/// What is known and in force while bytes are judged.
+#[derive(Clone, Copy)]
+pub struct Env<'a> {
+    pub view: &'a View,
+    pub policy: &'a Arc<policy::Settings>,
+    pub advertised: &'a Advertised,
+    pub limits: &'a Limits,
+    /// Which broker this connection leads to; `None` on the bootstrap port.
+    pub node_id: Option<i32>,
+    /// Whether the cluster has brokers outside `broker_ids`.
+    pub brokers_outside: bool,
+}
+
+/// What one connection may have under way.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub max_in_flight: usize,
+    pub max_absorbed_in_flight: usize,
+    pub max_absorbed_bytes: usize,
+    /// What the driver's buffers hold; a frame that must be held whole and is larger is collected.
+    pub relay_buffer_bytes: usize,
+}
+
+/// What a session needs to go on with a lane.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Want {
+    /// More bytes: at least that many fresh ones.
+    Bytes(usize),
+    /// The frame at the front must be held: storage for that many bytes, reserved whole.
+    Collect(usize),
+    /// Leave to announce a frame, that many bytes of which are still to come.
+    Announce(usize),
+    /// Answers: too much is in flight.
+    Answers,
+    /// What this topic's limits are right now ([`Session::confirmed`]).
+    Confirm(Arc<str>),
+    /// Nothing: the connection has to end ([`Session::closing`]).
+    Close,
+}
+
+/// One client connection.
+pub struct Session {
+    client_id: Option<Arc<str>>,
+    standing: Option<Standing>,
+    request: Request,
+    produce: ProduceFrame,
+    /// The first byte of the frame being read has gone on.
+    begun: bool,
+    announced: bool,
+    /// Raw SASL tokens that follow the one being read.
+    after_token: u8,
+    response: Response,
+    in_flight: InFlight,
+    closing: Option<CloseCause>,
+    draining: bool,
+    broker_gone: bool,
+    close_after_frame: Option<CloseCause>,
+    events: Events,
+    learned: Vec<Learned>,
+}
+
+impl Default for Session {
+    fn default() -> Session {
+        Session::new()
+    }
+}
+
+impl Session {
+    pub fn new() -> Session {
+        Session {
+            client_id: None,
+            standing: None,
+            request: Request::Start,
+            produce: ProduceFrame::default(),
+            begun: false,
+            announced: false,
+            after_token: 0,
+            response: Response::Start,
+            in_flight: InFlight::default(),
+            closing: None,
+            draining: false,
+            broker_gone: false,
+            close_after_frame: None,
+            events: Events::default(),
+            learned: Vec::new(),
+        }
+    }
+
+    /// Why the connection is ending, once it is.
+    pub fn closing(&self) -> Option<CloseCause> {
+        self.closing
+    }
+
+    /// Whether a request is only partly read.
+    pub fn mid_request(&self) -> bool {
+        !matches!(self.request, Request::Start | Request::AwaitSaslHandshake)
+    }
+
+    /// Whether the request being read is a large one whose announcement was granted.
+    pub fn holds_announcement(&self) -> bool {
+        self.announced
+    }
+
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Leave to announce the frame at the front.
+    pub fn announce_granted(&mut self) {
+        self.announced = true;
+    }
+
+    /// The frame at the front is larger than everything that may be collected.
+    pub fn cannot_collect(&mut self) {
+        self.produce.cannot_collect = true;
+    }
+
+    /// The answer to [`Want::Confirm`]; `None`: nobody answered in time.
+    pub fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
+        self.produce.confirmation = Some(facts);
+    }
+
+    /// Puts our own answers whose turn it is behind what was planned for the client.
+    pub fn flush_answers(&mut self, responses: &mut Lane) {
+        while matches!(self.response, Response::Start)
+            && matches!(self.in_flight.oldest(), Some(pending) if matches!(pending.fate, Fate::Answer(_)))
+        {
+            if let Some(inflight::Pending {
+                fate: Fate::Answer(bytes),
+                ..
+            }) = self.in_flight.pop()
+            {
+                responses.insert(bytes);
+            }
+        }
+    }
+
+    /// The gateway goes down: the connection ends at the next frame boundary.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        if !self.mid_request() {
+            self.close(CloseCause::Drain);
+        }
+    }
+
+    /// Ends the connection for a reason that `detail` tells. Only the first cause counts.
+    pub fn misdeed(&mut self, cause: CloseCause, detail: String) {
+        if self.closing.is_none() {
+            self.events.push(Event::Misdeed { cause, detail });
+        }
+        self.close(cause);
+    }
+
+    /// From now on nothing of the client is forwarded any more: what it still sends is counted as refused. Answers that
+    /// are outstanding are still delivered. Only the first cause counts.
+    pub fn close(&mut self, cause: CloseCause) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.closing = Some(cause);
+        self.events.push(Event::Closed { cause });
+        self.doom_request(OutcomeCause::Closing);
+    }
+
+    /// The client has ended its side: nothing more will come. A frame that is not whole by now never will be.
+    pub fn client_ended(&mut self, requests: &mut Lane) {
+        self.abandon_request(OutcomeCause::ClientCut);
+        requests.skip(requests.fresh_len());
+    }
+
+    /// The broker is gone (or never came): nothing of what waits will be answered.
+    pub fn broker_lost(&mut self, written_bytes: u64, cause: CloseCause) {
+        self.broker_gone = true;
+        self.close(cause);
+        self.give_up(Lost {
+            cause: OutcomeCause::BrokerLost,
+            written_bytes,
+        });
+    }
+
+    /// The last word: whatever still waits ends here. Idempotent.
+    pub fn finish(&mut self, written_bytes: u64, cause: OutcomeCause) {
+        self.abandon_request(cause);
+        self.give_up(Lost {
+            cause,
+            written_bytes,
+        });
+    }
+
+    pub fn events(&mut self, each: impl FnMut(Event)) {
+        self.events.drain(each);
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || !self.learned.is_empty()
+    }
+
+    pub fn learned(&mut self) -> impl Iterator<Item = Learned> + '_ {
+        self.learned.drain(..)
+    }
+
+    /// Every waiting request is forgotten; the records of the former acks=0 ones are counted. What was wholly written may
+    /// be stored; of what was not, the broker has no whole frame.
+    fn give_up(&mut self, lost: Lost) {
+        // Answers of our own that stand in front are still good.
+        let mut kept = Vec::new();
+        let mut in_front = true;
+        while let Some(pending) = self.in_flight.pop() {
+            if in_front && matches!(pending.fate, Fate::Answer(_)) {
+                kept.push(pending);
+                continue;
+            }
+            in_front = false;
+            let outcome = match pending.end <= lost.written_bytes {
+                true => Outcome::Unknown,
+                false => Outcome::Refused,
+            };
+            for records in self.in_flight.take_oldest_records(pending.records) {
+                self.events.push(acks0_event(
+                    outcome,
+                    lost.cause,
+                    pending.correlation_id,
+                    records,
+                ));
+            }
+        }
+        for pending in kept {
+            self.in_flight.push(pending);
+        }
+    }
+}
+
+/// The event of records of an acks=0 request that reached their end.
+fn acks0_event(outcome: Outcome, cause: OutcomeCause, correlation_id: i32, of: RecordsOf) -> Event {
+    Event::Acks0 {
+        outcome,
+        cause,
+        correlation_id,
+        topic: of.topic.name().cloned(),
+        partition: of.partition,
+        records: of.records,
+        bytes: of.bytes,
+        exact: of.exact,
+    }
+}

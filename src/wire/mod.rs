@@ -4,3 +4,16 @@
 //! and nothing is allocated from a length that a peer claimed.
 
 pub mod api;
+pub mod edit;
+pub mod endpoints;
+pub mod fetch;
+pub mod header;
+pub mod produce;
+pub mod reader;
+pub mod record_batch;
+pub mod sasl;
+pub mod schema;
+pub mod varint;
+pub mod versions;
+
+pub use reader::Error;

@@ -1,5 +1,6 @@
-//! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers lives under `kafka::`,
-//! so `cargo test --test it -- --skip kafka::` is the fast tier.
+//! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers or Kafka's jars lives under
+//! `kafka::`, so `cargo test --test it -- --skip kafka::` is the fast tier.
 
 mod kafka;
 mod support;
+mod wire;

@@ -1,4 +1,5 @@
-//! Tests that need a running Apache Kafka. It never runs without one: there is no skipping.
+//! Tests that need what Apache Kafka publishes: its jars and, started from them, its brokers. Nothing is ever skipped.
 
 mod clients;
 mod cluster;
+mod schemas;

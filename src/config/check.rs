@@ -1,0 +1,701 @@
+//! [`File`] -> [`Settings`] (roof): ranges, forms and combinations. Everything that is wrong is collected; a value that is
+//! wrong is replaced by its default, so that the rest can be judged, and no `Settings` come out in the end.
+
+use super::Settings;
+use super::error::{Error, Place, Problem, Source};
+use super::file::{At, File, Found, List, Number, Text};
+use super::keys::{self, Allowed, Default, Key};
+use super::{LogFormat, LogSettings};
+use crate::cluster::{Advertised, IdSet};
+use crate::policy::{self, BelowMinIsr, Exemption, Mode, Pattern, Scenario};
+use crate::proxy::settings::{Cluster, Drain, HostPort, Limits, Listener};
+use crate::{admin, proxy, telemetry};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Judges what was written; `problems` are those already found.
+pub fn check(file: &File, source: Source, problems: Vec<Problem>) -> Result<Settings, Error> {
+    if problems.iter().any(|problem| problem.key.is_empty()) {
+        return Err(Error(problems)); // No TOML: nothing else can be said about it.
+    }
+    let mut checker = Checker { source, problems };
+    let settings = Settings {
+        preset: checker.choice(&keys::PRESET, &file.policy.preset),
+        proxy: proxy::settings::Settings {
+            listener: checker.listener(file),
+            cluster: checker.cluster(file),
+            policy: Arc::new(checker.policy(file)),
+            limits: checker.limits(file),
+            drain: checker.drain(file),
+        },
+        admin: admin::Settings {
+            bind: checker
+                .parsed(&keys::ADMIN_BIND, &file.admin.bind, |text| {
+                    text.parse().ok()
+                })
+                .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        },
+        telemetry: telemetry::Settings {
+            max_label_values: checker
+                .size(&keys::MAX_LABEL_VALUES, &file.telemetry.max_label_values),
+            summary: checker.millis(&keys::LOG_SUMMARY, &file.log.summary_ms),
+        },
+        log: LogSettings {
+            level: checker.choice(&keys::LOG_LEVEL, &file.log.level),
+            format: match checker.choice(&keys::LOG_FORMAT, &file.log.format) {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Human,
+            },
+        },
+    };
+    checker.combinations(&settings, file);
+    match checker.problems.is_empty() {
+        true => Ok(settings),
+        false => Err(Error::sorted(checker.problems)),
+    }
+}
+
+struct Checker<'a> {
+    source: Source<'a>,
+    problems: Vec<Problem>,
+}
+
+/// One table each.
+impl Checker<'_> {
+    fn listener(&mut self, file: &File) -> Listener {
+        let file = &file.listener;
+        let bind = self
+            .parsed(&keys::BIND, &file.bind, |text| text.parse().ok())
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let broker_port_base = self.port(&keys::BROKER_PORT_BASE, &file.broker_port_base);
+        let advertised_base = self.optional(
+            &keys::ADVERTISED_BROKER_PORT_BASE,
+            &file.advertised_broker_port_base,
+        );
+        let ids = self
+            .parsed(&keys::BROKER_IDS, &file.broker_ids, broker_ids)
+            .unwrap_or_default();
+        Listener {
+            bind,
+            bootstrap_port: self.port(&keys::BOOTSTRAP_PORT, &file.bootstrap_port),
+            broker_port_base,
+            advertised: Advertised {
+                host: self.advertised_host(bind, &file.advertised_host),
+                port_base: advertised_base.map_or(broker_port_base, |base| base as u16),
+                ids,
+            },
+        }
+    }
+
+    fn advertised_host(&mut self, bind: IpAddr, found: &Text) -> String {
+        if found.is_some() {
+            return self
+                .parsed(&keys::ADVERTISED_HOST, found, host)
+                .unwrap_or_default();
+        }
+        if bind.is_unspecified() {
+            self.wrong(
+                &keys::ADVERTISED_HOST.path(),
+                None,
+                format!(
+                    "found nothing, and listener.bind is {bind}, which no client can connect to; allowed: {}",
+                    keys::ADVERTISED_HOST.allowed
+                ),
+            );
+        }
+        bind.to_string()
+    }
+
+    fn cluster(&mut self, file: &File) -> Cluster {
+        let file = &file.cluster;
+        Cluster {
+            bootstrap_servers: self.bootstrap_servers(&file.bootstrap_servers),
+            connect_timeout: self.millis(&keys::CONNECT_TIMEOUT, &file.connect_timeout_ms),
+            metadata_refresh: self.millis(&keys::METADATA_REFRESH, &file.metadata_refresh_ms),
+            lookup_timeout: self.millis(&keys::LOOKUP_TIMEOUT, &file.lookup_timeout_ms),
+            tcp_user_timeout: self.millis(&keys::TCP_USER_TIMEOUT, &file.tcp_user_timeout_ms),
+        }
+    }
+
+    fn bootstrap_servers(&mut self, found: &List) -> Vec<HostPort> {
+        let key = &keys::BOOTSTRAP_SERVERS;
+        let Some(list) = found else {
+            self.wrong(&key.path(), None, format!("found nothing, and there is no default; allowed: {}; on the command line: --bootstrap-server HOST:PORT,…", key.allowed));
+            return Vec::new();
+        };
+        if list.value.is_empty() {
+            self.not_allowed(key, &key.path(), &list.at, &"[]");
+        }
+        let servers = list.value.iter().filter_map(|text| {
+            let server = host_port(text);
+            if server.is_none() {
+                self.not_allowed(key, &key.path(), &list.at, &Quoted(text));
+            }
+            server
+        });
+        servers.collect()
+    }
+
+    fn policy(&mut self, file: &File) -> policy::Settings {
+        let file_policy = &file.policy;
+        let preset = match self.value_of(&file_policy.preset) {
+            Some("observe") => Mode::Observe,
+            _ => Mode::Enforce,
+        };
+        let mut modes = [preset; Scenario::COUNT];
+        for (scenario, key, found) in [
+            (
+                Scenario::AcksNone,
+                &keys::ACKS_NONE_MODE,
+                &file_policy.acks_none.mode,
+            ),
+            (
+                Scenario::AcksLeader,
+                &keys::ACKS_LEADER_MODE,
+                &file_policy.acks_leader.mode,
+            ),
+            (
+                Scenario::AckTimeout,
+                &keys::ACK_TIMEOUT_MODE,
+                &file_policy.ack_timeout.mode,
+            ),
+            (
+                Scenario::OversizedBatch,
+                &keys::OVERSIZED_BATCH_MODE,
+                &file_policy.oversized_batch.mode,
+            ),
+            (
+                Scenario::OversizedRequest,
+                &keys::OVERSIZED_REQUEST_MODE,
+                &file_policy.oversized_request.mode,
+            ),
+        ] {
+            let chosen = self.choice(key, found);
+            if let Some(mode) = Mode::ALL.into_iter().find(|mode| mode.name() == chosen) {
+                modes[scenario as usize] = mode;
+            }
+        }
+        policy::Settings {
+            modes,
+            below_min_isr: match self
+                .choice(&keys::BELOW_MIN_ISR, &file_policy.acks_leader.below_min_isr)
+            {
+                "leader" => BelowMinIsr::Leader,
+                _ => BelowMinIsr::Refuse,
+            },
+            ack_timeout_floor_ms: self.number(&keys::FLOOR, &file_policy.ack_timeout.floor_ms)
+                as i32,
+            max_batch_bytes: self
+                .optional(
+                    &keys::MAX_BATCH_BYTES,
+                    &file_policy.oversized_batch.max_batch_bytes,
+                )
+                .map(|bytes| bytes as u32),
+            max_request_bytes: self
+                .optional(
+                    &keys::MAX_REQUEST_BYTES,
+                    &file_policy.oversized_request.max_request_bytes,
+                )
+                .map(|bytes| bytes as u32),
+            exemptions: self.exemptions(&file.exemptions),
+        }
+    }
+
+    fn exemptions(&mut self, found: &BTreeMap<String, super::file::Exemption>) -> Vec<Exemption> {
+        found
+            .iter()
+            .map(|(name, file)| self.exemption(name, file))
+            .collect()
+    }
+
+    fn exemption(&mut self, name: &str, file: &super::file::Exemption) -> Exemption {
+        let place = [&file.owner, &file.reason, &file.expires]
+            .into_iter()
+            .flatten()
+            .map(|found| &found.at)
+            .chain(file.scenarios.as_ref().map(|found| &found.at))
+            .next();
+        let table = format!("exemptions.{name}");
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            self.wrong(&table, place, format!("found {name:?}; allowed: a name of 1 to 64 letters, digits, _ and - (it becomes a metric label)"));
+        }
+        if file.topics.is_none() && file.client_ids.is_none() {
+            self.wrong(&table, place, "found neither topics nor client_ids; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
+        }
+        let expires = file.expires.as_ref().and_then(|found| {
+            let end = end_of_day(&found.value);
+            if end.is_none() {
+                let key = &keys::EXEMPTION_EXPIRES;
+                self.not_allowed(
+                    key,
+                    &format!("{table}.expires"),
+                    &found.at,
+                    &Quoted(&found.value),
+                );
+            }
+            end
+        });
+        Exemption {
+            name: name.to_owned(),
+            scenarios: self.exempted(&table, place, &file.scenarios),
+            topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
+            client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),
+            owner: self.given(&keys::EXEMPTION_OWNER, &table, place, &file.owner),
+            reason: self.given(&keys::EXEMPTION_REASON, &table, place, &file.reason),
+            expires,
+        }
+    }
+
+    fn exempted(&mut self, table: &str, place: Option<&At>, found: &List) -> Vec<Scenario> {
+        let key = &keys::EXEMPTION_SCENARIOS;
+        let path = format!("{table}.{}", key.name);
+        let Some(list) = found.as_ref().filter(|list| !list.value.is_empty()) else {
+            let place = found.as_ref().map(|list| &list.at).or(place);
+            self.wrong(
+                &path,
+                place,
+                format!("found nothing; allowed: {}", key.allowed),
+            );
+            return Vec::new();
+        };
+        let scenarios = list.value.iter().filter_map(|name| {
+            let scenario = Scenario::from_name(name);
+            if scenario.is_none() {
+                self.not_allowed(key, &path, &list.at, &Quoted(name));
+            }
+            scenario
+        });
+        scenarios.collect()
+    }
+
+    fn patterns(&mut self, key: &Key, table: &str, found: &List) -> Vec<Pattern> {
+        let Some(list) = found else {
+            return Vec::new();
+        };
+        let path = format!("{table}.{}", key.name);
+        if list.value.is_empty() {
+            // An empty list would mean "all": what nobody writes on purpose in an exception.
+            self.not_allowed(key, &path, &list.at, &"[]");
+        }
+        for pattern in list.value.iter().filter(|pattern| pattern.is_empty()) {
+            self.not_allowed(key, &path, &list.at, &Quoted(pattern));
+        }
+        list.value.iter().cloned().map(Pattern).collect()
+    }
+
+    /// A text that must be there and not be empty.
+    fn given(&mut self, key: &Key, table: &str, place: Option<&At>, found: &Text) -> String {
+        let text = found
+            .as_ref()
+            .map(|found| found.value.trim())
+            .unwrap_or_default();
+        if text.is_empty() {
+            let place = found.as_ref().map(|found| &found.at).or(place);
+            self.wrong(
+                &format!("{table}.{}", key.name),
+                place,
+                format!("found nothing; allowed: {}", key.allowed),
+            );
+        }
+        text.to_owned()
+    }
+
+    fn limits(&mut self, file: &File) -> Limits {
+        let file = &file.limits;
+        let max_connections = self.size(&keys::MAX_CONNECTIONS, &file.max_connections);
+        Limits {
+            max_connections,
+            max_connections_per_ip: self
+                .optional(&keys::MAX_CONNECTIONS_PER_IP, &file.max_connections_per_ip)
+                .map_or(max_connections, |number| number as usize),
+            max_in_flight: self.size(&keys::MAX_IN_FLIGHT, &file.max_in_flight),
+            max_absorbed_in_flight: self
+                .size(&keys::MAX_ABSORBED_IN_FLIGHT, &file.max_absorbed_in_flight),
+            max_absorbed_bytes: self.size(&keys::MAX_ABSORBED_BYTES, &file.max_absorbed_bytes),
+            buffer_bytes: self.size(&keys::BUFFER_BYTES, &file.buffer_bytes),
+            announced_bytes: self.size(&keys::ANNOUNCED_BYTES, &file.announced_bytes),
+            header_timeout: self.millis(&keys::HEADER_TIMEOUT, &file.header_timeout_ms),
+            frame_timeout: self.millis(&keys::FRAME_TIMEOUT, &file.frame_timeout_ms),
+            idle_timeout: self.millis(&keys::IDLE_TIMEOUT, &file.idle_timeout_ms),
+            write_stall_timeout: self
+                .millis(&keys::WRITE_STALL_TIMEOUT, &file.write_stall_timeout_ms),
+            budget_timeout: self.millis(&keys::BUDGET_TIMEOUT, &file.budget_timeout_ms),
+            worker_threads: self.size(&keys::WORKER_THREADS, &file.worker_threads),
+        }
+    }
+
+    fn drain(&mut self, file: &File) -> Drain {
+        let file = &file.drain;
+        Drain {
+            delay: self.millis(&keys::DRAIN_DELAY, &file.delay_ms),
+            timeout: self.millis(&keys::DRAIN_TIMEOUT, &file.timeout_ms),
+            close_drain_timeout: self
+                .millis(&keys::CLOSE_DRAIN_TIMEOUT, &file.close_drain_timeout_ms),
+        }
+    }
+}
+
+/// What is right by itself and wrong together. A check whose keys are wrong already is left out.
+impl Checker<'_> {
+    fn combinations(&mut self, settings: &Settings, file: &File) {
+        self.ports(settings, file);
+        self.loops(settings, file);
+        let limits = &settings.proxy.limits;
+        if limits.max_absorbed_in_flight > limits.max_in_flight
+            && self.sound(&[&keys::MAX_ABSORBED_IN_FLIGHT, &keys::MAX_IN_FLIGHT])
+        {
+            let at = place_of(&file.limits.max_absorbed_in_flight);
+            self.clash(
+                &keys::MAX_ABSORBED_IN_FLIGHT,
+                at.or(place_of(&file.limits.max_in_flight)),
+                format!(
+                    "found {}; allowed: at most limits.max_in_flight, which is {}",
+                    limits.max_absorbed_in_flight, limits.max_in_flight
+                ),
+            );
+        }
+        let drain = &settings.proxy.drain;
+        if drain.close_drain_timeout > drain.timeout
+            && self.sound(&[&keys::CLOSE_DRAIN_TIMEOUT, &keys::DRAIN_TIMEOUT])
+        {
+            let at = place_of(&file.drain.close_drain_timeout_ms);
+            self.clash(
+                &keys::CLOSE_DRAIN_TIMEOUT,
+                at.or(place_of(&file.drain.timeout_ms)),
+                format!(
+                    "found {}; allowed: at most drain.timeout_ms, which is {}",
+                    drain.close_drain_timeout.as_millis(),
+                    drain.timeout.as_millis()
+                ),
+            );
+        }
+        let policy = &settings.proxy.policy;
+        if let (Some(batch), Some(request)) = (policy.max_batch_bytes, policy.max_request_bytes)
+            && batch > request
+        {
+            self.clash(
+                &keys::MAX_BATCH_BYTES,
+                place_of(&file.policy.oversized_batch.max_batch_bytes),
+                format!("found {batch}; allowed: at most policy.oversized_request.max_request_bytes, which is {request} (a batch travels in a request)"),
+            );
+        }
+    }
+
+    fn ports(&mut self, settings: &Settings, file: &File) {
+        let listener = &settings.proxy.listener;
+        let ids = &listener.advertised.ids;
+        for (key, base, found) in [
+            (
+                &keys::BROKER_PORT_BASE,
+                listener.broker_port_base,
+                &file.listener.broker_port_base,
+            ),
+            (
+                &keys::ADVERTISED_BROKER_PORT_BASE,
+                listener.advertised.port_base,
+                &file.listener.advertised_broker_port_base,
+            ),
+        ] {
+            let (first, last) = (ids.iter().next().unwrap_or(1), ids.last().unwrap_or(1));
+            let fits =
+                i32::from(base) + first >= 1 && i32::from(base).saturating_add(last) <= 65535;
+            if !fits
+                && (found.is_some() || std::ptr::eq(key, &keys::BROKER_PORT_BASE))
+                && self.sound(&[key, &keys::BROKER_IDS])
+            {
+                let at = place_of(found).or(place_of(&file.listener.broker_ids));
+                self.clash(key, at, format!("found {base}, which with broker_ids = \"{ids}\" gives the ports {} to {}; allowed: 1 to 65535", i32::from(base) + first, i64::from(base) + i64::from(last)));
+            }
+        }
+        if !self.sound(&[&keys::BROKER_PORT_BASE, &keys::BROKER_IDS]) {
+            return;
+        }
+        let broker = |port: u16| {
+            let id = i32::from(port) - i32::from(listener.broker_port_base);
+            ids.contains(id).then_some(id)
+        };
+        if let Some(id) = broker(listener.bootstrap_port)
+            && self.sound(&[&keys::BOOTSTRAP_PORT])
+        {
+            let at = place_of(&file.listener.bootstrap_port)
+                .or(place_of(&file.listener.broker_port_base))
+                .or(place_of(&file.listener.broker_ids));
+            self.clash(&keys::BOOTSTRAP_PORT, at, format!("found {}, which is the port of broker {id}; allowed: a port outside broker_port_base + broker_ids", listener.bootstrap_port));
+        }
+        let admin = settings.admin.bind;
+        let same_address = admin.ip() == listener.bind
+            || admin.ip().is_unspecified()
+            || listener.bind.is_unspecified();
+        let taken = admin.port() == listener.bootstrap_port || broker(admin.port()).is_some();
+        if same_address
+            && taken
+            && self.sound(&[&keys::ADMIN_BIND, &keys::BIND, &keys::BOOTSTRAP_PORT])
+        {
+            let at = place_of(&file.admin.bind)
+                .or(place_of(&file.listener.broker_port_base))
+                .or(place_of(&file.listener.bootstrap_port));
+            self.clash(&keys::ADMIN_BIND, at, format!("found {admin}, which is one of the Kafka ports of [listener]; allowed: any other port"));
+        }
+    }
+
+    /// A gateway whose bootstrap server is itself would dial itself for ever.
+    fn loops(&mut self, settings: &Settings, file: &File) {
+        let listener = &settings.proxy.listener;
+        if !self.sound(&[
+            &keys::BIND,
+            &keys::BOOTSTRAP_PORT,
+            &keys::BROKER_PORT_BASE,
+            &keys::BROKER_IDS,
+        ]) {
+            return;
+        }
+        for server in &settings.proxy.cluster.bootstrap_servers {
+            let id = i32::from(server.port) - i32::from(listener.broker_port_base);
+            let own_port =
+                server.port == listener.bootstrap_port || listener.advertised.ids.contains(id);
+            let own_host = match server.host.parse::<IpAddr>() {
+                Ok(ip) => ip == listener.bind || ip.is_loopback() && listener.bind.is_unspecified(),
+                Err(_) => {
+                    server.host == "localhost"
+                        && (listener.bind.is_loopback() || listener.bind.is_unspecified())
+                }
+            };
+            if own_port && own_host {
+                self.clash(&keys::BOOTSTRAP_SERVERS, place_of(&file.cluster.bootstrap_servers), format!("found \"{server}\", which is a port of this gateway; allowed: addresses of brokers (or change listener.bootstrap_port, broker_port_base or broker_ids)"));
+            }
+        }
+    }
+
+    /// Whether nothing was found wrong with these keys.
+    fn sound(&self, keys: &[&Key]) -> bool {
+        keys.iter().all(|key| {
+            self.problems
+                .iter()
+                .all(|problem| problem.key != key.path())
+        })
+    }
+
+    fn clash(&mut self, key: &Key, at: Option<&At>, text: String) {
+        self.wrong(&key.path(), at, text);
+    }
+}
+
+/// Single values.
+impl Checker<'_> {
+    fn number(&mut self, key: &Key, found: &Number) -> i64 {
+        self.optional(key, found).unwrap_or(key.default_number())
+    }
+
+    /// `None` when nothing, or something wrong, stands there.
+    fn optional(&mut self, key: &Key, found: &Number) -> Option<i64> {
+        let found = found.as_ref()?;
+        let fits = match key.allowed {
+            Allowed::Range(min, max, _) => (min..=max).contains(&found.value),
+            _ => false,
+        };
+        if !fits {
+            self.not_allowed(key, &key.path(), &found.at, &found.value);
+        }
+        fits.then_some(found.value)
+    }
+
+    // The ranges in `keys.rs` make the next two conversions exact.
+    fn size(&mut self, key: &Key, found: &Number) -> usize {
+        self.number(key, found) as usize
+    }
+
+    fn port(&mut self, key: &Key, found: &Number) -> u16 {
+        self.number(key, found) as u16
+    }
+
+    fn millis(&mut self, key: &Key, found: &Number) -> Duration {
+        Duration::from_millis(self.number(key, found) as u64)
+    }
+
+    /// One of the words allowed; the default (or "") when nothing or something wrong stands there.
+    fn choice(&mut self, key: &Key, found: &Text) -> &'static str {
+        let (Allowed::OneOf(words), Some(found)) = (&key.allowed, found) else {
+            return key.default_text();
+        };
+        match words.iter().find(|word| **word == found.value) {
+            Some(word) => word,
+            None => {
+                self.not_allowed(key, &key.path(), &found.at, &Quoted(&found.value));
+                key.default_text()
+            }
+        }
+    }
+
+    fn parsed<T>(&mut self, key: &Key, found: &Text, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let Some(found) = found else {
+            return match key.default {
+                Default::Text(text) => parse(text),
+                _ => None,
+            };
+        };
+        let value = parse(&found.value);
+        if value.is_none() {
+            self.not_allowed(key, &key.path(), &found.at, &Quoted(&found.value));
+        }
+        value
+    }
+
+    fn value_of<'t>(&self, found: &'t Text) -> Option<&'t str> {
+        found.as_ref().map(|found| found.value.as_str())
+    }
+
+    fn not_allowed(&mut self, key: &Key, path: &str, at: &At, value: &dyn fmt::Display) {
+        self.wrong(
+            path,
+            Some(at),
+            format!("found {value}; allowed: {}", key.allowed),
+        );
+    }
+
+    fn wrong(&mut self, path: &str, at: Option<&At>, text: String) {
+        let place = match at {
+            Some(At::Span(span)) => self.source.place(span),
+            Some(At::Flag(flag)) => Place::Flag(flag),
+            // What is missing only because its line was misshapen has been reported.
+            None if self.problems.iter().any(|problem| problem.key == path) => return,
+            None => Place::Nowhere,
+        };
+        self.problems.push(Problem {
+            place,
+            key: path.to_owned(),
+            text,
+        });
+    }
+}
+
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+fn place_of<T>(found: &Option<Found<T>>) -> Option<&At> {
+    found.as_ref().map(|found| &found.at)
+}
+
+/// A name or an address, without port, scheme or brackets.
+fn host(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name = !text.is_empty() && text.len() <= 255 && text.chars().all(plain);
+    (name || text.parse::<IpAddr>().is_ok()).then(|| text.to_owned())
+}
+
+/// `host:port`, `[::1]:port`.
+fn host_port(text: &str) -> Option<HostPort> {
+    let (host_part, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    let host = match host_part
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(inside) => inside.parse::<std::net::Ipv6Addr>().ok()?.to_string(),
+        None => host(host_part).filter(|host| !host.contains(':'))?,
+    };
+    Some(HostPort { host, port })
+}
+
+/// `0-9,17`: not empty, not negative, at most as many ids as ports are reasonable to bind.
+fn broker_ids(text: &str) -> Option<IdSet> {
+    let id = |text: &str| text.trim().parse::<u16>().ok().map(i32::from);
+    let ranges = text.split(',').map(|part| match part.split_once('-') {
+        Some((first, last)) => Some((id(first)?, id(last)?)).filter(|(first, last)| first <= last),
+        None => id(part).map(|id| (id, id)),
+    });
+    let ids = IdSet::from_ranges(ranges.collect::<Option<Vec<_>>>()?);
+    (1..=1000).contains(&ids.len()).then_some(ids)
+}
+
+/// The first moment after a day such as `2027-01-31`, UTC.
+fn end_of_day(text: &str) -> Option<SystemTime> {
+    let date: toml::value::Datetime = text.parse().ok()?;
+    let date = date
+        .date
+        .filter(|_| date.time.is_none() && date.offset.is_none())?;
+    let days = days_since_1970(
+        i64::from(date.year),
+        i64::from(date.month),
+        i64::from(date.day),
+    ) + 1;
+    let seconds = u64::try_from(days).ok()?.checked_mul(86_400)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Proleptic Gregorian calendar, counted in years that begin in March, so that the leap day is the last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = match month > 2 {
+        true => (year, month - 3),
+        false => (year - 1, month + 9),
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_take_a_port_and_brackets_for_ipv6() {
+        let show = |text| host_port(text).map(|server| server.to_string());
+        assert_eq!(show("kafka-1:9092").as_deref(), Some("kafka-1:9092"));
+        assert_eq!(show("[::1]:9092").as_deref(), Some("[::1]:9092"));
+        for wrong in [
+            "kafka-1",
+            "kafka-1:",
+            "kafka-1:0",
+            "kafka-1:70000",
+            "::1:9092",
+            "http://a:1",
+            ":9092",
+            "a b:1",
+        ] {
+            assert_eq!(show(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn broker_ids_are_ranges_within_reason() {
+        assert_eq!(
+            broker_ids("17, 0-9").map(|ids| ids.to_string()).as_deref(),
+            Some("0-9,17")
+        );
+        for wrong in ["", "9-0", "-1", "1-", "a", "1,,2", "0-1000"] {
+            assert_eq!(broker_ids(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_exemption_works_until_its_day_is_over() {
+        let seconds = |text| {
+            end_of_day(text).map(|end| {
+                end.duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap()
+                    .as_secs()
+            })
+        };
+        assert_eq!(seconds("1970-01-01"), Some(86_400));
+        assert_eq!(seconds("2027-01-31"), Some(1_801_440_000)); // date -u -d 2027-02-01 +%s
+        assert_eq!(seconds("2028-02-29"), Some(1_835_481_600)); // date -u -d 2028-03-01 +%s
+        for wrong in [
+            "2027-02-30",
+            "2027-13-01",
+            "31.01.2027",
+            "2027-01-31T10:00:00Z",
+            "10:00:00",
+            "",
+        ] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+}

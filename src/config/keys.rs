@@ -1,0 +1,255 @@
+//! The table of configuration keys (roof): name, default, range, unit, meaning. The checks, `gateway.toml`, the output of
+//! `holdfast check` and the README's table of limits are all made from it, so that they cannot disagree.
+//!
+//! Does not know how a value becomes a setting (`check.rs`).
+
+/// One key of `gateway.toml`.
+#[derive(Debug)]
+pub struct Key {
+    /// `limits`, `policy.acks_none`, …
+    pub table: &'static str,
+    pub name: &'static str,
+    pub allowed: Allowed,
+    pub default: Default,
+    /// Sentences for `gateway.toml`: what it does, and where the figure comes from.
+    pub doc: &'static str,
+}
+
+/// What may stand there.
+#[derive(Debug)]
+pub enum Allowed {
+    /// Inclusive; the unit in words.
+    Range(i64, i64, &'static str),
+    OneOf(&'static [&'static str]),
+    /// Text, or a list of texts, of this form.
+    Form(&'static str),
+}
+
+/// What holds when nothing stands there.
+#[derive(Debug)]
+pub enum Default {
+    Number(i64),
+    Text(&'static str),
+    /// No value of its own: what then holds, and an example for `gateway.toml`.
+    Unset(&'static str, &'static str),
+    /// Must be given; with an example for `gateway.toml`.
+    Required(&'static str),
+}
+
+impl Key {
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.table, self.name)
+    }
+
+    /// The key with this path, where `exemptions.<any name>.owner` is `exemptions.<name>.owner`.
+    pub fn find(path: &str) -> Option<&'static Key> {
+        let (table, name) = path.rsplit_once('.')?;
+        let table = match table.starts_with("exemptions.") {
+            true => EXEMPTION,
+            false => table,
+        };
+        KEYS.iter()
+            .copied()
+            .find(|key| key.table == table && key.name == name)
+    }
+
+    pub fn default_number(&self) -> i64 {
+        match self.default {
+            Default::Number(number) => number,
+            _ => 0,
+        }
+    }
+
+    pub fn default_text(&self) -> &'static str {
+        match self.default {
+            Default::Text(text) => text,
+            _ => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Allowed::Range(min, max, unit) => write!(f, "{min} to {max} {unit}"),
+            Allowed::OneOf(values) => {
+                for (position, value) in values.iter().enumerate() {
+                    let comma = if position == 0 { "" } else { ", " };
+                    write!(f, "{comma}\"{value}\"")?;
+                }
+                Ok(())
+            }
+            Allowed::Form(form) => f.write_str(form),
+        }
+    }
+}
+
+/// What each table is about, in the order of `gateway.toml`.
+pub const TABLES: [(&str, &str); 14] = [
+    ("listener", "Where clients connect. All ports are bound at start, so that every replica of the gateway agrees."),
+    ("cluster", "The Kafka cluster behind the gateway."),
+    ("policy", "What is done about each way of losing records. `holdfast explain <scenario>` prints the manual of one."),
+    ("policy.acks_none", "acks=0 becomes acks=all; the answers that nobody asked for are absorbed and counted."),
+    ("policy.acks_leader", "acks=1 becomes acks=all."),
+    ("policy.ack_timeout", "A timeout_ms too short for replication is raised where nobody waits for the answer."),
+    ("policy.oversized_batch", "A batch that its topic would not take is refused early, alone, and with the right error."),
+    ("policy.oversized_request", "A Produce request for which a broker would hang up is answered instead."),
+    (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
+    ("limits", "Every buffer, queue and count has a limit."),
+    ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
+    ("admin", "HTTP for machines: /metrics, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
+    ("telemetry", "Bounds of what is exported."),
+    ("log", "Logs, on standard error."),
+];
+
+/// Stands for every `[exemptions.<name>]`.
+pub const EXEMPTION: &str = "exemptions.<name>";
+
+pub const MODES: &[&str] = &["off", "observe", "enforce"];
+const PORT: &str = "(port)";
+const MS: &str = "ms";
+const BYTES: &str = "bytes";
+const HOUR_MS: i64 = 3_600_000;
+const I32_MAX: i64 = i32::MAX as i64;
+
+pub static BIND: Key = text("listener", "bind", "127.0.0.1", "an IP address, without port",
+    "Address of all Kafka ports. 0.0.0.0 and :: listen everywhere and need advertised_host.");
+pub static BOOTSTRAP_PORT: Key = number("listener", "bootstrap_port", 9092, 1, 65535, PORT,
+    "The port for the clients' bootstrap.servers: leads to any living bootstrap server of [cluster].");
+pub static BROKER_PORT_BASE: Key = number("listener", "broker_port_base", 9100, 0, 65535, PORT,
+    "The broker with node id n is reached through port broker_port_base + n.");
+pub static BROKER_IDS: Key = text("listener", "broker_ids", "0-9", "node ids and ranges of them, as in \"0-9,17\"; at most 1000 ids, each with a port up to 65535",
+    "Node ids that get a port; leave room for brokers to come. A broker outside the set is not shown to clients, and what\nit leads is unavailable through the gateway: better than a way around it (see holdfast_brokers_outside_set).");
+pub static ADVERTISED_HOST: Key = unset("listener", "advertised_host", "listener.bind", "\"kafka.example.com\"", "a host name or an IP address, without port",
+    "Host that clients are told for every broker; may differ from bind.");
+pub static ADVERTISED_BROKER_PORT_BASE: Key = unset_number("listener", "advertised_broker_port_base", "listener.broker_port_base", "9100", 0, 65535, PORT,
+    "What clients are told instead of broker_port_base, when a port mapping lies in between.");
+
+pub static BOOTSTRAP_SERVERS: Key = Key { table: "cluster", name: "bootstrap_servers", allowed: Allowed::Form("a list of at least one \"host:port\", IPv6 in brackets"),
+    default: Default::Required("[\"kafka-1:9092\", \"kafka-2:9092\", \"kafka-3:9092\"]"),
+    doc: "Some of the brokers; the others are learned. Must be given, here or by --bootstrap-server." };
+pub static CONNECT_TIMEOUT: Key = number("cluster", "connect_timeout_ms", 10_000, 100, 120_000, MS,
+    "For one dial, all addresses of the name together; also how long a client on a broker port waits for the first view.\nKafka clients give up by themselves after 10 to 30 s (socket.connection.setup.timeout.ms, KIP-601).");
+pub static METADATA_REFRESH: Key = number("cluster", "metadata_refresh_ms", 10_000, 500, HOUR_MS, MS,
+    "Period of the gateway's own look at the cluster (Metadata, DescribeConfigs); errors that show a stale view trigger\none at once. Until a look has seen that a partition fell below min.insync.replicas, acks=0 is still raised to all.");
+pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1, 1000, MS,
+    "How long the refusal of a batch by a learned limit waits for a fresh DescribeConfigs; without an answer the batch is\nforwarded, and counted in holdfast_unverified_total. Forwarding never waits.");
+pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 30_000, 1000, HOUR_MS, MS,
+    "TCP_USER_TIMEOUT towards brokers: unacknowledged bytes end a dead connection after this time.");
+
+pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe"],
+    "\"default\" enforces every scenario, \"observe\" changes nothing and counts everything. A mode below overrides it.");
+pub static ACKS_NONE_MODE: Key = mode("policy.acks_none");
+pub static ACKS_LEADER_MODE: Key = mode("policy.acks_leader");
+pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
+    "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
+pub static ACK_TIMEOUT_MODE: Key = mode("policy.ack_timeout");
+pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
+    "Smallest timeout_ms of a request whose acks was 0. Default: Kafka's own default of request.timeout.ms.");
+pub static OVERSIZED_BATCH_MODE: Key = mode("policy.oversized_batch");
+pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_batch_bytes", "max.message.bytes of each topic alone", "1048588", 61, I32_MAX, BYTES,
+    "A limit of your own for 12 + batchLength of a batch as sent, in force beside the topic's max.message.bytes. It refuses\nwithout asking the brokers first. The least is a batch header (KIP-98).");
+pub static OVERSIZED_REQUEST_MODE: Key = mode("policy.oversized_request");
+pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,
+    "Largest request frame, instead of what the brokers say.");
+
+pub static EXEMPTION_SCENARIOS: Key = example(EXEMPTION, "scenarios", "[\"acks_none\"]", "a list of at least one of \"acks_none\", \"acks_leader\", \"ack_timeout\", \"oversized_batch\", \"oversized_request\"",
+    "What is not applied. Required.");
+pub static EXEMPTION_TOPICS: Key = example(EXEMPTION, "topics", "[\"metrics.*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that it holds for; none given: every topic. A request that mixes topics gets the stricter treatment.");
+pub static EXEMPTION_CLIENT_IDS: Key = example(EXEMPTION, "client_ids", "[\"telegraf-*\"]", "a list of client ids; * stands for any run of characters",
+    "Client ids that it holds for; none given: every client. Topics and client ids must both match; one of them must be given.");
+pub static EXEMPTION_OWNER: Key = example(EXEMPTION, "owner", "\"team-observability\"", "text that is not empty",
+    "Who answers for it. Required.");
+pub static EXEMPTION_REASON: Key = example(EXEMPTION, "reason", "\"a lost sample is replaced ten seconds later\"", "text that is not empty",
+    "Why. Required.");
+pub static EXEMPTION_EXPIRES: Key = example(EXEMPTION, "expires", "\"2027-01-31\"", "a date as in \"2027-01-31\"",
+    "Last day (UTC) on which it works; afterwards it is reported in the log and as holdfast_exemption_expiry_timestamp_seconds.");
+
+pub static MAX_CONNECTIONS: Key = number("limits", "max_connections", 9000, 1, 1_000_000, "connections",
+    "Client connections at a time; each takes two file descriptors. More are closed at once.");
+pub static MAX_CONNECTIONS_PER_IP: Key = unset_number("limits", "max_connections_per_ip", "limits.max_connections", "9000", 1, 1_000_000, "connections",
+    "Client connections at a time from one address.");
+pub static MAX_IN_FLIGHT: Key = number("limits", "max_in_flight", 1024, 1, 1_000_000, "requests",
+    "Requests on one connection that wait for their answers; beyond it the client is not read.");
+pub static MAX_ABSORBED_IN_FLIGHT: Key = number("limits", "max_absorbed_in_flight", 8, 1, 10_000, "requests",
+    "Former acks=0 requests on one connection that are unanswered; beyond it the client is not read. A broker works on one\nrequest per connection at a time, so more buys no speed and makes more records of unknown fate when it dies.");
+pub static MAX_ABSORBED_BYTES: Key = number("limits", "max_absorbed_bytes", 1_048_576, 1024, 1 << 30, BYTES,
+    "The same in bytes; one request may always be under way, however large.");
+pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 268_435_456, 4 * 65_536, 1 << 40, BYTES,
+    "Memory for relay buffers (64 KiB each, leased while bytes move) and for collected frames, all connections together; a\nfourth of it is kept for answers. At the limit clients are not read.");
+pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_456, 65_536, 1 << 40, BYTES,
+    "Bytes of large frames whose length a broker was told and which it has not been given yet, all connections together: a\nbroker allocates a request's whole length at its first byte.");
+pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
+    "From the first byte of a connection or a frame to the end of its header.");
+pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,
+    "A frame that has begun must bring 16 KiB or its end in each such span.");
+pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
+    "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
+pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 60_000, 100, HOUR_MS, MS,
+    "A client that takes none of the bytes written to it for so long is closed.");
+pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
+    "Longest wait of a connection for its share of buffer_bytes or announced_bytes.");
+pub static WORKER_THREADS: Key = number("limits", "worker_threads", 0, 0, 1024, "threads",
+    "Threads that move bytes; 0: as many as the process may use CPUs (cgroup quota included).");
+
+pub static DRAIN_DELAY: Key = number("drain", "delay_ms", 2000, 0, 300_000, MS,
+    "From SIGTERM (and /readyz 503) to the end of accepting: time for load balancers to notice.");
+pub static DRAIN_TIMEOUT: Key = number("drain", "timeout_ms", 30_000, 100, HOUR_MS, MS,
+    "From the end of accepting to the exit, whatever is still open.");
+pub static CLOSE_DRAIN_TIMEOUT: Key = number("drain", "close_drain_timeout_ms", 5000, 0, 300_000, MS,
+    "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. At most timeout_ms.");
+
+pub static ADMIN_BIND: Key = text("admin", "bind", "127.0.0.1:9901", "an IP address and a port, IPv6 in brackets",
+    "Address and port of the HTTP endpoint; port 0 takes a free one, named in the log.");
+
+pub static MAX_LABEL_VALUES: Key = number("telemetry", "max_label_values", 200, 1, 10_000, "values",
+    "Client ids, and topics, that each metric family names (…_by_client_total, …_by_topic_total); the rest is counted\nunder \"__other__\", and in holdfast_label_overflow_total.");
+
+pub static LOG_LEVEL: Key = choice("log", "level", "info", &["error", "warn", "info", "debug", "trace"], "The least severity that is written.");
+pub static LOG_FORMAT: Key = choice("log", "format", "human", &["human", "json"], "One line per event, for people or for machines.");
+pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, MS,
+    "An override or a refusal is logged once per scenario, client and topic, and then counted in a summary this often.");
+
+/// Every key, in the order of `gateway.toml`.
+pub static KEYS: &[&Key] = &[
+    &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
+    &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
+    &PRESET, &ACKS_NONE_MODE, &ACKS_LEADER_MODE, &BELOW_MIN_ISR, &ACK_TIMEOUT_MODE, &FLOOR,
+    &OVERSIZED_BATCH_MODE, &MAX_BATCH_BYTES, &OVERSIZED_REQUEST_MODE, &MAX_REQUEST_BYTES,
+    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
+    &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
+    &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
+    &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &ADMIN_BIND, &MAX_LABEL_VALUES,
+    &LOG_LEVEL, &LOG_FORMAT, &LOG_SUMMARY,
+];
+
+const fn number(table: &'static str, name: &'static str, default: i64, min: i64, max: i64, unit: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Range(min, max, unit), default: Default::Number(default), doc }
+}
+
+const fn text(table: &'static str, name: &'static str, default: &'static str, form: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Form(form), default: Default::Text(default), doc }
+}
+
+const fn choice(table: &'static str, name: &'static str, default: &'static str, values: &'static [&'static str], doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::OneOf(values), default: Default::Text(default), doc }
+}
+
+const fn mode(table: &'static str) -> Key {
+    Key { table, name: "mode", allowed: Allowed::OneOf(MODES), default: Default::Unset("as the preset says", "\"enforce\""),
+        doc: "\"off\": not judged, \"observe\": judged and counted, \"enforce\": judged, counted and applied." }
+}
+
+const fn unset(table: &'static str, name: &'static str, then: &'static str, example: &'static str, form: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Form(form), default: Default::Unset(then, example), doc }
+}
+
+#[allow(clippy::too_many_arguments)]
+const fn unset_number(table: &'static str, name: &'static str, then: &'static str, example: &'static str, min: i64, max: i64, unit: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Range(min, max, unit), default: Default::Unset(then, example), doc }
+}
+
+const fn example(table: &'static str, name: &'static str, example: &'static str, form: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Form(form), default: Default::Unset("", example), doc }
+}

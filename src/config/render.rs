@@ -1,0 +1,203 @@
+//! [`Settings`] -> TOML (roof): `gateway.toml` with its comments, and what `holdfast check` prints.
+
+use super::keys::{Default, EXEMPTION, KEYS, Key, TABLES};
+use super::{LogFormat, Settings};
+use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+/// The complete configuration with every default, unit, range and source.
+pub fn commented() -> String {
+    let mut text = String::from(
+        "# Holdfast: every key with its default. What is commented out has no value of its own; the comment says what then holds.\n\
+         # \"${VAR}\" and \"${VAR:-default}\" are replaced inside texts. `holdfast check --config gateway.toml` judges a file and\n\
+         # prints the settings in force. Generated from src/config/keys.rs by the house test.\n",
+    );
+    for (table, doc) in TABLES {
+        let _ = write!(text, "\n{}", comment(doc));
+        let commented_out = if table == EXEMPTION { "# " } else { "" };
+        let _ = writeln!(
+            text,
+            "{commented_out}[{}]",
+            table.replace("<name>", "metrics_pipeline")
+        );
+        for key in KEYS.iter().filter(|key| key.table == table) {
+            text.push_str(&documented(key));
+        }
+    }
+    text
+}
+
+fn documented(key: &Key) -> String {
+    let (line, default) = match key.default {
+        Default::Number(number) => (format!("{} = {number}", key.name), None),
+        Default::Text(text) => (format!("{} = \"{text}\"", key.name), None),
+        Default::Required(example) => (
+            format!("{} = {example}", key.name),
+            Some("Example".to_owned()),
+        ),
+        Default::Unset(then, example) => {
+            let then = (!then.is_empty()).then(|| format!("Default: {then}"));
+            (format!("# {} = {example}", key.name), then)
+        }
+    };
+    let allowed = match default {
+        Some(default) => format!("{default}. Allowed: {}.", key.allowed),
+        None => format!("Allowed: {}.", key.allowed),
+    };
+    format!("{}{}{line}\n", comment(key.doc), comment(&allowed))
+}
+
+fn comment(text: &str) -> String {
+    text.lines().map(|line| format!("# {line}\n")).collect()
+}
+
+/// The settings in force, key by key; a key without a value is left out. Reading it back gives the same settings.
+pub fn effective(settings: &Settings) -> String {
+    let mut text = String::new();
+    for (table, _) in TABLES.into_iter().filter(|(table, _)| *table != EXEMPTION) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "[{table}]");
+        for key in KEYS.iter().filter(|key| key.table == table) {
+            if let Some(value) = value(settings, key) {
+                let _ = writeln!(text, "{} = {value}", key.name);
+            }
+        }
+    }
+    for exemption in &settings.proxy.policy.exemptions {
+        text.push_str(&exempted(exemption));
+    }
+    text
+}
+
+/// The value in force as TOML; `None` when there is none, or for a key that [`effective`] does not know.
+pub fn value(settings: &Settings, key: &Key) -> Option<String> {
+    let (proxy, policy) = (&settings.proxy, &settings.proxy.policy);
+    let (listener, cluster) = (&proxy.listener, &proxy.cluster);
+    let (limits, drain) = (&proxy.limits, &proxy.drain);
+    if let Some(scenario) = key
+        .table
+        .strip_prefix("policy.")
+        .and_then(Scenario::from_name)
+        && key.name == "mode"
+    {
+        return Some(quoted(policy.mode(scenario).name()));
+    }
+    Some(match key.path().as_str() {
+        "listener.bind" => quoted(&listener.bind.to_string()),
+        "listener.bootstrap_port" => listener.bootstrap_port.to_string(),
+        "listener.broker_port_base" => listener.broker_port_base.to_string(),
+        "listener.broker_ids" => quoted(&listener.advertised.ids.to_string()),
+        "listener.advertised_host" => quoted(&listener.advertised.host),
+        "listener.advertised_broker_port_base" => listener.advertised.port_base.to_string(),
+        "cluster.bootstrap_servers" => list(&cluster.bootstrap_servers),
+        "cluster.connect_timeout_ms" => millis(cluster.connect_timeout),
+        "cluster.metadata_refresh_ms" => millis(cluster.metadata_refresh),
+        "cluster.lookup_timeout_ms" => millis(cluster.lookup_timeout),
+        "cluster.tcp_user_timeout_ms" => millis(cluster.tcp_user_timeout),
+        "policy.preset" => quoted(settings.preset),
+        "policy.acks_leader.below_min_isr" => quoted(match policy.below_min_isr {
+            BelowMinIsr::Refuse => "refuse",
+            BelowMinIsr::Leader => "leader",
+        }),
+        "policy.ack_timeout.floor_ms" => policy.ack_timeout_floor_ms.to_string(),
+        "policy.oversized_batch.max_batch_bytes" => policy.max_batch_bytes?.to_string(),
+        "policy.oversized_request.max_request_bytes" => policy.max_request_bytes?.to_string(),
+        "limits.max_connections" => limits.max_connections.to_string(),
+        "limits.max_connections_per_ip" => limits.max_connections_per_ip.to_string(),
+        "limits.max_in_flight" => limits.max_in_flight.to_string(),
+        "limits.max_absorbed_in_flight" => limits.max_absorbed_in_flight.to_string(),
+        "limits.max_absorbed_bytes" => limits.max_absorbed_bytes.to_string(),
+        "limits.buffer_bytes" => limits.buffer_bytes.to_string(),
+        "limits.announced_bytes" => limits.announced_bytes.to_string(),
+        "limits.header_timeout_ms" => millis(limits.header_timeout),
+        "limits.frame_timeout_ms" => millis(limits.frame_timeout),
+        "limits.idle_timeout_ms" => millis(limits.idle_timeout),
+        "limits.write_stall_timeout_ms" => millis(limits.write_stall_timeout),
+        "limits.budget_timeout_ms" => millis(limits.budget_timeout),
+        "limits.worker_threads" => limits.worker_threads.to_string(),
+        "drain.delay_ms" => millis(drain.delay),
+        "drain.timeout_ms" => millis(drain.timeout),
+        "drain.close_drain_timeout_ms" => millis(drain.close_drain_timeout),
+        "admin.bind" => quoted(&settings.admin.bind.to_string()),
+        "telemetry.max_label_values" => settings.telemetry.max_label_values.to_string(),
+        "log.level" => quoted(settings.log.level),
+        "log.format" => quoted(match settings.log.format {
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        }),
+        "log.summary_ms" => millis(settings.telemetry.summary),
+        _ => return None,
+    })
+}
+
+fn exempted(exemption: &Exemption) -> String {
+    let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| &pattern.0));
+    let mut text = format!("\n[exemptions.{}]\n", exemption.name);
+    let scenarios = exemption.scenarios.iter().map(|scenario| scenario.name());
+    let _ = writeln!(text, "scenarios = {}", list(scenarios));
+    if !exemption.topics.is_empty() {
+        let _ = writeln!(text, "topics = {}", names(&exemption.topics));
+    }
+    if !exemption.client_ids.is_empty() {
+        let _ = writeln!(text, "client_ids = {}", names(&exemption.client_ids));
+    }
+    let _ = writeln!(text, "owner = {}", quoted(&exemption.owner));
+    let _ = writeln!(text, "reason = {}", quoted(&exemption.reason));
+    if let Some(day) = exemption.expires.and_then(last_day) {
+        let _ = writeln!(text, "expires = \"{day}\"");
+    }
+    text
+}
+
+/// The day that ends at this moment, as `2027-01-31`.
+fn last_day(end: SystemTime) -> Option<String> {
+    let days = end.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() / 86_400;
+    // 400 years have 146 097 days; counted from 0000-03-01, so that the leap day is the last of its year.
+    let days = days.checked_sub(1)? + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    Some(format!("{year:04}-{month:02}-{day:02}"))
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items
+        .into_iter()
+        .map(|item| quoted(&item.to_string()))
+        .collect();
+    format!("[{}]", items.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_print_as_they_were_written() {
+        let day =
+            |seconds| last_day(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        assert_eq!(day(86_400), "1970-01-01");
+        assert_eq!(day(1_801_440_000), "2027-01-31");
+        assert_eq!(day(1_835_481_600), "2028-02-29");
+    }
+}

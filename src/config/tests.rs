@@ -1,0 +1,311 @@
+//! Tests of the configuration as a whole: text and flags in, settings or lines of complaint out.
+
+use super::*;
+use crate::policy::{BelowMinIsr, Mode, Scenario};
+use std::time::Duration;
+
+const CLUSTER: &str = "[cluster]\nbootstrap_servers = [\"kafka-1:9092\"]\n";
+
+fn load_text(text: &str) -> Result<Settings, Error> {
+    load("gateway.toml", text, &Overrides::default(), &|_| None)
+}
+
+fn complaints(text: &str) -> Vec<String> {
+    match load_text(text) {
+        Ok(_) => Vec::new(),
+        Err(Error(problems)) => problems.iter().map(Problem::to_string).collect(),
+    }
+}
+
+/// The only complaint about `text` in front of a sound `[cluster]`.
+fn complaint(text: &str) -> String {
+    let found = complaints(&format!("{text}\n{CLUSTER}"));
+    assert_eq!(found.len(), 1, "{text}: {found:#?}");
+    found.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn flags_alone_are_enough() {
+    let overrides = Overrides {
+        bootstrap_servers: Some(vec!["kafka-1:9092".into(), "[::1]:9095".into()]),
+        ..Overrides::default()
+    };
+    let settings = load("", "", &overrides, &|_| None).expect("sound");
+    assert_eq!(
+        settings.proxy.cluster.bootstrap_servers[1].to_string(),
+        "[::1]:9095"
+    );
+    assert_eq!(settings.proxy.listener.advertised.host, "127.0.0.1");
+    assert_eq!(
+        settings.proxy.listener.advertised.endpoint(3),
+        Some(("127.0.0.1", 9103))
+    );
+    assert_eq!(
+        settings.proxy.policy.modes,
+        [Mode::Enforce; Scenario::COUNT]
+    );
+    assert_eq!(settings.proxy.limits.max_connections_per_ip, 9000);
+}
+
+#[test]
+fn a_flag_replaces_the_file_and_is_named_when_it_is_wrong() {
+    let overrides = Overrides {
+        bootstrap_port: Some(70_000),
+        preset: Some("lenient".into()),
+        bind: Some("::1".into()),
+        ..Overrides::default()
+    };
+    let text = format!("[listener]\nbootstrap_port = 1\nbind = \"nonsense\"\n{CLUSTER}");
+    let Err(error) = load("gateway.toml", &text, &overrides, &|_| None) else {
+        panic!("two flags are wrong");
+    };
+    let lines: Vec<String> = error.0.iter().map(Problem::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\"",
+            "--bootstrap-port: listener.bootstrap_port: found 70000; allowed: 1 to 65535 (port)",
+        ]
+    );
+}
+
+#[test]
+fn without_bootstrap_servers_there_is_nothing_to_stand_in_front_of() {
+    assert!(
+        complaints("")[0]
+            .starts_with("cluster.bootstrap_servers: found nothing, and there is no default")
+    );
+    assert!(
+        complaints("[cluster]\nbootstrap_servers = []")[0]
+            .starts_with("gateway.toml:2:21: cluster.bootstrap_servers: found []")
+    );
+    let found = complaints("[cluster]\nbootstrap_servers = [\"a:1\", \"b\", \"http://c:1\"]");
+    assert_eq!(found.len(), 2, "{found:#?}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_reported_at_once_in_the_order_of_the_file() {
+    let found = complaints(
+        "[limits]\nmax_in_flight = 0\nbogus = 1\n[log]\nlevel = \"loud\"\n[policy.acks_none]\nmode = true\n",
+    );
+    let keys: Vec<&str> = found
+        .iter()
+        .map(|line| line.split(": ").nth(1).unwrap_or_default())
+        .collect();
+    assert_eq!(
+        keys[..4],
+        [
+            "limits.max_in_flight",
+            "limits.bogus",
+            "log.level",
+            "policy.acks_none.mode"
+        ]
+    );
+    assert!(
+        found[4].starts_with("cluster.bootstrap_servers: "),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn every_number_is_held_to_its_range() {
+    for key in keys::KEYS {
+        let keys::Allowed::Range(min, max, _) = key.allowed else {
+            continue;
+        };
+        for wrong in [min - 1, max + 1] {
+            // [cluster] comes twice, once with the servers: join them.
+            let text = match key.table {
+                "cluster" => format!("{CLUSTER}{} = {wrong}\n", key.name),
+                table => format!("{CLUSTER}[{table}]\n{} = {wrong}\n", key.name),
+            };
+            let found = complaints(&text);
+            let expected = format!("{}: found {wrong}; allowed: {min} to {max} ", key.path());
+            assert!(
+                found.iter().any(|line| line.contains(&expected)),
+                "{expected}: {found:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_mode_overrides_the_preset() {
+    let text = format!(
+        "[policy]\npreset = \"observe\"\n[policy.acks_none]\nmode = \"enforce\"\n[policy.oversized_batch]\nmode = \"off\"\n[policy.acks_leader]\nbelow_min_isr = \"leader\"\n{CLUSTER}"
+    );
+    let policy = load_text(&text).expect("sound").proxy.policy;
+    assert_eq!(
+        policy.modes,
+        [
+            Mode::Enforce,
+            Mode::Observe,
+            Mode::Observe,
+            Mode::Off,
+            Mode::Observe
+        ]
+    );
+    assert_eq!(policy.below_min_isr, BelowMinIsr::Leader);
+}
+
+#[test]
+fn ports_must_not_meet() {
+    let line = complaint("[listener]\nbootstrap_port = 9104\n");
+    assert!(
+        line.starts_with(
+            "gateway.toml:2:18: listener.bootstrap_port: found 9104, which is the port of broker 4;"
+        ),
+        "{line}"
+    );
+    let line = complaint("[listener]\nbroker_ids = \"1-3,60000\"\n");
+    assert!(line.starts_with("gateway.toml:2:14: listener.broker_port_base: found 9100, which with broker_ids = \"1-3,60000\" gives the ports 9101 to 69100"), "{line}");
+    let line = complaint("[listener]\nadvertised_broker_port_base = 65535\n");
+    assert!(
+        line.contains("listener.advertised_broker_port_base: found 65535"),
+        "{line}"
+    );
+    let line = complaint("[admin]\nbind = \"127.0.0.1:9092\"\n");
+    assert!(
+        line.contains("admin.bind: found 127.0.0.1:9092, which is one of the Kafka ports"),
+        "{line}"
+    );
+    assert_eq!(
+        complaints(&format!("[admin]\nbind = \"127.0.0.2:9092\"\n{CLUSTER}")),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_gateway_does_not_stand_in_front_of_itself() {
+    let found = complaints("[cluster]\nbootstrap_servers = [\"localhost:9092\"]");
+    assert!(
+        found[0].contains("found \"localhost:9092\", which is a port of this gateway"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn listening_everywhere_needs_a_host_to_advertise() {
+    for bind in ["0.0.0.0", "::"] {
+        let line = complaint(&format!("[listener]\nbind = \"{bind}\"\n"));
+        assert!(
+            line.starts_with("listener.advertised_host: found nothing, and listener.bind is "),
+            "{line}"
+        );
+    }
+    let text = format!(
+        "[listener]\nbind = \"0.0.0.0\"\nadvertised_host = \"kafka.example.com\"\nadvertised_broker_port_base = 19100\n{CLUSTER}"
+    );
+    let listener = load_text(&text).expect("sound").proxy.listener;
+    assert_eq!(
+        listener.advertised.endpoint(2),
+        Some(("kafka.example.com", 19102))
+    );
+}
+
+#[test]
+fn impossible_combinations_are_refused() {
+    let line = complaint("[limits]\nmax_in_flight = 4\n");
+    assert!(line.starts_with("gateway.toml:2:17: limits.max_absorbed_in_flight: found 8; allowed: at most limits.max_in_flight, which is 4"), "{line}");
+    let line = complaint("[drain]\ntimeout_ms = 1000\n");
+    assert!(line.contains("drain.close_drain_timeout_ms: found 5000; allowed: at most drain.timeout_ms, which is 1000"), "{line}");
+    let line = complaint(
+        "[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 1500\n",
+    );
+    assert!(
+        line.contains("policy.oversized_batch.max_batch_bytes: found 2000; allowed: at most"),
+        "{line}"
+    );
+}
+
+#[test]
+fn an_exemption_has_an_owner_a_reason_a_scope_and_known_scenarios() {
+    let found = complaints(&format!(
+        "[exemptions.x]\nscenarios = [\"acks_nun\"]\nreason = \" \"\nexpires = \"2027-02-30\"\n{CLUSTER}"
+    ));
+    let about: Vec<&str> = found
+        .iter()
+        .map(|line| line.split(": ").nth(1).unwrap_or_default())
+        .collect();
+    for key in [
+        "exemptions.x",
+        "exemptions.x.scenarios",
+        "exemptions.x.owner",
+        "exemptions.x.reason",
+        "exemptions.x.expires",
+    ] {
+        assert!(about.contains(&key), "{key}: {found:#?}");
+    }
+    assert_eq!(about.len(), 5, "{found:#?}");
+}
+
+#[test]
+fn what_check_prints_reads_back_as_the_same_settings() {
+    let text = format!(
+        "{CLUSTER}[listener]\nbind = \"::1\"\nbroker_ids = \"1-3,7\"\n[log]\nformat = \"json\"\nsummary_ms = 5000\n\
+         [policy.oversized_batch]\nmax_batch_bytes = 2000000\n[exemptions.metrics]\nscenarios = [\"acks_none\"]\n\
+         topics = [\"metrics.*\"]\nowner = \"o\"\nreason = \"r \\\"quoted\\\"\"\nexpires = \"2027-01-31\"\n"
+    );
+    let settings = load_text(&text).expect("sound");
+    let again = load_text(&effective(&settings)).expect("sound");
+    assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+}
+
+#[test]
+fn the_commented_file_holds_the_defaults_and_every_key() {
+    let text = commented();
+    let settings = load_text(&text).expect("sound");
+    let plain = load_text(
+        "[cluster]\nbootstrap_servers = [\"kafka-1:9092\", \"kafka-2:9092\", \"kafka-3:9092\"]\n",
+    )
+    .expect("sound");
+    assert_eq!(format!("{settings:?}"), format!("{plain:?}"));
+    assert_eq!(settings.proxy.limits.idle_timeout, Duration::from_secs(660));
+    for key in keys::KEYS {
+        let line = format!("\n{} = ", key.name);
+        assert!(
+            text.contains(&line) || text.contains(&line.replace('\n', "\n# ")),
+            "{}",
+            key.path()
+        );
+    }
+}
+
+#[test]
+fn the_examples_in_the_commented_file_are_sound() {
+    // Uncommented, too: a line of the form "# key = value" or "# [table]" is an example.
+    let name = |text: &str| {
+        keys::KEYS
+            .iter()
+            .any(|key| text.starts_with(&format!("{} = ", key.name)))
+    };
+    let uncommented: Vec<String> = commented()
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(inside) if inside.starts_with('[') || name(inside) => inside.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let settings = load_text(&uncommented.join("\n")).expect("sound");
+    assert_eq!(settings.proxy.policy.exemptions.len(), 1);
+}
+
+#[test]
+fn every_key_has_a_value_in_force_when_it_is_set() {
+    let text = format!(
+        "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n"
+    );
+    let settings = load_text(&text).expect("sound");
+    for key in keys::KEYS.iter().filter(|key| key.table != keys::EXEMPTION) {
+        assert!(value(&settings, key).is_some(), "{}", key.path());
+    }
+}
+
+#[test]
+fn one_mistake_is_one_complaint() {
+    assert_eq!(
+        complaints("[cluster]\nbootstrap_servers = \"kafka-1:9092\"\n").len(),
+        1
+    );
+    assert_eq!(complaints("[cluster\n").len(), 1);
+}

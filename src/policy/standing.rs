@@ -1,0 +1,213 @@
+//! How each scenario stands for one client: its mode, less the exemptions that its client id or a topic falls under.
+//!
+//! Worked out once per client id and settings, so that a request costs no pattern matching unless an exemption names
+//! topics. Exemptions whose date has passed are taken out of the settings by the proxy; nothing here has a clock.
+
+use super::{Exemption, Mode, Pattern, Scenario, Settings};
+use std::sync::Arc;
+
+/// How a scenario stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stand {
+    /// Neither judged nor counted.
+    Off,
+    Apply(Mode),
+    /// The exemption with that position in the settings keeps it from being applied.
+    Exempt(usize),
+    /// It depends on the topic.
+    ByTopic(Mode),
+}
+
+/// All scenarios for one client id under one set of settings.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    settings: Arc<Settings>,
+    stands: [Stand; Scenario::COUNT],
+}
+
+impl Standing {
+    pub fn of(settings: &Arc<Settings>, client_id: Option<&str>) -> Standing {
+        let stands = Scenario::ALL.map(|scenario| stand(settings, scenario, client_id));
+        Standing {
+            settings: settings.clone(),
+            stands,
+        }
+    }
+
+    /// Whether it was worked out under these very settings.
+    pub fn is_of(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.settings, settings)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    #[inline]
+    pub fn get(&self, scenario: Scenario) -> Stand {
+        self.stands[scenario as usize]
+    }
+
+    /// The same for one topic; a topic whose name is not known falls under no exemption.
+    pub fn for_topic(
+        &self,
+        scenario: Scenario,
+        client_id: Option<&str>,
+        topic: Option<&str>,
+    ) -> Stand {
+        let Stand::ByTopic(mode) = self.get(scenario) else {
+            return self.get(scenario);
+        };
+        let found = self.settings.exemptions.iter().position(|exemption| {
+            concerns(exemption, scenario, client_id)
+                && topic.is_some_and(|topic| {
+                    exemption
+                        .topics
+                        .iter()
+                        .any(|pattern| pattern.matches(topic))
+                })
+        });
+        found.map_or(Stand::Apply(mode), Stand::Exempt)
+    }
+
+    pub fn exemption(&self, position: usize) -> Option<&Exemption> {
+        self.settings.exemptions.get(position)
+    }
+}
+
+fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> Stand {
+    let mode = settings.mode(scenario);
+    if mode == Mode::Off {
+        return Stand::Off;
+    }
+    let mut stand = Stand::Apply(mode);
+    for (position, exemption) in settings.exemptions.iter().enumerate() {
+        if !concerns(exemption, scenario, client_id) {
+            continue;
+        }
+        if exemption.topics.is_empty() {
+            return Stand::Exempt(position);
+        }
+        stand = Stand::ByTopic(mode);
+    }
+    stand
+}
+
+fn concerns(exemption: &Exemption, scenario: Scenario, client_id: Option<&str>) -> bool {
+    exemption.scenarios.contains(&scenario)
+        && (exemption.client_ids.is_empty()
+            || client_id.is_some_and(|id| {
+                exemption
+                    .client_ids
+                    .iter()
+                    .any(|pattern| pattern.matches(id))
+            }))
+}
+
+impl Pattern {
+    /// `*` stands for any run of characters, also none; everything else for itself. Linear in time but for the number
+    /// of stars, so that a hostile name costs nothing.
+    pub fn matches(&self, name: &str) -> bool {
+        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
+        let (mut at, mut from) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while from < name.len() {
+            match pattern.get(at) {
+                Some(b'*') => {
+                    star = Some((at, from));
+                    at += 1;
+                }
+                Some(byte) if *byte == name[from] => (at, from) = (at + 1, from + 1),
+                _ => match star {
+                    Some((star_at, taken)) => {
+                        star = Some((star_at, taken + 1));
+                        (at, from) = (star_at + 1, taken + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[at..].iter().all(|byte| *byte == b'*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::BelowMinIsr;
+
+    fn settings(exemptions: Vec<Exemption>) -> Arc<Settings> {
+        Arc::new(Settings {
+            modes: [Mode::Enforce; Scenario::COUNT],
+            below_min_isr: BelowMinIsr::Refuse,
+            ack_timeout_floor_ms: 30_000,
+            max_batch_bytes: None,
+            max_request_bytes: None,
+            exemptions,
+        })
+    }
+
+    fn exemption(topics: &[&str], client_ids: &[&str]) -> Exemption {
+        let patterns = |list: &[&str]| {
+            list.iter()
+                .map(|pattern| Pattern((*pattern).to_owned()))
+                .collect()
+        };
+        Exemption {
+            name: "metrics".into(),
+            scenarios: vec![Scenario::AcksNone],
+            topics: patterns(topics),
+            client_ids: patterns(client_ids),
+            owner: "platform".into(),
+            reason: "may be lost".into(),
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, name, expected) in [
+            ("orders", "orders", true),
+            ("orders", "orders2", false),
+            ("orders*", "orders", true),
+            ("*.log", "a.b.log", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("*", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(
+                Pattern(pattern.into()).matches(name),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exemption_without_topics_holds_for_the_client_and_one_with_topics_for_those() {
+        let standing = Standing::of(&settings(vec![exemption(&[], &["edge-*"])]), Some("edge-7"));
+        assert_eq!(standing.get(Scenario::AcksNone), Stand::Exempt(0));
+        assert_eq!(
+            standing.get(Scenario::AcksLeader),
+            Stand::Apply(Mode::Enforce)
+        );
+        let standing = Standing::of(&settings(vec![exemption(&["m.*"], &[])]), None);
+        assert_eq!(
+            standing.get(Scenario::AcksNone),
+            Stand::ByTopic(Mode::Enforce)
+        );
+        assert_eq!(
+            standing.for_topic(Scenario::AcksNone, None, Some("m.cpu")),
+            Stand::Exempt(0)
+        );
+        assert_eq!(
+            standing.for_topic(Scenario::AcksNone, None, Some("orders")),
+            Stand::Apply(Mode::Enforce)
+        );
+        assert_eq!(
+            standing.for_topic(Scenario::AcksNone, None, None),
+            Stand::Apply(Mode::Enforce)
+        );
+    }
+}

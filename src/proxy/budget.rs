@@ -1,0 +1,195 @@
+//! Memory that all connections share: relay buffers, room for collected frames, bytes announced to brokers.
+//!
+//! Each is given out in order of arrival, and whoever waits for one holds none of it. The four quarters of
+//! `buffer_bytes` stand on their own, so that no kind of use can starve another: a relay buffer for requests waits only
+//! for brokers or for a collected frame, a collected frame only for its client's bytes, an answer only for its client;
+//! each of these has a deadline, so there is no circle.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio_util::sync::PollSemaphore;
+
+/// Size of a relay buffer. Measured: 16 to 64 KiB saves a third of the CPU per byte.
+pub const RELAY_BUFFER_BYTES: usize = 64 * 1024;
+/// Buffers kept for reuse; more than this many at work at once are freed when they come back.
+const KEPT_BUFFERS: usize = 128;
+/// One permit.
+const UNIT: usize = 1024;
+
+/// A number of bytes that connections share.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    units: Arc<Semaphore>,
+    limit_units: usize,
+}
+
+/// What a connection holds of a budget; given back when dropped.
+#[derive(Debug)]
+pub struct Share(#[allow(dead_code)] OwnedSemaphorePermit);
+
+impl Budget {
+    pub fn new(bytes: usize) -> Budget {
+        let limit_units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        Budget { units: Arc::new(Semaphore::new(limit_units)), limit_units }
+    }
+
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_units * UNIT
+    }
+
+    pub fn used_bytes(&self) -> usize {
+        (self.limit_units - self.units.available_permits().min(self.limit_units)) * UNIT
+    }
+
+    /// Whether so many bytes can ever be had.
+    pub fn can_hold(&self, bytes: usize) -> bool {
+        bytes.div_ceil(UNIT) <= self.limit_units
+    }
+
+    /// Waits in order of arrival. More than there is at all waits for all there is: it goes alone.
+    pub fn poll_take(&self, bytes: usize, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<Share> {
+        let units = bytes.div_ceil(UNIT).clamp(1, self.limit_units) as u32;
+        if waiting.0.is_none() {
+            match self.units.clone().try_acquire_many_owned(units) {
+                Ok(permit) => return Poll::Ready(Share(permit)),
+                // It is never closed; waiting would be for ever, and the deadline of whoever waits ends that.
+                Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {}
+            }
+        }
+        let semaphore = waiting.0.get_or_insert_with(|| PollSemaphore::new(self.units.clone()));
+        match ready!(semaphore.poll_acquire_many(cx, units)) {
+            Some(permit) => {
+                waiting.0 = None;
+                Poll::Ready(Share(permit))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A place in the queue of a budget; dropped, the place is given up.
+#[derive(Debug, Default)]
+pub struct Waiting(Option<PollSemaphore>);
+
+impl Waiting {
+    pub fn is_waiting(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub fn give_up(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Relay buffers of one size.
+#[derive(Debug)]
+pub struct Pool {
+    budget: Budget,
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Pool {
+    pub fn new(bytes: usize) -> Pool {
+        Pool { budget: Budget::new(bytes), free: Mutex::new(Vec::new()) }
+    }
+
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// A buffer of [`RELAY_BUFFER_BYTES`], and the share that it takes.
+    pub fn poll_lease(&self, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<(Vec<u8>, Share)> {
+        let share = ready!(self.budget.poll_take(RELAY_BUFFER_BYTES, waiting, cx));
+        let buffer = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Poll::Ready((buffer.unwrap_or_else(|| vec![0; RELAY_BUFFER_BYTES]), share))
+    }
+
+    /// Takes a buffer back for reuse; its share is dropped by whoever held it.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.len() == RELAY_BUFFER_BYTES && free.len() < KEPT_BUFFERS {
+            free.push(buffer);
+        }
+    }
+}
+
+/// One direction's buffers.
+#[derive(Debug)]
+pub struct Direction {
+    pub relay: Pool,
+    pub collect: Budget,
+}
+
+/// All budgets of a gateway.
+#[derive(Debug)]
+pub struct Budgets {
+    pub requests: Direction,
+    pub responses: Direction,
+    pub announced: Budget,
+}
+
+impl Budgets {
+    pub fn new(buffer_bytes: usize, announced_bytes: usize) -> Budgets {
+        let direction = || Direction { relay: Pool::new(buffer_bytes / 4), collect: Budget::new(buffer_bytes / 4) };
+        Budgets { requests: direction(), responses: direction(), announced: Budget::new(announced_bytes) }
+    }
+
+    /// Bytes of buffers in use, of all that may be.
+    pub fn buffers(&self) -> (usize, usize) {
+        let all = [
+            self.requests.relay.budget(),
+            &self.requests.collect,
+            self.responses.relay.budget(),
+            &self.responses.collect,
+        ];
+        all.iter().fold((0, 0), |(used, limit), budget| (used + budget.used_bytes(), limit + budget.limit_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn take(budget: &Budget, bytes: usize, waiting: &mut Waiting) -> Option<Share> {
+        match budget.poll_take(bytes, waiting, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(share) => Some(share),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_large_frame_waits_its_turn_and_nobody_overtakes_it() {
+        let budget = Budget::new(64 * 1024);
+        let (mut large, mut small) = (Waiting::default(), Waiting::default());
+        let held = take(&budget, 1024, &mut Waiting::default()).expect("a free budget gives at once");
+        assert!(take(&budget, 64 * 1024, &mut large).is_none());
+        assert!(take(&budget, 1024, &mut small).is_none(), "a later, smaller one must not overtake");
+        drop(held);
+        let held = take(&budget, 64 * 1024, &mut large).expect("first come, first served");
+        assert!(take(&budget, 1024, &mut small).is_none());
+        drop(held);
+        assert!(take(&budget, 1024, &mut small).is_some());
+    }
+
+    #[test]
+    fn who_gives_up_waiting_is_in_nobodys_way() {
+        let budget = Budget::new(2048);
+        let mut large = Waiting::default();
+        let held = take(&budget, 1024, &mut Waiting::default());
+        assert!(take(&budget, 2048, &mut large).is_none());
+        large.give_up();
+        assert!(take(&budget, 1024, &mut Waiting::default()).is_some());
+        drop(held);
+    }
+
+    #[test]
+    fn more_than_everything_takes_everything() {
+        let budget = Budget::new(4096);
+        assert!(!budget.can_hold(5000));
+        let held = take(&budget, usize::MAX / 2, &mut Waiting::default());
+        assert!(held.is_some());
+        assert_eq!(budget.used_bytes(), 4096);
+    }
+}

@@ -1,0 +1,148 @@
+//! Where a session puts its events: equal ones are folded into one with a count, so that a busy connection hands few
+//! of them to telemetry, and in steady state nothing is allocated.
+
+use super::event::Event;
+use crate::wire::api::ApiKey;
+
+/// How far back an equal event is looked for.
+const FOLD: usize = 8;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Events {
+    list: Vec<Event>,
+    requests: Option<(ApiKey, u64)>,
+}
+
+impl Events {
+    pub fn request(&mut self, api_key: ApiKey) {
+        match &mut self.requests {
+            Some((key, count)) if *key == api_key => *count += 1,
+            _ => {
+                self.flush_requests();
+                self.requests = Some((api_key, 1));
+            }
+        }
+    }
+
+    pub fn push(&mut self, event: Event) {
+        if self
+            .list
+            .iter_mut()
+            .rev()
+            .take(FOLD)
+            .any(|last| fold(last, &event))
+        {
+            return;
+        }
+        self.list.push(event);
+    }
+
+    /// Hands every event out, in order but for folding, and forgets them.
+    pub fn drain(&mut self, mut each: impl FnMut(Event)) {
+        self.flush_requests();
+        for event in self.list.drain(..) {
+            each(event);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.requests.is_none()
+    }
+
+    fn flush_requests(&mut self) {
+        if let Some((api_key, count)) = self.requests.take() {
+            self.list.push(Event::Requests { api_key, count });
+        }
+    }
+}
+
+/// Adds `new` to `last` where they are the same thing once more.
+fn fold(last: &mut Event, new: &Event) -> bool {
+    match (last, new) {
+        (
+            Event::Override {
+                scenario,
+                mode,
+                api_key,
+                count,
+            },
+            Event::Override {
+                scenario: s,
+                mode: m,
+                api_key: k,
+                count: more,
+            },
+        ) if (&*scenario, &*mode, &*api_key) == (s, m, k) => *count += more,
+        (
+            Event::OverrideTopic {
+                scenario,
+                mode,
+                topic,
+                records,
+                count,
+            },
+            Event::OverrideTopic {
+                scenario: s,
+                mode: m,
+                topic: t,
+                records: r,
+                count: more,
+            },
+        ) if (&*scenario, &*mode, &*topic) == (s, m, t) => {
+            *count += more;
+            *records += r;
+        }
+        (
+            Event::Degraded { scenario, count },
+            Event::Degraded {
+                scenario: s,
+                count: more,
+            },
+        ) if scenario == s => *count += more,
+        (
+            Event::Exempted {
+                scenario,
+                exemption,
+                count,
+            },
+            Event::Exempted {
+                scenario: s,
+                exemption: e,
+                count: more,
+            },
+        ) if (&*scenario, &*exemption) == (s, e) => *count += more,
+        (Event::Absorbed { count }, Event::Absorbed { count: more }) => *count += more,
+        _ => return false,
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Mode, Scenario};
+
+    #[test]
+    fn equal_events_become_one_with_a_count() {
+        let mut events = Events::default();
+        for _ in 0..3 {
+            events.request(ApiKey::PRODUCE);
+            events.push(Event::Override {
+                scenario: Scenario::AcksNone,
+                mode: Mode::Enforce,
+                api_key: ApiKey::PRODUCE,
+                count: 1,
+            });
+            events.push(Event::Absorbed { count: 1 });
+        }
+        let mut seen = Vec::new();
+        events.drain(|event| seen.push(event));
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        assert!(seen.contains(&Event::Requests {
+            api_key: ApiKey::PRODUCE,
+            count: 3
+        }));
+        assert!(events.is_empty());
+    }
+}

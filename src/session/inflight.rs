@@ -1,0 +1,212 @@
+//! The queue of requests that wait for their answers, and the records of former acks=0 requests among them.
+//!
+//! Kafka answers in order, so an answer belongs to the front; its correlation id is checked all the same.
+
+use super::event::OutcomeCause;
+use super::merge::Merge;
+use crate::policy::Scenario;
+use crate::wire::produce::TopicKey;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Which broker connection of a session is meant. There is one today; redelivery will add more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct UpstreamId(pub u8);
+
+impl UpstreamId {
+    pub const FIRST: UpstreamId = UpstreamId(0);
+}
+
+/// What is done with the answer to a request.
+#[derive(Debug)]
+pub enum Fate {
+    /// Not decided yet: the request is still being looked at.
+    Open,
+    /// It goes to the client as it is.
+    Relay,
+    /// A Produce answer: looked at in place. `raised`: the scenario that changed its acks.
+    Produce { raised: Option<Scenario> },
+    /// The client sent acks=0 and waits for nothing. `raised`: the scenario that changed its acks.
+    Absorb { raised: Scenario },
+    /// A Fetch answer of a version that may name brokers at its end.
+    Fetch,
+    /// An answer that names brokers: rewritten.
+    Rewrite,
+    /// An ApiVersions answer: versions are cut to what is understood.
+    ApiVersions,
+    /// SaslHandshake v0: after an answer without error that many raw tokens follow.
+    SaslHandshake { tokens: u8 },
+    /// A raw SASL token: a size prefix and nothing else that is Kafka's.
+    Token,
+    /// We answer ourselves.
+    Answer(Bytes),
+    /// The broker's answer, with partitions that we refused put in.
+    Merge {
+        raised: Option<Scenario>,
+        refused: Box<Merge>,
+    },
+}
+
+/// One request that waits for its answer.
+#[derive(Debug)]
+pub struct Pending {
+    pub correlation_id: i32,
+    pub api_key: i16,
+    pub api_version: i16,
+    pub fate: Fate,
+    pub upstream: UpstreamId,
+    /// Where its last byte lies in the stream to the broker; `u64::MAX` until it was planned.
+    pub end: u64,
+    /// Bytes of the request while it counts against `max_absorbed_bytes`, else 0.
+    pub absorbed_bytes: usize,
+    /// How many entries of [`Records`] are its own.
+    pub records: usize,
+}
+
+/// A topic as a request named it, kept until its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Topic {
+    Name(Arc<str>),
+    /// With the name, where the view had one.
+    Id([u8; 16], Option<Arc<str>>),
+}
+
+impl Topic {
+    pub fn is(&self, key: TopicKey<'_>) -> bool {
+        match (self, key) {
+            (Topic::Name(name), TopicKey::Name(other)) => name.as_bytes() == other,
+            (Topic::Id(id, _), TopicKey::Id(other)) => *id == other,
+            _ => false,
+        }
+    }
+
+    pub fn key(&self) -> TopicKey<'_> {
+        match self {
+            Topic::Name(name) => TopicKey::Name(name.as_bytes()),
+            Topic::Id(id, _) => TopicKey::Id(*id),
+        }
+    }
+
+    pub fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Topic::Name(name) => Some(name),
+            Topic::Id(_, name) => name.as_ref(),
+        }
+    }
+}
+
+/// The records of one partition of one acks=0 request.
+#[derive(Clone, Debug)]
+pub struct RecordsOf {
+    pub topic: Topic,
+    pub partition: i32,
+    pub records: u64,
+    pub bytes: u64,
+    /// Whether `records` counts records, rather than entries of an old message set.
+    pub exact: bool,
+    pub answered: bool,
+}
+
+/// All requests of a connection that wait, oldest first, and the records of those that nobody else counts.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    queue: VecDeque<Pending>,
+    records: VecDeque<RecordsOf>,
+    absorbed: usize,
+    absorbed_bytes: usize,
+}
+
+impl InFlight {
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Former acks=0 requests that are unanswered, and their bytes.
+    pub fn absorbed(&self) -> (usize, usize) {
+        (self.absorbed, self.absorbed_bytes)
+    }
+
+    /// Whether any waiting answer is one that the client expects.
+    pub fn client_waits(&self) -> bool {
+        self.queue.len() > self.absorbed
+    }
+
+    /// Whether the front waits for a broker.
+    pub fn broker_owes(&self) -> bool {
+        self.queue
+            .iter()
+            .any(|pending| !matches!(pending.fate, Fate::Answer(_) | Fate::Open))
+    }
+
+    pub fn push(&mut self, pending: Pending) {
+        if pending.absorbed_bytes > 0 {
+            self.absorbed += 1;
+            self.absorbed_bytes += pending.absorbed_bytes;
+        }
+        self.queue.push_back(pending);
+    }
+
+    /// The newest: the request that is still being read, if it waits for an answer at all.
+    pub fn newest(&mut self) -> Option<&mut Pending> {
+        self.queue.back_mut()
+    }
+
+    pub fn oldest(&self) -> Option<&Pending> {
+        self.queue.front()
+    }
+
+    /// Takes the newest back: it will have no answer. Its records stay at the end of the ring.
+    pub fn withdraw_newest(&mut self) -> Option<Pending> {
+        let pending = self.queue.pop_back()?;
+        self.forget(&pending);
+        Some(pending)
+    }
+
+    pub fn pop(&mut self) -> Option<Pending> {
+        let pending = self.queue.pop_front()?;
+        self.forget(&pending);
+        Some(pending)
+    }
+
+    fn forget(&mut self, pending: &Pending) {
+        if pending.absorbed_bytes > 0 {
+            self.absorbed -= 1;
+            self.absorbed_bytes -= pending.absorbed_bytes;
+        }
+    }
+
+    /// Adds the records of a partition of the newest request.
+    pub fn count(&mut self, of: RecordsOf) {
+        self.records.push_back(of);
+    }
+
+    /// The records of the oldest request, of which there are `n` entries.
+    pub fn oldest_records(&mut self, n: usize) -> impl Iterator<Item = &mut RecordsOf> {
+        self.records.iter_mut().take(n)
+    }
+
+    /// Takes out the `n` entries of the oldest request.
+    pub fn take_oldest_records(&mut self, n: usize) -> impl Iterator<Item = RecordsOf> + '_ {
+        let n = n.min(self.records.len());
+        self.records.drain(..n)
+    }
+
+    /// Takes out the `n` entries of the newest request.
+    pub fn take_newest_records(&mut self, n: usize) -> impl Iterator<Item = RecordsOf> + '_ {
+        let from = self.records.len().saturating_sub(n);
+        self.records.drain(from..)
+    }
+}
+
+/// Why everything that still waits is given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost {
+    pub cause: OutcomeCause,
+    /// How many bytes of the stream to the broker were written.
+    pub written_bytes: u64,
+}

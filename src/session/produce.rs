@@ -1,0 +1,1175 @@
+//! A Produce request: acks and timeout are decided, batches judged, records of acks=0 counted, as the frame streams by.
+//!
+//! ```text
+//!   holding:   |size|header|acks|..topics.. partition |batch header| ............      nothing has gone on yet
+//!              0                                       cursor ^                        kept bytes stay, refused are cut
+//!   released:  everything in front of the cursor goes on at once; cursor = 0; the rest streams, patched already
+//! ```
+//!
+//! A frame is held only while something still ahead can change a decision: an exemption or a partition below its
+//! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
+
+use super::event::{CloseCause, Event, Outcome, OutcomeCause};
+use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
+use super::lane::Lane;
+use super::merge::{Merge, Refused, overwrite_count};
+use super::requests::{MAX_HEADER_BYTES, Request};
+use super::{Env, Session, Want, acks0_event};
+use crate::cluster::{Learned, TopicFacts};
+use crate::policy::plan::{self, Plan};
+use crate::policy::standing::{Stand, Standing};
+use crate::policy::{Mode, Scenario, oversized_batch, oversized_request};
+use crate::wire::api::{ApiKey, ErrorCode};
+use crate::wire::header::{self, Look, Start};
+use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walker};
+use crate::wire::record_batch::Entry;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// More partitions than any request of a working client has; each costs us memory until it is answered.
+const MAX_PARTITIONS: usize = 65_536;
+
+/// The Produce request that is being read. Reused from frame to frame, so that a frame costs no allocation.
+#[derive(Debug)]
+pub(super) struct ProduceFrame {
+    version: i16,
+    correlation_id: i32,
+    frame_len: usize,
+    head: Head,
+    walker: Walker,
+    /// Fresh bytes in front of it are judged and held back.
+    cursor: usize,
+    holding: bool,
+    /// Bytes from the cursor on that need no look, and whether they are refused.
+    over: u64,
+    over_refused: bool,
+    /// Everything is read and dropped: its records end as refused for this reason.
+    doomed: Option<OutcomeCause>,
+    pub(super) cannot_collect: bool,
+    /// The whole request is refused: its size, and the limit.
+    too_large: Option<(u64, u32)>,
+
+    scenario: Option<Scenario>,
+    acks_stand: Settled,
+    timeout_stand: Settled,
+    /// Whether acks depends on the partitions of the request being in sync.
+    heeds_degraded: bool,
+    degraded: bool,
+    plan: Option<Plan>,
+    /// The client sent acks=0 and its records are ours to account for.
+    accounted: bool,
+    waits_in_queue: bool,
+
+    /// Batches are judged by size: refused, or only counted.
+    batches: Option<Mode>,
+    smallest_limit: u64,
+    pub(super) confirmation: Option<Option<Arc<TopicFacts>>>,
+    unconfirmed: Option<(Entry, Arc<str>)>,
+    confirmed_limits: Vec<(Arc<str>, Option<u32>)>,
+
+    topics_at: usize,
+    topics_width: usize,
+    topics_kept: u32,
+    topics_refused: u32,
+    topic: Option<TopicBeingRead>,
+    partition_at: usize,
+    partition: i32,
+    records: u64,
+    bytes: u64,
+    exact: bool,
+    partition_refused: Option<Scenario>,
+    partitions: usize,
+    refused: Vec<Refused>,
+    /// Topics passed before acks was decided, for the metrics.
+    undecided_topics: Vec<(Topic, u64)>,
+}
+
+/// How a scenario stands for the request as a whole: the stricter answer wins where its topics differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Settled {
+    Is(Stand),
+    /// By topic: an exemption met so far, and whether a topic without one was met.
+    Open {
+        mode: Mode,
+        exempt: Option<usize>,
+        strict: bool,
+    },
+}
+
+#[derive(Debug)]
+struct TopicBeingRead {
+    topic: Topic,
+    at: usize,
+    count_at: usize,
+    count_width: usize,
+    kept: u32,
+    refused: u32,
+    records: u64,
+    batches: Stand,
+    limit: Option<u32>,
+}
+
+impl Default for ProduceFrame {
+    fn default() -> ProduceFrame {
+        let head = Head {
+            transactional: false,
+            acks: -1,
+            acks_at: 0,
+            timeout_ms: 0,
+            topics_at: 0,
+        };
+        ProduceFrame {
+            version: 0,
+            correlation_id: 0,
+            frame_len: 0,
+            head,
+            walker: Walker::new(0, 0),
+            cursor: 0,
+            holding: false,
+            over: 0,
+            over_refused: false,
+            doomed: None,
+            cannot_collect: false,
+            too_large: None,
+            scenario: None,
+            acks_stand: Settled::Is(Stand::Off),
+            timeout_stand: Settled::Is(Stand::Off),
+            heeds_degraded: false,
+            degraded: false,
+            plan: None,
+            accounted: false,
+            waits_in_queue: false,
+            batches: None,
+            smallest_limit: u64::MAX,
+            confirmation: None,
+            unconfirmed: None,
+            confirmed_limits: Vec::new(),
+            topics_at: 0,
+            topics_width: 0,
+            topics_kept: 0,
+            topics_refused: 0,
+            topic: None,
+            partition_at: 0,
+            partition: 0,
+            records: 0,
+            bytes: 0,
+            exact: true,
+            partition_refused: None,
+            partitions: 0,
+            refused: Vec::new(),
+            undecided_topics: Vec::new(),
+        }
+    }
+}
+
+impl Session {
+    /// At the size prefix of a Produce of a version that is understood.
+    pub(super) fn produce_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        let fresh = lane.fresh();
+        let header = match header::header(fresh, frame_len, start.api_version >= FLEXIBLE_FROM) {
+            Look::Ready(header) => header,
+            other => return self.head_not_ready(start, other),
+        };
+        let head = match produce::head(fresh, frame_len, header.body_at, start.api_version) {
+            Look::Ready(head) => head,
+            other => return self.head_not_ready(start, other),
+        };
+        let smallest = smallest_limit(env);
+        let request_limit = oversized_request::limit(
+            env.policy.max_request_bytes,
+            env.view.socket_request_max_bytes,
+        );
+        let size = frame_len as u64 - 4;
+        // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
+        if head.acks == -1
+            && size <= smallest.min(u64::from(request_limit))
+            && self.closing.is_none()
+        {
+            if self.in_flight.len() >= env.limits.max_in_flight {
+                return Err(Want::Answers);
+            }
+            self.events.request(ApiKey::PRODUCE);
+            self.push_produce(start, Fate::Produce { raised: None }, 0);
+            self.request = Request::Pass(frame_len as u64);
+            return Ok(());
+        }
+        let client_id = header.client_id.map(|(from, to)| &fresh[from..to]);
+        let renamed = client_id != self.client_id.as_deref().map(str::as_bytes);
+        if renamed
+            || !self
+                .standing
+                .as_ref()
+                .is_some_and(|standing| standing.is_of(env.policy))
+        {
+            let client_id: Option<Arc<str>> =
+                client_id.map(|id| String::from_utf8_lossy(id).into());
+            self.standing = Some(Standing::of(env.policy, client_id.as_deref()));
+            if renamed {
+                self.events.push(Event::ClientId(client_id.clone()));
+                self.client_id = client_id;
+            }
+        }
+        self.produce_judge_head(env, start, frame_len, head, size, smallest, request_limit)
+    }
+
+    fn head_not_ready<T>(&mut self, start: Start, look: Look<T>) -> Result<(), Want> {
+        match look {
+            Look::Need(n) if n <= MAX_HEADER_BYTES => Err(Want::Bytes(n)),
+            Look::Malformed(why) => self.malformed_produce(start.api_version, why),
+            _ => {
+                let detail = format!("header of a Produce request above {MAX_HEADER_BYTES} bytes");
+                self.misdeed(CloseCause::LimitExceeded, detail);
+                Err(Want::Close)
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call, and a struct of them would be made for it alone
+    fn produce_judge_head(
+        &mut self,
+        env: &Env<'_>,
+        start: Start,
+        frame_len: usize,
+        head: Head,
+        size: u64,
+        smallest: u64,
+        request_limit: u32,
+    ) -> Result<(), Want> {
+        let Some(standing) = &self.standing else {
+            return Err(Want::Close);
+        };
+        let scenario = plan::acks_scenario(head.acks);
+        let acks_stand = scenario.map_or(Stand::Off, |scenario| standing.get(scenario));
+        let enforces = |stand| {
+            matches!(
+                stand,
+                Stand::Apply(Mode::Enforce) | Stand::ByTopic(Mode::Enforce)
+            )
+        };
+        let none = head.acks == 0;
+
+        // While a connection is drained, what nobody waits for can still be forwarded: nothing of it is lost then.
+        let goes_on = self.closing.is_none()
+            || (self.closing == Some(CloseCause::Drain)
+                && none
+                && enforces(acks_stand)
+                && !self.broker_gone);
+        let too_large = (size > u64::from(request_limit)).then_some(());
+        let refuse_all = too_large.is_some() && enforces(standing.get(Scenario::OversizedRequest));
+        let counts_too_large =
+            too_large.is_some() && !matches!(standing.get(Scenario::OversizedRequest), Stand::Off);
+        let batches = match standing.get(Scenario::OversizedBatch) {
+            Stand::Apply(mode) | Stand::ByTopic(mode) if size > smallest && !refuse_all => {
+                Some(mode)
+            }
+            _ => None,
+        };
+        let degraded_ahead = scenario.is_some_and(|scenario| {
+            enforces(acks_stand)
+                && plan::heeds_degraded(scenario, standing.settings())
+                && env.view.any_degraded(env.node_id)
+        });
+        let by_topic = matches!(acks_stand, Stand::ByTopic(Mode::Enforce))
+            || (enforces(acks_stand)
+                && matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_)));
+
+        if goes_on {
+            self.room_in_flight(env, none && enforces(acks_stand), frame_len)?;
+        }
+        self.events.request(ApiKey::PRODUCE);
+        if counts_too_large && !refuse_all {
+            self.events.push(Event::Rejection {
+                scenario: Scenario::OversizedRequest,
+                mode: Mode::Observe,
+                api_key: ApiKey::PRODUCE,
+                error_code: ErrorCode::MESSAGE_TOO_LARGE,
+                topic: None,
+                records: 0,
+                bytes: size,
+            });
+        }
+        let settled = |stand| match stand {
+            Stand::ByTopic(mode) => Settled::Open {
+                mode,
+                exempt: None,
+                strict: false,
+            },
+            stand => Settled::Is(stand),
+        };
+        let timeout_stand = standing.get(Scenario::AckTimeout);
+        let walks =
+            batches.is_some() || refuse_all || scenario.is_some() && acks_stand != Stand::Off;
+        let frame = &mut self.produce;
+        frame.version = start.api_version;
+        frame.correlation_id = start.correlation_id;
+        frame.frame_len = frame_len;
+        frame.head = head;
+        frame.walker = Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
+        frame.cursor = head.topics_at;
+        frame.holding =
+            goes_on && (degraded_ahead || by_topic || batches == Some(Mode::Enforce) || refuse_all);
+        (frame.over, frame.over_refused) = (0, false);
+        frame.doomed = (!goes_on).then_some(OutcomeCause::Closing);
+        frame.cannot_collect = false;
+        frame.too_large = refuse_all.then_some((size, request_limit));
+        frame.scenario = scenario;
+        frame.acks_stand = settled(acks_stand);
+        frame.timeout_stand = settled(timeout_stand);
+        frame.heeds_degraded = degraded_ahead;
+        frame.degraded = false;
+        frame.plan = None;
+        frame.accounted = none && acks_stand != Stand::Off;
+        frame.waits_in_queue = false;
+        frame.batches = batches;
+        frame.smallest_limit = smallest;
+        frame.confirmation = None;
+        frame.unconfirmed = None;
+        frame.confirmed_limits.clear();
+        (frame.topics_kept, frame.topics_refused) = (0, 0);
+        (frame.topics_at, frame.topics_width) = (0, 0);
+        frame.topic = None;
+        frame.partition_refused = None;
+        frame.partitions = 0;
+        frame.refused.clear();
+        frame.undecided_topics.clear();
+
+        if !goes_on {
+            self.request = if frame.accounted {
+                Request::Produce
+            } else {
+                Request::Discard(frame_len as u64)
+            };
+            return Ok(());
+        }
+        // acks=0 waits in the queue once it is raised; an answer is counted against its limits from here on.
+        let absorbed_bytes = if none && enforces(acks_stand) {
+            frame_len
+        } else {
+            0
+        };
+        if !none || enforces(acks_stand) {
+            frame.waits_in_queue = true;
+            self.push_produce(start, Fate::Open, absorbed_bytes);
+        }
+        if walks {
+            self.request = Request::Produce;
+            return Ok(());
+        }
+        // Nothing about it needs its topics: scenarios are off, or acks is all and nothing can be too large.
+        if let Some(newest) = self
+            .in_flight
+            .newest()
+            .filter(|_| self.produce.waits_in_queue)
+        {
+            newest.fate = Fate::Produce { raised: None };
+        }
+        self.request = Request::Pass(frame_len as u64);
+        Ok(())
+    }
+
+    fn room_in_flight(&self, env: &Env<'_>, absorbs: bool, frame_len: usize) -> Result<(), Want> {
+        let (absorbed, bytes) = self.in_flight.absorbed();
+        let full = absorbed >= env.limits.max_absorbed_in_flight
+            || (absorbed > 0 && bytes + frame_len > env.limits.max_absorbed_bytes);
+        match self.in_flight.len() >= env.limits.max_in_flight || (absorbs && full) {
+            true => Err(Want::Answers),
+            false => Ok(()),
+        }
+    }
+
+    fn push_produce(&mut self, start: Start, fate: Fate, absorbed_bytes: usize) {
+        self.in_flight.push(Pending {
+            correlation_id: start.correlation_id,
+            api_key: start.api_key.0,
+            api_version: start.api_version,
+            fate,
+            upstream: UpstreamId::FIRST,
+            end: u64::MAX,
+            absorbed_bytes,
+            records: 0,
+        });
+    }
+
+    /// Goes on with the Produce that is being read, one part of it.
+    pub(super) fn produce_step(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+        if !self.produce.holding && self.produce.doomed.is_none() && !self.begun {
+            // What is only observed by topic changes no byte, and is decided when all topics were seen.
+            if !matches!(
+                self.produce.acks_stand,
+                Settled::Open {
+                    mode: Mode::Observe,
+                    ..
+                }
+            ) {
+                self.decide(lane);
+            }
+            self.announce(lane, self.produce.frame_len as u64, 0)?;
+        }
+        if self.produce.unconfirmed.is_some() {
+            self.resume_confirmed(lane)?;
+        }
+        self.pass_over(env, lane)?;
+        let frame = &mut self.produce;
+        let cursor = frame.cursor.min(lane.fresh_len());
+        match frame.walker.next(&lane.fresh()[cursor..]) {
+            Step::Need(n) => self.need(env, lane, n),
+            Step::Malformed(why) => self.malformed_produce(self.produce.version, why),
+            Step::Done => self.produce_done(lane),
+            Step::Part { part, len } => {
+                let part = Owned::of(part, env);
+                self.produce_part(env, lane, part, len)
+            }
+        }
+    }
+
+    /// Moves the cursor over bytes that need no look, or lets them go on, or drops them.
+    fn pass_over(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+        // What stands in front of the cursor and is no longer held goes first.
+        if !self.produce.holding && self.produce.cursor > 0 {
+            let n = self.produce.cursor.min(lane.fresh_len());
+            match self.produce.doomed.is_some() {
+                true => lane.skip(n),
+                false => lane.forward(n),
+            }
+            self.produce.cursor -= n;
+        }
+        let frame = &mut self.produce;
+        let here = lane.fresh_len().saturating_sub(frame.cursor);
+        let n = here.min(usize::try_from(frame.over).unwrap_or(usize::MAX));
+        if frame.over_refused {
+            lane.cut(frame.cursor, n);
+        } else if frame.holding {
+            frame.cursor += n;
+        } else if frame.doomed.is_some() {
+            lane.skip(n);
+        } else {
+            lane.forward(n);
+        }
+        frame.over -= n as u64;
+        match frame.over {
+            0 => Ok(()),
+            _ => self.need(env, lane, 1),
+        }
+    }
+
+    /// More bytes behind the cursor; a held frame that outgrows the relay's buffer has to be collected.
+    fn need(&mut self, env: &Env<'_>, lane: &mut Lane, n: usize) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        let wanted = frame.cursor.saturating_add(n);
+        if !frame.holding || wanted <= env.limits.relay_buffer_bytes {
+            return Err(Want::Bytes(wanted));
+        }
+        if !frame.cannot_collect {
+            return Err(Want::Collect(frame.frame_len));
+        }
+        if frame.batches == Some(Mode::Enforce) {
+            let detail = format!(
+                "Produce request of {} bytes must be held, more than buffer_bytes allows",
+                frame.frame_len
+            );
+            self.misdeed(CloseCause::LimitExceeded, detail);
+            return Err(Want::Close);
+        }
+        // Nothing is refused by acks: the stricter answer for topics, the safer one for partitions.
+        frame.degraded = frame.heeds_degraded;
+        for settled in [&mut frame.acks_stand, &mut frame.timeout_stand] {
+            if let Settled::Open { strict, .. } = settled {
+                *strict = true;
+            }
+        }
+        if let Some(scenario) = frame.scenario {
+            self.events.push(Event::Unjudged { scenario });
+        }
+        self.release(lane)
+    }
+
+    fn produce_part(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        part: Owned,
+        len: u64,
+    ) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        (frame.over, frame.over_refused) = (len, false);
+        match part {
+            Owned::Topics { width } => {
+                frame.topics_at = frame.cursor;
+                frame.topics_width = width;
+            }
+            Owned::Topic {
+                topic,
+                facts,
+                count_at,
+                width,
+            } => self.topic_begins(env, topic, facts, count_at, width),
+            Owned::Partition { index } => {
+                frame.partition = index;
+                frame.partition_at = frame.cursor;
+                frame.partition_refused = None;
+                (frame.records, frame.bytes, frame.exact) = (0, 0, true);
+                self.partition_begins(env, lane)?;
+            }
+            Owned::Entry(entry) => return self.entry(lane, entry),
+            Owned::Remainder => {
+                frame.bytes += len;
+                frame.over_refused = frame.partition_refused.is_some();
+            }
+            Owned::PartitionEnd => self.partition_ends(),
+            Owned::TopicEnd => self.topic_ends(lane),
+            Owned::End => {
+                if self.produce.holding {
+                    self.release_or_refuse(lane)?;
+                } else if self.produce.doomed.is_none() {
+                    self.decide(lane);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn topic_begins(
+        &mut self,
+        env: &Env<'_>,
+        topic: Topic,
+        facts: Option<Arc<TopicFacts>>,
+        count_at: usize,
+        width: usize,
+    ) {
+        let client_id = self.client_id.as_deref();
+        let Some(standing) = &self.standing else {
+            return;
+        };
+        let name = topic.name().map(|name| &**name);
+        let frame = &mut self.produce;
+        for (scenario, settled) in [
+            (frame.scenario, &mut frame.acks_stand),
+            (Some(Scenario::AckTimeout), &mut frame.timeout_stand),
+        ] {
+            if let (Some(scenario), Settled::Open { exempt, strict, .. }) = (scenario, settled) {
+                match standing.for_topic(scenario, client_id, name) {
+                    Stand::Exempt(position) => *exempt = Some(position),
+                    _ => *strict = true,
+                }
+            }
+        }
+        let batches = match frame.batches {
+            Some(_) => standing.for_topic(Scenario::OversizedBatch, client_id, name),
+            None => Stand::Off,
+        };
+        if facts.is_none() {
+            self.learned.push(match &topic {
+                Topic::Name(name) => Learned::TopicSeen(name.clone()),
+                Topic::Id(id, _) => Learned::TopicIdSeen(*id),
+            });
+        }
+        frame.topic = Some(TopicBeingRead {
+            limit: facts.as_ref().and_then(|facts| facts.max_message_bytes),
+            topic,
+            at: frame.cursor,
+            count_at: frame.cursor + count_at,
+            count_width: width,
+            kept: 0,
+            refused: 0,
+            records: 0,
+            batches,
+        });
+        let _ = env;
+    }
+
+    fn partition_begins(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        frame.partitions += 1;
+        if frame.partitions > MAX_PARTITIONS {
+            let detail = format!("Produce request with more than {MAX_PARTITIONS} partitions");
+            self.misdeed(CloseCause::LimitExceeded, detail);
+            return Err(Want::Close);
+        }
+        if frame.plan.is_none()
+            && let Some(name) = frame.topic.as_ref().and_then(|topic| topic.topic.name())
+        {
+            frame.degraded |= env.view.is_degraded(name, frame.partition);
+        }
+        if let Some((size, limit)) = frame.too_large {
+            // The partition's own bytes are still to be passed over: refuse() cuts them from where it begins.
+            let over = std::mem::take(&mut frame.over);
+            self.refuse(
+                lane,
+                Scenario::OversizedRequest,
+                oversized_request::text(size, limit).into(),
+            );
+            (self.produce.over, self.produce.over_refused) = (over, true);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, lane: &mut Lane, entry: Entry) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        frame.records += u64::from(entry.records);
+        frame.bytes += entry.size;
+        frame.exact &= entry.exact;
+        if frame.partition_refused.is_some() {
+            frame.over_refused = true;
+            return Ok(());
+        }
+        let Some((scenario_mode, topic)) =
+            frame
+                .batches
+                .and(frame.topic.as_ref())
+                .and_then(|topic| match topic.batches {
+                    Stand::Apply(mode) => Some((mode, topic)),
+                    _ => None,
+                })
+        else {
+            return self.release_if_settled(lane);
+        };
+        let Some(standing) = &self.standing else {
+            return Ok(());
+        };
+        let name = topic.topic.name().cloned().unwrap_or_else(|| "".into());
+        let confirmed = frame
+            .confirmed_limits
+            .iter()
+            .find(|(topic, _)| *topic == name)
+            .map(|(_, limit)| *limit);
+        let learned = confirmed.unwrap_or(topic.limit);
+        let Some(found) =
+            oversized_batch::judge(entry.size, standing.settings().max_batch_bytes, learned)
+        else {
+            return self.release_if_settled(lane);
+        };
+        if scenario_mode == Mode::Observe {
+            self.events.push(Event::Rejection {
+                scenario: Scenario::OversizedBatch,
+                mode: Mode::Observe,
+                api_key: ApiKey::PRODUCE,
+                error_code: ErrorCode::MESSAGE_TOO_LARGE,
+                topic: Some(name),
+                records: u64::from(entry.records),
+                bytes: entry.size,
+            });
+            return self.release_if_settled(lane);
+        }
+        if !frame.holding {
+            return Ok(());
+        }
+        if !found.explicit && confirmed.is_none() {
+            frame.unconfirmed = Some((entry, name.clone()));
+            return Err(Want::Confirm(name));
+        }
+        let text = oversized_batch::text(found, &name).into();
+        let over = std::mem::take(&mut frame.over);
+        self.refuse(lane, Scenario::OversizedBatch, text);
+        (self.produce.over, self.produce.over_refused) = (over, true);
+        Ok(())
+    }
+
+    /// The look that a refusal waits for came back, or nobody answered.
+    fn resume_confirmed(&mut self, lane: &mut Lane) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        let Some((entry, name)) = frame.unconfirmed.take() else {
+            return Ok(());
+        };
+        let Some(confirmation) = frame.confirmation.take() else {
+            frame.unconfirmed = Some((entry, name.clone()));
+            return Err(Want::Confirm(name));
+        };
+        if confirmation.is_none() {
+            self.events.push(Event::Unverified {
+                scenario: Scenario::OversizedBatch,
+            });
+        }
+        let limit = confirmation.and_then(|facts| facts.max_message_bytes);
+        self.produce.confirmed_limits.push((name, limit));
+        // The entry was counted when it was met first.
+        self.produce.records -= u64::from(entry.records);
+        self.produce.bytes -= entry.size;
+        self.entry(lane, entry)
+    }
+
+    /// Takes the partition that is being read out of the request.
+    fn refuse(&mut self, lane: &mut Lane, scenario: Scenario, text: Arc<str>) {
+        let frame = &mut self.produce;
+        let Some(topic) = &mut frame.topic else {
+            return;
+        };
+        frame.partition_refused = Some(scenario);
+        topic.refused += 1;
+        lane.cut(frame.partition_at, frame.cursor - frame.partition_at);
+        frame.cursor = frame.partition_at;
+        frame.refused.push(Refused {
+            topic: topic.topic.clone(),
+            partition: frame.partition,
+            error_code: ErrorCode::MESSAGE_TOO_LARGE,
+            text,
+        });
+    }
+
+    fn partition_ends(&mut self) {
+        let frame = &mut self.produce;
+        frame.over_refused = frame.partition_refused.is_some();
+        let Some(topic) = &mut frame.topic else {
+            return;
+        };
+        match frame.partition_refused {
+            None => topic.kept += 1,
+            Some(scenario) => self.events.push(Event::Rejection {
+                scenario,
+                mode: Mode::Enforce,
+                api_key: ApiKey::PRODUCE,
+                error_code: ErrorCode::MESSAGE_TOO_LARGE,
+                topic: topic.topic.name().cloned(),
+                records: frame.records,
+                bytes: frame.bytes,
+            }),
+        }
+        topic.records += frame.records;
+        if !frame.accounted {
+            return;
+        }
+        let of = RecordsOf {
+            topic: topic.topic.clone(),
+            partition: frame.partition,
+            records: frame.records,
+            bytes: frame.bytes,
+            exact: frame.exact,
+            answered: false,
+        };
+        (frame.records, frame.bytes) = (0, 0);
+        match frame.partition_refused {
+            Some(_) => {
+                let event = acks0_event(
+                    Outcome::Refused,
+                    OutcomeCause::Policy,
+                    frame.correlation_id,
+                    of,
+                );
+                self.events.push(event);
+            }
+            None => self.count(of),
+        }
+    }
+
+    /// Records of an acks=0 request: they wait for the answer, or end at once when nobody will answer.
+    fn count(&mut self, of: RecordsOf) {
+        let frame = &self.produce;
+        if let Some(cause) = frame.doomed {
+            self.events.push(acks0_event(
+                Outcome::Refused,
+                cause,
+                frame.correlation_id,
+                of,
+            ));
+        } else if frame.waits_in_queue {
+            self.in_flight.count(of);
+            if let Some(newest) = self.in_flight.newest() {
+                newest.records += 1;
+            }
+        } else {
+            self.events.push(acks0_event(
+                Outcome::Unknown,
+                OutcomeCause::NotAsked,
+                frame.correlation_id,
+                of,
+            ));
+        }
+    }
+
+    fn topic_ends(&mut self, lane: &mut Lane) {
+        let frame = &mut self.produce;
+        let Some(topic) = frame.topic.take() else {
+            return;
+        };
+        if topic.kept == 0 && topic.refused > 0 {
+            lane.cut(topic.at, frame.cursor - topic.at);
+            frame.cursor = topic.at;
+            frame.over_refused = true;
+            frame.topics_refused += 1;
+        } else {
+            if topic.refused > 0 {
+                overwrite_count(count_of(lane, &topic), frame.version, topic.kept);
+            }
+            frame.topics_kept += 1;
+        }
+        match &frame.plan {
+            None if frame.scenario.is_some() => {
+                frame.undecided_topics.push((topic.topic, topic.records))
+            }
+            Some(plan) => topic_events(&mut self.events, plan, &topic.topic, topic.records),
+            None => {}
+        }
+    }
+
+    /// Lets a held frame go on once nothing ahead can change what was decided.
+    fn release_if_settled(&mut self, lane: &mut Lane) -> Result<(), Want> {
+        let frame = &self.produce;
+        let last = frame.walker.ahead() == (0, 0) && frame.walker.records_left() == 0;
+        let acks_open = frame.plan.is_none() && frame.scenario.is_some();
+        // For acks every partition counts; for sizes only what may still be ahead.
+        let sizes_open = frame.too_large.is_some()
+            || (frame.batches == Some(Mode::Enforce) && frame.walker.left() > frame.smallest_limit);
+        match frame.holding && (last || !(acks_open && self.acks_needs_topics() || sizes_open)) {
+            true => self.release(lane),
+            false => Ok(()),
+        }
+    }
+
+    fn acks_needs_topics(&self) -> bool {
+        let open = |settled| matches!(settled, Settled::Open { .. });
+        open(self.produce.acks_stand)
+            || open(self.produce.timeout_stand)
+            || self.produce.heeds_degraded
+    }
+
+    /// Everything in front of the cursor goes on: counts, size, acks and timeout are written first.
+    fn release(&mut self, lane: &mut Lane) -> Result<(), Want> {
+        let frame = &mut self.produce;
+        let (topics_ahead, partitions_ahead) = frame.walker.ahead();
+        let mut topics = frame.topics_kept + topics_ahead;
+        if let Some(topic) = &mut frame.topic {
+            topics += 1;
+            if topic.refused > 0 {
+                // The partition being read is kept, or there would be no release inside it.
+                let kept = topic.kept + 1 + partitions_ahead;
+                overwrite_count(count_of(lane, topic), frame.version, kept);
+                topic.refused = 0;
+            }
+        }
+        if frame.topics_refused > 0 {
+            let at = frame.topics_at;
+            let place = &mut lane.fresh()[at..at + frame.topics_width];
+            overwrite_count(place, frame.version, topics);
+        }
+        // Bytes of the frame that go on: what is held, and what follows it.
+        let ahead = frame.walker.left() + frame.over;
+        let len = frame.cursor as u64 + ahead;
+        lane.fresh()[..4].copy_from_slice(&(len as u32 - 4).to_be_bytes());
+        frame.frame_len = len as usize;
+        self.decide(lane);
+        let frame = &mut self.produce;
+        frame.holding = false;
+        if let Some(newest) = self.in_flight.newest().filter(|_| frame.waits_in_queue)
+            && !frame.refused.is_empty()
+            && frame.head.acks != 0
+        {
+            let raised = match newest.fate {
+                Fate::Produce { raised } => raised,
+                _ => None,
+            };
+            let refused = Box::new(Merge {
+                refused: std::mem::take(&mut frame.refused),
+            });
+            newest.fate = Fate::Merge { raised, refused };
+        } else if !frame.refused.is_empty() {
+            self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
+        }
+        Ok(())
+    }
+
+    /// At the end of a held frame: it goes on without what was refused, or not at all.
+    fn release_or_refuse(&mut self, lane: &mut Lane) -> Result<(), Want> {
+        if self.produce.refused.is_empty() || self.produce.topics_kept > 0 {
+            return self.release(lane);
+        }
+        let frame = &mut self.produce;
+        frame.holding = false;
+        frame.doomed = Some(OutcomeCause::Policy);
+        let merge = Merge {
+            refused: std::mem::take(&mut frame.refused),
+        };
+        if frame.head.acks == 0 {
+            if frame.waits_in_queue {
+                self.in_flight.withdraw_newest();
+                frame.waits_in_queue = false;
+            }
+            self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
+        } else if let Some(newest) = self.in_flight.newest() {
+            newest.fate = Fate::Answer(Bytes::from(
+                merge.answer(frame.correlation_id, frame.version),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What becomes of acks and timeout, once: written into the held head, with the events.
+    fn decide(&mut self, lane: &mut Lane) {
+        if self.produce.plan.is_some() {
+            return;
+        }
+        let frame = &mut self.produce;
+        let Some(standing) = &self.standing else {
+            return;
+        };
+        let (acks_stand, timeout_stand) = (frame.acks_stand.settle(), frame.timeout_stand.settle());
+        let stands = |scenario| match scenario {
+            Scenario::AckTimeout => timeout_stand,
+            _ => acks_stand,
+        };
+        let plan = plan::judge(
+            frame.head.acks,
+            frame.head.timeout_ms,
+            standing.settings(),
+            &stands,
+            frame.degraded,
+        );
+        let fresh = lane.fresh();
+        if let Some(acks) = plan.new_acks {
+            fresh[frame.head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
+        }
+        if let Some(timeout_ms) = plan.new_timeout_ms {
+            fresh[frame.head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
+        }
+        frame.plan = Some(plan);
+        for found in [plan.acks, plan.timeout].into_iter().flatten() {
+            self.events.push(Event::Override {
+                scenario: found.scenario,
+                mode: if plan.degraded
+                    && found.scenario != Scenario::AckTimeout
+                    && plan.new_acks.is_none()
+                {
+                    Mode::Observe
+                } else {
+                    found.mode
+                },
+                api_key: ApiKey::PRODUCE,
+                count: 1,
+            });
+        }
+        if let (true, Some(found)) = (plan.degraded, plan.acks) {
+            self.events.push(Event::Degraded {
+                scenario: found.scenario,
+                count: 1,
+            });
+        }
+        if let (Some(scenario), Stand::Exempt(position)) = (frame.scenario, acks_stand)
+            && let Some(exemption) = standing.exemption(position)
+        {
+            self.events.push(Event::Exempted {
+                scenario,
+                exemption: exemption.name.clone(),
+                count: 1,
+            });
+        }
+        for (topic, records) in frame.undecided_topics.drain(..) {
+            topic_events(&mut self.events, &plan, &topic, records);
+        }
+        self.set_fate(plan);
+    }
+
+    /// What is done with the answer follows from what became of acks.
+    fn set_fate(&mut self, plan: Plan) {
+        let raised = plan
+            .acks
+            .filter(|_| plan.new_acks.is_some())
+            .map(|found| found.scenario);
+        let none = self.produce.head.acks == 0;
+        if !self.produce.waits_in_queue {
+            return;
+        }
+        match (none, raised) {
+            // It goes up as acks=0: brokers do not answer, and nobody waits.
+            (true, None) => {
+                let records = self
+                    .in_flight
+                    .withdraw_newest()
+                    .map_or(0, |pending| pending.records);
+                self.produce.waits_in_queue = false;
+                let correlation_id = self.produce.correlation_id;
+                let events = &mut self.events;
+                for of in self.in_flight.take_newest_records(records) {
+                    events.push(acks0_event(
+                        Outcome::Unknown,
+                        OutcomeCause::NotAsked,
+                        correlation_id,
+                        of,
+                    ));
+                }
+            }
+            (true, Some(raised)) => {
+                if let Some(newest) = self.in_flight.newest() {
+                    newest.fate = Fate::Absorb { raised };
+                }
+            }
+            (false, raised) => {
+                if let Some(newest) = self.in_flight.newest() {
+                    newest.fate = Fate::Produce { raised };
+                }
+            }
+        }
+    }
+
+    fn produce_done(&mut self, lane: &mut Lane) -> Result<(), Want> {
+        self.ended(lane);
+        Ok(())
+    }
+
+    fn malformed_produce(&mut self, version: i16, why: &str) -> Result<(), Want> {
+        let detail = format!("Produce request version {version}: {why}");
+        self.misdeed(CloseCause::Malformed, detail);
+        Err(Want::Close)
+    }
+
+    /// The Produce that is being read goes no further; what it still brings is read, counted and dropped.
+    pub(super) fn doom_produce(&mut self, cause: OutcomeCause) {
+        let frame = &mut self.produce;
+        if frame.doomed.is_some() {
+            return;
+        }
+        frame.doomed = Some(cause);
+        frame.holding = false;
+        frame.over_refused = false;
+        frame.unconfirmed = None;
+        if std::mem::take(&mut frame.waits_in_queue) {
+            let correlation_id = frame.correlation_id;
+            let records = self
+                .in_flight
+                .withdraw_newest()
+                .map_or(0, |pending| pending.records);
+            let events = &mut self.events;
+            for of in self.in_flight.take_newest_records(records) {
+                events.push(acks0_event(Outcome::Refused, cause, correlation_id, of));
+            }
+        }
+    }
+
+    /// The Produce that is being read will never be whole: the batch headers seen so far are counted.
+    pub(super) fn abandon_produce(&mut self, cause: OutcomeCause) {
+        let frame = &mut self.produce;
+        frame.doomed = Some(cause);
+        let (records, bytes) = (
+            std::mem::take(&mut frame.records),
+            std::mem::take(&mut frame.bytes),
+        );
+        if let (true, Some(topic)) = (frame.accounted && bytes > 0, &frame.topic) {
+            let of = RecordsOf {
+                topic: topic.topic.clone(),
+                partition: frame.partition,
+                records,
+                bytes,
+                exact: frame.exact,
+                answered: false,
+            };
+            self.events.push(acks0_event(
+                Outcome::Refused,
+                cause,
+                frame.correlation_id,
+                of,
+            ));
+        }
+    }
+}
+
+impl Settled {
+    fn settle(self) -> Stand {
+        match self {
+            Settled::Is(stand) => stand,
+            Settled::Open {
+                exempt: Some(position),
+                strict: false,
+                ..
+            } => Stand::Exempt(position),
+            Settled::Open { mode, .. } => Stand::Apply(mode),
+        }
+    }
+}
+
+/// A part of a Produce with what it borrowed from the buffer looked up or copied, so that the buffer may be edited.
+enum Owned {
+    Topics {
+        width: usize,
+    },
+    Topic {
+        topic: Topic,
+        facts: Option<Arc<TopicFacts>>,
+        count_at: usize,
+        width: usize,
+    },
+    Partition {
+        index: i32,
+    },
+    Entry(Entry),
+    Remainder,
+    PartitionEnd,
+    TopicEnd,
+    End,
+}
+
+impl Owned {
+    fn of(part: Part<'_>, env: &Env<'_>) -> Owned {
+        match part {
+            Part::Topics { width, .. } => Owned::Topics { width },
+            Part::Topic {
+                key,
+                count_at,
+                width,
+                ..
+            } => {
+                let (topic, facts) = topic_of(key, env);
+                Owned::Topic {
+                    topic,
+                    facts,
+                    count_at,
+                    width,
+                }
+            }
+            Part::Partition { index } => Owned::Partition { index },
+            Part::Entry(entry) => Owned::Entry(entry),
+            Part::Remainder => Owned::Remainder,
+            Part::PartitionEnd => Owned::PartitionEnd,
+            Part::TopicEnd => Owned::TopicEnd,
+            Part::End => Owned::End,
+        }
+    }
+}
+
+/// The topic by the view's own name, so that a topic known to it costs no allocation.
+fn topic_of(key: TopicKey<'_>, env: &Env<'_>) -> (Topic, Option<Arc<TopicFacts>>) {
+    match key {
+        TopicKey::Name(name) => {
+            let name = String::from_utf8_lossy(name);
+            match env.view.topic(&name) {
+                Some(facts) => (Topic::Name(facts.name.clone()), Some(facts.clone())),
+                None => (Topic::Name(name.into()), None),
+            }
+        }
+        TopicKey::Id(id) => {
+            let facts = env.view.topic_by_id(&id).cloned();
+            (
+                Topic::Id(id, facts.as_ref().map(|facts| facts.name.clone())),
+                facts,
+            )
+        }
+    }
+}
+
+/// The size up to which no request can hold a batch above any limit in force.
+fn smallest_limit(env: &Env<'_>) -> u64 {
+    let smallest = [env.view.smallest_batch_limit, env.policy.max_batch_bytes]
+        .into_iter()
+        .flatten()
+        .min();
+    smallest.map_or(u64::MAX, u64::from)
+}
+
+fn count_of<'a>(lane: &'a mut Lane, topic: &TopicBeingRead) -> &'a mut [u8] {
+    &mut lane.fresh()[topic.count_at..topic.count_at + topic.count_width]
+}
+
+fn topic_events(events: &mut super::events::Events, plan: &Plan, topic: &Topic, records: u64) {
+    let Some(name) = topic.name() else { return };
+    for found in [plan.acks, plan.timeout].into_iter().flatten() {
+        events.push(Event::OverrideTopic {
+            scenario: found.scenario,
+            mode: found.mode,
+            topic: name.clone(),
+            records,
+            count: 1,
+        });
+    }
+}

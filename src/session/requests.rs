@@ -1,0 +1,397 @@
+//! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
+
+use super::event::{CloseCause, OutcomeCause};
+use super::inflight::{Fate, Pending, UpstreamId};
+use super::lane::Lane;
+use super::{Env, Session, Want};
+use crate::policy::oversized_request;
+use crate::wire::api::ApiKey;
+use crate::wire::header::{self, Look, START_LEN, Start};
+use crate::wire::{endpoints, fetch, sasl, versions};
+use bytes::Bytes;
+
+/// A header longer than this is nobody's: client_id may take 32767 bytes, and so may transactional_id.
+pub(super) const MAX_HEADER_BYTES: usize = 48 * 1024;
+/// Frames of which more than this is still to come are announced within a budget only.
+const ANNOUNCE_ABOVE: usize = 64 * 1024;
+/// Larger than any token of the mechanisms that may follow a SaslHandshake v0.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+/// First version of Fetch with a `rack_id` (KIP-392).
+const FETCH_RACK_FROM: i16 = 11;
+
+/// Where the session stands among the client's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Request {
+    /// At a size prefix.
+    Start,
+    /// That many bytes of a frame go on as they are.
+    Pass(u64),
+    /// That many bytes of a frame go nowhere.
+    Discard(u64),
+    /// In a Produce whose topics are looked at.
+    Produce,
+    /// A SaslHandshake v0 went up; nothing is looked at until it is answered.
+    AwaitSaslHandshake,
+    /// That many raw SASL tokens, then size prefixes of requests again.
+    Tokens(u8),
+}
+
+impl Session {
+    /// Judges the fresh bytes of the client, as far as they go.
+    pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
+        loop {
+            if let Err(want) = self.request_step(env, lane) {
+                return want;
+            }
+        }
+    }
+
+    fn request_step(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+        match self.request {
+            Request::Start => self.request_start(env, lane),
+            Request::Pass(left) => {
+                self.announce(lane, left, 0)?;
+                let n = take(lane, left)?;
+                lane.forward(n);
+                self.passed(lane, left - n as u64, Request::Pass)
+            }
+            Request::Discard(left) => {
+                let n = take(lane, left)?;
+                lane.skip(n);
+                self.passed(lane, left - n as u64, Request::Discard)
+            }
+            Request::Produce => self.produce_step(env, lane),
+            Request::AwaitSaslHandshake => Err(Want::Answers),
+            Request::Tokens(left) => self.token(env, lane, left),
+        }
+    }
+
+    fn request_start(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+        if self.draining && self.closing.is_none() {
+            self.close(CloseCause::Drain);
+        }
+        let Some(start) = header::start(lane.fresh()) else {
+            return Err(Want::Bytes(START_LEN));
+        };
+        let Some(frame_len) = self.frame_len(start) else {
+            return Err(Want::Close);
+        };
+        let refusable = start.api_key == ApiKey::PRODUCE
+            && versions::understands(start.api_key, start.api_version);
+        let limit = oversized_request::limit(
+            env.policy.max_request_bytes,
+            env.view.socket_request_max_bytes,
+        );
+        if frame_len as u64 - 4 > u64::from(limit) && !refusable && self.closing.is_none() {
+            let detail = format!(
+                "{:?} request of {} bytes, limit {limit}",
+                start.api_key, start.size
+            );
+            self.misdeed(CloseCause::FrameSize, detail);
+        }
+        if refusable {
+            return self.produce_start(env, lane, start, frame_len);
+        }
+        if self.closing.is_some() {
+            self.request = Request::Discard(frame_len as u64);
+            return Ok(());
+        }
+        if self.in_flight.len() >= env.limits.max_in_flight {
+            return Err(Want::Answers);
+        }
+        self.other_start(env, lane, start, frame_len)
+    }
+
+    /// The length of the frame with its prefix; `None` when no frame can be that long.
+    fn frame_len(&mut self, start: Start) -> Option<usize> {
+        let least = (START_LEN - 4) as i32;
+        if start.size >= least && !header::looks_like_tls(start.size) {
+            return Some(start.size as usize + 4);
+        }
+        // While the connection ends, what cannot be a frame is not worth a word, and nothing after it can be read.
+        match header::looks_like_tls(start.size) {
+            true => self.misdeed(
+                CloseCause::TlsOnPlainPort,
+                "a TLS ClientHello on a plaintext port".to_owned(),
+            ),
+            false => {
+                let detail = format!("size prefix of {}, at least {least} expected", start.size);
+                self.misdeed(CloseCause::FrameSize, detail);
+            }
+        }
+        None
+    }
+
+    fn other_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        let listed = versions::listed(start.api_key);
+        let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
+            false => match start.api_key {
+                ApiKey::FETCH if start.api_version >= FETCH_RACK_FROM && env.brokers_outside => {
+                    return self.fetch_without_rack(env, lane, start, frame_len);
+                }
+                ApiKey::FETCH if start.api_version >= fetch::NODE_ENDPOINTS_FROM => Fate::Fetch,
+                ApiKey::API_VERSIONS => Fate::ApiVersions,
+                ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
+                    return self.sasl_handshake(env, lane, start, frame_len);
+                }
+                _ => match listed.map(|api| api.treatment) {
+                    Some(versions::Treatment::RewrittenResponse) => Fate::Rewrite,
+                    _ => Fate::Relay,
+                },
+            },
+            true if start.api_key == ApiKey::API_VERSIONS => {
+                // A client newer than we are asks again with a lower version (KIP-511).
+                self.events.request(start.api_key);
+                let answer = versions::api_versions_unsupported(start.correlation_id);
+                self.push(start, Fate::Answer(Bytes::from(answer)));
+                self.request = Request::Discard(frame_len as u64);
+                return Ok(());
+            }
+            true => {
+                let detail = format!(
+                    "{:?} version {} is not understood",
+                    start.api_key, start.api_version
+                );
+                self.misdeed(CloseCause::UnsupportedVersion, detail);
+                return Err(Want::Close);
+            }
+        };
+        self.events.request(start.api_key);
+        self.push(start, fate);
+        self.request = Request::Pass(frame_len as u64);
+        Ok(())
+    }
+
+    /// While a broker is outside the set, consumers must not be sent to it for being near (KIP-392): their rack is blanked.
+    fn fetch_without_rack(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        let frame = whole(env, lane, frame_len)?;
+        let flexible =
+            versions::request_header_version(start.api_key, start.api_version) == Some(2);
+        let Look::Ready(header) = header::header(frame, frame_len, flexible) else {
+            return self.malformed_request(start, "header");
+        };
+        let (head, body) = frame.split_at(header.body_at);
+        let new = match endpoints::blank_rack_id(start.api_version, body) {
+            Ok(Some(body)) => Some(header::frame_of(head, &body)),
+            Ok(None) => None,
+            Err(_) => return self.malformed_request(start, "body"),
+        };
+        self.events.request(start.api_key);
+        let fate = match start.api_version >= fetch::NODE_ENDPOINTS_FROM {
+            true => Fate::Fetch,
+            false => Fate::Relay,
+        };
+        self.push(start, fate);
+        self.request = match new {
+            Some(new) => {
+                lane.insert(Bytes::from(new));
+                Request::Discard(frame_len as u64)
+            }
+            None => Request::Pass(frame_len as u64),
+        };
+        Ok(())
+    }
+
+    fn malformed_request(&mut self, start: Start, what: &str) -> Result<(), Want> {
+        let detail = format!(
+            "{what} of a {:?} request version {} does not follow its schema",
+            start.api_key, start.api_version
+        );
+        self.misdeed(CloseCause::Malformed, detail);
+        Err(Want::Close)
+    }
+
+    /// After SaslHandshake v0 raw tokens follow that are no Kafka frames: exactly as many as the mechanism has may pass.
+    fn sasl_handshake(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        if frame_len > MAX_HEADER_BYTES {
+            return self.malformed_request(start, "size");
+        }
+        let frame = whole(env, lane, frame_len)?;
+        let Look::Ready(header) = header::header(frame, frame_len, false) else {
+            return self.malformed_request(start, "header");
+        };
+        let tokens = match sasl::mechanism(0, &frame[header.body_at..]) {
+            Ok("PLAIN" | "OAUTHBEARER") => 1,
+            Ok("SCRAM-SHA-256" | "SCRAM-SHA-512") => 2,
+            Ok(_) => 0,
+            Err(_) => return self.malformed_request(start, "body"),
+        };
+        self.events.request(start.api_key);
+        if tokens == 0 {
+            let answer = sasl::unsupported(start.correlation_id);
+            self.push(start, Fate::Answer(Bytes::from(answer)));
+            self.request = Request::Discard(frame_len as u64);
+            return Ok(());
+        }
+        self.push(start, Fate::SaslHandshake { tokens });
+        lane.forward(frame_len);
+        self.ended(lane);
+        self.request = Request::AwaitSaslHandshake;
+        Ok(())
+    }
+
+    fn token(&mut self, env: &Env<'_>, lane: &mut Lane, left: u8) -> Result<(), Want> {
+        if self.closing.is_some() {
+            lane.skip(lane.fresh_len());
+            return Err(Want::Bytes(1));
+        }
+        if self.in_flight.len() >= env.limits.max_in_flight {
+            return Err(Want::Answers);
+        }
+        let Some(&[a, b, c, d]) = lane.fresh().first_chunk() else {
+            return Err(Want::Bytes(4));
+        };
+        let size = i32::from_be_bytes([a, b, c, d]);
+        let Some(size) = usize::try_from(size)
+            .ok()
+            .filter(|size| *size <= MAX_TOKEN_BYTES)
+        else {
+            let detail = format!("SASL token of {size} bytes, limit {MAX_TOKEN_BYTES}");
+            self.misdeed(CloseCause::FrameSize, detail);
+            return Err(Want::Close);
+        };
+        self.in_flight.push(Pending {
+            correlation_id: 0,
+            api_key: ApiKey::SASL_HANDSHAKE.0,
+            api_version: 0,
+            fate: Fate::Token,
+            upstream: UpstreamId::FIRST,
+            end: u64::MAX,
+            absorbed_bytes: 0,
+            records: 0,
+        });
+        self.after_token = left - 1;
+        self.request = Request::Pass(size as u64 + 4);
+        Ok(())
+    }
+
+    fn push(&mut self, start: Start, fate: Fate) {
+        self.in_flight.push(Pending {
+            correlation_id: start.correlation_id,
+            api_key: start.api_key.0,
+            api_version: start.api_version,
+            fate,
+            upstream: UpstreamId::FIRST,
+            end: u64::MAX,
+            absorbed_bytes: 0,
+            records: 0,
+        });
+    }
+
+    /// Before the first byte of a frame goes on: a large one needs leave. `at` of its bytes are judged and here.
+    pub(super) fn announce(&mut self, lane: &mut Lane, left: u64, at: usize) -> Result<(), Want> {
+        let here = (lane.fresh_len() - at) as u64;
+        let to_come = usize::try_from(left.saturating_sub(here)).unwrap_or(usize::MAX);
+        match to_come > ANNOUNCE_ABOVE && !self.announced && !self.begun {
+            true => Err(Want::Announce(to_come)),
+            false => {
+                self.begun = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn passed(&mut self, lane: &Lane, left: u64, state: fn(u64) -> Request) -> Result<(), Want> {
+        match left {
+            0 => self.ended(lane),
+            _ => self.request = state(left),
+        }
+        Ok(())
+    }
+
+    /// The last byte of a request was planned or skipped.
+    pub(super) fn ended(&mut self, lane: &Lane) {
+        if let Some(newest) = self.in_flight.newest()
+            && newest.end == u64::MAX
+        {
+            newest.end = lane.planned_bytes();
+        }
+        (self.announced, self.begun) = (false, false);
+        self.request = match std::mem::take(&mut self.after_token) {
+            0 => Request::Start,
+            left => Request::Tokens(left),
+        };
+        if let Some(cause) = self.close_after_frame.take() {
+            self.close(cause);
+        }
+        if self.draining && self.closing.is_none() {
+            self.close(CloseCause::Drain);
+        }
+    }
+
+    /// The frame that is being read will not be forwarded any further.
+    pub(super) fn doom_request(&mut self, cause: OutcomeCause) {
+        match self.request {
+            Request::Pass(left) => {
+                // Its answer will not come; a request that nobody answers has no place in the queue.
+                if self
+                    .in_flight
+                    .newest()
+                    .is_some_and(|newest| newest.end == u64::MAX)
+                {
+                    self.in_flight.withdraw_newest();
+                }
+                self.request = Request::Discard(left);
+            }
+            Request::Produce => self.doom_produce(cause),
+            Request::Start
+            | Request::Discard(_)
+            | Request::AwaitSaslHandshake
+            | Request::Tokens(_) => {}
+        }
+    }
+
+    /// The frame that is being read will never be whole.
+    pub(super) fn abandon_request(&mut self, cause: OutcomeCause) {
+        self.doom_request(cause);
+        if self.request == Request::Produce {
+            self.abandon_produce(cause);
+        }
+        self.request = Request::Start;
+    }
+}
+
+/// How many of the next `left` bytes are there: at least one.
+fn take(lane: &Lane, left: u64) -> Result<usize, Want> {
+    match lane
+        .fresh_len()
+        .min(usize::try_from(left).unwrap_or(usize::MAX))
+    {
+        0 if left > 0 => Err(Want::Bytes(1)),
+        n => Ok(n),
+    }
+}
+
+/// The whole frame at the front.
+pub(super) fn whole<'a>(
+    env: &Env<'_>,
+    lane: &'a mut Lane,
+    frame_len: usize,
+) -> Result<&'a [u8], Want> {
+    if lane.fresh_len() >= frame_len {
+        return Ok(&lane.fresh()[..frame_len]);
+    }
+    match frame_len > env.limits.relay_buffer_bytes {
+        true => Err(Want::Collect(frame_len)),
+        false => Err(Want::Bytes(frame_len)),
+    }
+}

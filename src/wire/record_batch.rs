@@ -1,0 +1,113 @@
+//! The head of what lies in `records`: a RecordBatch v2 header (61 bytes) or the outer entry of an old message set.
+//!
+//! Only fixed-width fields are read, in place; records are never decompressed, decoded or copied
+//! (`DefaultRecordBatch.java`, `AbstractLegacyRecordBatch.java`).
+
+/// baseOffset and batchLength (magic 2), or offset and size (magic 0/1): what every entry begins with.
+pub const ENTRY_OVERHEAD: u64 = 12;
+/// Up to and including recordCount.
+pub const BATCH_HEADER_LEN: usize = 61;
+/// Up to and including the magic byte: as much as is needed to know how to go on.
+pub const MAGIC_END: usize = 17;
+
+/// One entry of a `records` field, as its head shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// 12 + batchLength: what a broker compares with `max.message.bytes`.
+    pub size: u64,
+    pub magic: i8,
+    /// recordCount of a v2 batch; 1 for an entry of an old message set, which may hold a compressed set.
+    pub records: u32,
+    /// Whether `records` is the number of records, rather than of entries.
+    pub exact: bool,
+    pub producer_id: i64,
+}
+
+/// Reads the entry at the start of `bytes`, of which `records_left` bytes remain in its field. `Err(n)`: n bytes are
+/// needed. `Ok(None)`: what remains is no whole entry; a broker trims it (`trimInvalidBytes`) or refuses the batch.
+#[inline]
+pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
+    if records_left < MAGIC_END as u64 {
+        return Ok(None);
+    }
+    let Some(head) = bytes.first_chunk::<MAGIC_END>() else {
+        return Err(MAGIC_END);
+    };
+    let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+    let Ok(length) = u64::try_from(length) else {
+        return Ok(None);
+    };
+    let size = ENTRY_OVERHEAD + length;
+    let magic = head[16] as i8;
+    if size > records_left || size < MAGIC_END as u64 {
+        return Ok(None);
+    }
+    if magic < 2 {
+        return Ok(Some(Entry {
+            size,
+            magic,
+            records: 1,
+            exact: false,
+            producer_id: -1,
+        }));
+    }
+    if size < BATCH_HEADER_LEN as u64 {
+        return Ok(None);
+    }
+    let Some(batch) = bytes.first_chunk::<BATCH_HEADER_LEN>() else {
+        return Err(BATCH_HEADER_LEN);
+    };
+    let [.., r0, r1, r2, r3] = *batch;
+    let records = i32::from_be_bytes([r0, r1, r2, r3]);
+    let producer_id = i64::from_be_bytes([
+        batch[43], batch[44], batch[45], batch[46], batch[47], batch[48], batch[49], batch[50],
+    ]);
+    Ok(Some(Entry {
+        size,
+        magic,
+        records: u32::try_from(records).unwrap_or(0),
+        exact: true,
+        producer_id,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(length: i32, magic: u8, count: i32) -> Vec<u8> {
+        let mut bytes = vec![0; 8];
+        bytes.extend(length.to_be_bytes());
+        bytes.extend([0, 0, 0, 0, magic]);
+        bytes.resize(57, 0);
+        bytes.extend(count.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_batch_tells_its_size_and_count() {
+        let bytes = batch(49, 2, 3);
+        for end in 0..BATCH_HEADER_LEN {
+            assert!(entry(&bytes[..end], 61).is_err_and(|need| need > end));
+        }
+        let entry = entry(&bytes, 61).unwrap().unwrap();
+        assert_eq!((entry.size, entry.records, entry.exact), (61, 3, true));
+    }
+
+    #[test]
+    fn an_old_message_is_counted_as_one_and_marked() {
+        let entry = entry(&batch(30, 1, 0)[..17], 100).unwrap().unwrap();
+        assert_eq!(
+            (entry.size, entry.magic, entry.records, entry.exact),
+            (42, 1, 1, false)
+        );
+    }
+
+    #[test]
+    fn what_is_no_whole_entry_is_none() {
+        assert_eq!(entry(&batch(50, 2, 1), 61), Ok(None));
+        assert_eq!(entry(&batch(-1, 2, 1), 61), Ok(None));
+        assert_eq!(entry(&batch(10, 2, 1), 61), Ok(None));
+        assert_eq!(entry(&[], 0), Ok(None));
+    }
+}

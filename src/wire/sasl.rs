@@ -1,0 +1,61 @@
+//! SaslHandshake: which mechanism the client asks for, and the refusal of one that Holdfast cannot follow.
+//!
+//! Floor 0. After version 0 raw tokens follow, without Kafka's headers; how many depends on the mechanism, so only those
+//! are let through whose tokens can be counted. Does not count them: the session does.
+
+use super::api::ErrorCode;
+use super::reader::{Error, Reader};
+use super::schema;
+
+/// The mechanism that a SaslHandshake request of version 0 or 1 asks for.
+pub fn mechanism(version: i16, body: &[u8]) -> Result<&str, Error> {
+    schema::prove(&schema::SASL_HANDSHAKE_REQUEST, version, body)?;
+    let what = "mechanism";
+    let mechanism = Reader::new(body).string(false, what)?.unwrap_or_default();
+    std::str::from_utf8(mechanism).map_err(|_| Error::Utf8 { what, offset: 0 })
+}
+
+/// The `error_code` of a SaslHandshake response of version 0 or 1.
+pub fn error_code(version: i16, body: &[u8]) -> Result<ErrorCode, Error> {
+    schema::prove(&schema::SASL_HANDSHAKE_RESPONSE, version, body)?;
+    Reader::new(body).i16("error_code").map(ErrorCode)
+}
+
+/// The whole answer, size prefix included, that refuses a handshake: error 35 and no mechanisms.
+pub fn unsupported(correlation_id: i32) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(14);
+    frame.extend_from_slice(&10_i32.to_be_bytes());
+    frame.extend_from_slice(&correlation_id.to_be_bytes());
+    frame.extend_from_slice(&ErrorCode::UNSUPPORTED_VERSION.0.to_be_bytes());
+    frame.extend_from_slice(&0_i32.to_be_bytes());
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mechanism_is_read_only_from_a_whole_request() {
+        assert_eq!(mechanism(0, b"\x00\x05PLAIN"), Ok("PLAIN"));
+        assert!(mechanism(1, b"\x00\x05PLAI").is_err());
+        assert!(mechanism(1, b"\x00\x05PLAINX").is_err());
+        assert!(mechanism(1, b"\xff\xff").is_err());
+        assert!(mechanism(1, b"\x00\x01\xff").is_err());
+        assert!(mechanism(2, b"\x00\x05PLAIN").is_err());
+    }
+
+    #[test]
+    fn an_answer_is_read_only_whole() {
+        assert_eq!(
+            error_code(0, b"\x00\x21\x00\x00\x00\x01\x00\x05PLAIN"),
+            Ok(ErrorCode(33))
+        );
+        assert!(error_code(0, b"\x00\x00\x7f\xff\xff\xff").is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_a_whole_frame() {
+        assert_eq!(unsupported(9), [0, 0, 0, 10, 0, 0, 0, 9, 0, 35, 0, 0, 0, 0]);
+    }
+}

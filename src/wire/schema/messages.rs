@@ -1,0 +1,539 @@
+//! The tables: one message after the other, as `common/message/*.json` of Apache Kafka 4.3.1 has them. Fields that later
+//! schemas dropped (Produce and Fetch before version 3 and 4) are as 3.9.2 has them; ApiVersions 5 is from 4.4.0 (KIP-1242:
+//! its answer has the body of version 4); ShareFetch and ShareAcknowledge 0 are those of the early access of KIP-932.
+//!
+//! Floor 0. A test reads the schemas in the kafka-clients jar and fails where a table differs.
+
+use super::{Field, Kind, Message, Versions};
+use crate::wire::api::ApiKey;
+
+const fn since(first: i16) -> Versions {
+    Versions {
+        first,
+        last: i16::MAX,
+    }
+}
+
+const fn only(first: i16, last: i16) -> Versions {
+    Versions { first, last }
+}
+
+const fn field(name: Name, versions: Versions, kind: Kind) -> Field {
+    Field {
+        name,
+        kind,
+        versions,
+        nullable: Versions::NONE,
+        tag: None,
+    }
+}
+
+impl Field {
+    const fn nullable(mut self, versions: Versions) -> Field {
+        self.nullable = versions;
+        self
+    }
+
+    const fn tagged(mut self, number: u32) -> Field {
+        self.tag = Some(number);
+        self
+    }
+}
+
+/// Every table.
+#[rustfmt::skip]
+pub static MESSAGES: [&Message; 13] = [
+    &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
+    &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
+    &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE,
+];
+
+#[rustfmt::skip]
+pub static PRODUCE_REQUEST: Message = Message {
+    name: "ProduceRequest",
+    api_key: ApiKey::PRODUCE,
+    versions: only(0, 13),
+    flexible_from: 9,
+    fields: &[
+        field(Name::TransactionalId, since(3), Kind::String).nullable(since(3)),
+        field(Name::Acks, since(0), Kind::I16),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::TopicData, since(0), Kind::Structs(&[
+            field(Name::Name, only(0, 12), Kind::String),
+            field(Name::TopicId, since(13), Kind::Uuid),
+            field(Name::PartitionData, since(0), Kind::Structs(&[
+                field(Name::Index, since(0), Kind::I32),
+                field(Name::Records, since(0), Kind::Records).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static PRODUCE_RESPONSE: Message = Message {
+    name: "ProduceResponse",
+    api_key: ApiKey::PRODUCE,
+    versions: only(0, 13),
+    flexible_from: 9,
+    fields: &[
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Name, only(0, 12), Kind::String),
+            field(Name::TopicId, since(13), Kind::Uuid),
+            field(Name::PartitionResponses, since(0), Kind::Structs(&[
+                field(Name::Index, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::BaseOffset, since(0), Kind::I64),
+                field(Name::LogAppendTimeMs, since(2), Kind::I64),
+                field(Name::LogStartOffset, since(5), Kind::I64),
+                field(Name::RecordErrors, since(8), Kind::Structs(&[
+                    field(Name::BatchIndex, since(8), Kind::I32),
+                    field(Name::BatchIndexErrorMessage, since(8), Kind::String).nullable(since(8)),
+                ])),
+                field(Name::ErrorMessage, since(8), Kind::String).nullable(since(8)),
+                field(Name::CurrentLeader, since(10), Kind::Struct(&[
+                    field(Name::LeaderId, since(10), Kind::I32),
+                    field(Name::LeaderEpoch, since(10), Kind::I32),
+                ])).tagged(0),
+            ])),
+        ])),
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::NodeEndpoints, since(10), Kind::Structs(&[
+            field(Name::NodeId, since(10), Kind::I32),
+            field(Name::Host, since(10), Kind::String),
+            field(Name::Port, since(10), Kind::I32),
+            field(Name::Rack, since(10), Kind::String).nullable(since(10)),
+        ])).tagged(0),
+    ],
+};
+
+#[rustfmt::skip]
+pub static FETCH_REQUEST: Message = Message {
+    name: "FetchRequest",
+    api_key: ApiKey::FETCH,
+    versions: only(0, 18),
+    flexible_from: 12,
+    fields: &[
+        field(Name::ClusterId, since(12), Kind::String).nullable(since(12)).tagged(0),
+        field(Name::ReplicaId, only(0, 14), Kind::I32),
+        field(Name::ReplicaState, since(15), Kind::Struct(&[
+            field(Name::ReplicaId, since(15), Kind::I32),
+            field(Name::ReplicaEpoch, since(15), Kind::I64),
+        ])).tagged(1),
+        field(Name::MaxWaitMs, since(0), Kind::I32),
+        field(Name::MinBytes, since(0), Kind::I32),
+        field(Name::MaxBytes, since(3), Kind::I32),
+        field(Name::IsolationLevel, since(4), Kind::I8),
+        field(Name::SessionId, since(7), Kind::I32),
+        field(Name::SessionEpoch, since(7), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Topic, only(0, 12), Kind::String),
+            field(Name::TopicId, since(13), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::CurrentLeaderEpoch, since(9), Kind::I32),
+                field(Name::FetchOffset, since(0), Kind::I64),
+                field(Name::LastFetchedEpoch, since(12), Kind::I32),
+                field(Name::LogStartOffset, since(5), Kind::I64),
+                field(Name::PartitionMaxBytes, since(0), Kind::I32),
+                field(Name::ReplicaDirectoryId, since(17), Kind::Uuid).tagged(0),
+                field(Name::HighWatermark, since(18), Kind::I64).tagged(1),
+            ])),
+        ])),
+        field(Name::ForgottenTopicsData, since(7), Kind::Structs(&[
+            field(Name::Topic, only(7, 12), Kind::String),
+            field(Name::TopicId, since(13), Kind::Uuid),
+            field(Name::Partitions, since(7), Kind::Array(&Kind::I32)),
+        ])),
+        field(Name::RackId, since(11), Kind::String),
+    ],
+};
+
+#[rustfmt::skip]
+pub static METADATA_RESPONSE: Message = Message {
+    name: "MetadataResponse",
+    api_key: ApiKey::METADATA,
+    versions: only(0, 13),
+    flexible_from: 9,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Brokers, since(0), Kind::Structs(&[
+            field(Name::NodeId, since(0), Kind::I32),
+            field(Name::Host, since(0), Kind::String),
+            field(Name::Port, since(0), Kind::I32),
+            field(Name::Rack, since(1), Kind::String).nullable(since(1)),
+        ])),
+        field(Name::ClusterId, since(2), Kind::String).nullable(since(2)),
+        field(Name::ControllerId, since(1), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::Name, since(0), Kind::String).nullable(since(12)),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::IsInternal, since(1), Kind::Bool),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::LeaderId, since(0), Kind::I32),
+                field(Name::LeaderEpoch, since(7), Kind::I32),
+                field(Name::ReplicaNodes, since(0), Kind::Array(&Kind::I32)),
+                field(Name::IsrNodes, since(0), Kind::Array(&Kind::I32)),
+                field(Name::OfflineReplicas, since(5), Kind::Array(&Kind::I32)),
+            ])),
+            field(Name::TopicAuthorizedOperations, since(8), Kind::I32),
+        ])),
+        field(Name::ClusterAuthorizedOperations, only(8, 10), Kind::I32),
+        field(Name::ErrorCode, since(13), Kind::I16),
+    ],
+};
+
+#[rustfmt::skip]
+pub static FIND_COORDINATOR_RESPONSE: Message = Message {
+    name: "FindCoordinatorResponse",
+    api_key: ApiKey::FIND_COORDINATOR,
+    versions: only(0, 6),
+    flexible_from: 3,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::ErrorCode, only(0, 3), Kind::I16),
+        field(Name::ErrorMessage, only(1, 3), Kind::String).nullable(only(1, 3)),
+        field(Name::NodeId, only(0, 3), Kind::I32),
+        field(Name::Host, only(0, 3), Kind::String),
+        field(Name::Port, only(0, 3), Kind::I32),
+        field(Name::Coordinators, since(4), Kind::Structs(&[
+            field(Name::Key, since(4), Kind::String),
+            field(Name::NodeId, since(4), Kind::I32),
+            field(Name::Host, since(4), Kind::String),
+            field(Name::Port, since(4), Kind::I32),
+            field(Name::ErrorCode, since(4), Kind::I16),
+            field(Name::ErrorMessage, since(4), Kind::String).nullable(since(4)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static SASL_HANDSHAKE_REQUEST: Message = Message {
+    name: "SaslHandshakeRequest",
+    api_key: ApiKey::SASL_HANDSHAKE,
+    versions: only(0, 1),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::Mechanism, since(0), Kind::String),
+    ],
+};
+
+#[rustfmt::skip]
+pub static SASL_HANDSHAKE_RESPONSE: Message = Message {
+    name: "SaslHandshakeResponse",
+    api_key: ApiKey::SASL_HANDSHAKE,
+    versions: only(0, 1),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::Mechanisms, since(0), Kind::Array(&Kind::String)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static API_VERSIONS_RESPONSE: Message = Message {
+    name: "ApiVersionsResponse",
+    api_key: ApiKey::API_VERSIONS,
+    versions: only(0, 5),
+    flexible_from: 3,
+    fields: &[
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ApiKeys, since(0), Kind::Structs(&[
+            field(Name::ApiKey, since(0), Kind::I16),
+            field(Name::MinVersion, since(0), Kind::I16),
+            field(Name::MaxVersion, since(0), Kind::I16),
+        ])),
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::SupportedFeatures, since(3), Kind::Structs(&[
+            field(Name::Name, since(3), Kind::String),
+            field(Name::MinVersion, since(3), Kind::I16),
+            field(Name::MaxVersion, since(3), Kind::I16),
+        ])).tagged(0),
+        field(Name::FinalizedFeaturesEpoch, since(3), Kind::I64).tagged(1),
+        field(Name::FinalizedFeatures, since(3), Kind::Structs(&[
+            field(Name::Name, since(3), Kind::String),
+            field(Name::MaxVersionLevel, since(3), Kind::I16),
+            field(Name::MinVersionLevel, since(3), Kind::I16),
+        ])).tagged(2),
+        field(Name::ZkMigrationReady, since(3), Kind::Bool).tagged(3),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DESCRIBE_CONFIGS_RESPONSE: Message = Message {
+    name: "DescribeConfigsResponse",
+    api_key: ApiKey::DESCRIBE_CONFIGS,
+    versions: only(1, 4),
+    flexible_from: 4,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+                field(Name::ReadOnly, since(0), Kind::Bool),
+                field(Name::ConfigSource, since(1), Kind::I8),
+                field(Name::IsSensitive, since(0), Kind::Bool),
+                field(Name::Synonyms, since(1), Kind::Structs(&[
+                    field(Name::Name, since(1), Kind::String),
+                    field(Name::Value, since(1), Kind::String).nullable(since(0)),
+                    field(Name::Source, since(1), Kind::I8),
+                ])),
+                field(Name::ConfigType, since(3), Kind::I8),
+                field(Name::Documentation, since(3), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DESCRIBE_CLUSTER_RESPONSE: Message = Message {
+    name: "DescribeClusterResponse",
+    api_key: ApiKey::DESCRIBE_CLUSTER,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::EndpointType, since(1), Kind::I8),
+        field(Name::ClusterId, since(0), Kind::String),
+        field(Name::ControllerId, since(0), Kind::I32),
+        field(Name::Brokers, since(0), Kind::Structs(&[
+            field(Name::BrokerId, since(0), Kind::I32),
+            field(Name::Host, since(0), Kind::String),
+            field(Name::Port, since(0), Kind::I32),
+            field(Name::Rack, since(0), Kind::String).nullable(since(0)),
+            field(Name::IsFenced, since(2), Kind::Bool),
+        ])),
+        field(Name::ClusterAuthorizedOperations, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DESCRIBE_TOPIC_PARTITIONS_RESPONSE: Message = Message {
+    name: "DescribeTopicPartitionsResponse",
+    api_key: ApiKey::DESCRIBE_TOPIC_PARTITIONS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::Name, since(0), Kind::String).nullable(since(0)),
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::IsInternal, since(0), Kind::Bool),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::LeaderId, since(0), Kind::I32),
+                field(Name::LeaderEpoch, since(0), Kind::I32),
+                field(Name::ReplicaNodes, since(0), Kind::Array(&Kind::I32)),
+                field(Name::IsrNodes, since(0), Kind::Array(&Kind::I32)),
+                field(Name::EligibleLeaderReplicas, since(0), Kind::Array(&Kind::I32)).nullable(since(0)),
+                field(Name::LastKnownElr, since(0), Kind::Array(&Kind::I32)).nullable(since(0)),
+                field(Name::OfflineReplicas, since(0), Kind::Array(&Kind::I32)),
+            ])),
+            field(Name::TopicAuthorizedOperations, since(0), Kind::I32),
+        ])),
+        field(Name::NextCursor, since(0), Kind::Struct(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::PartitionIndex, since(0), Kind::I32),
+        ])).nullable(since(0)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static SHARE_FETCH_RESPONSE: Message = Message {
+    name: "ShareFetchResponse",
+    api_key: ApiKey::SHARE_FETCH,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::AcquisitionLockTimeoutMs, since(1), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+                field(Name::AcknowledgeErrorCode, since(0), Kind::I16),
+                field(Name::AcknowledgeErrorMessage, since(0), Kind::String).nullable(since(0)),
+                field(Name::CurrentLeader, since(0), Kind::Struct(&[
+                    field(Name::LeaderId, since(0), Kind::I32),
+                    field(Name::LeaderEpoch, since(0), Kind::I32),
+                ])),
+                field(Name::Records, since(0), Kind::Records).nullable(only(0, 0)),
+                field(Name::AcquiredRecords, since(0), Kind::Structs(&[
+                    field(Name::FirstOffset, since(0), Kind::I64),
+                    field(Name::LastOffset, since(0), Kind::I64),
+                    field(Name::DeliveryCount, since(0), Kind::I16),
+                ])),
+            ])),
+        ])),
+        field(Name::NodeEndpoints, since(0), Kind::Structs(&[
+            field(Name::NodeId, since(0), Kind::I32),
+            field(Name::Host, since(0), Kind::String),
+            field(Name::Port, since(0), Kind::I32),
+            field(Name::Rack, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static SHARE_ACKNOWLEDGE_RESPONSE: Message = Message {
+    name: "ShareAcknowledgeResponse",
+    api_key: ApiKey::SHARE_ACKNOWLEDGE,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::AcquisitionLockTimeoutMs, since(2), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+                field(Name::CurrentLeader, since(0), Kind::Struct(&[
+                    field(Name::LeaderId, since(0), Kind::I32),
+                    field(Name::LeaderEpoch, since(0), Kind::I32),
+                ])),
+            ])),
+        ])),
+        field(Name::NodeEndpoints, since(0), Kind::Structs(&[
+            field(Name::NodeId, since(0), Kind::I32),
+            field(Name::Host, since(0), Kind::String),
+            field(Name::Port, since(0), Kind::I32),
+            field(Name::Rack, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+/// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
+macro_rules! names {
+    ($($name:ident = $text:literal,)*) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Name { $($name,)* }
+
+        impl Name {
+            pub const fn text(self) -> &'static str {
+                match self { $(Name::$name => $text,)* }
+            }
+        }
+    };
+}
+
+names! {
+    AcknowledgeErrorCode = "acknowledge_error_code",
+    AcknowledgeErrorMessage = "acknowledge_error_message",
+    Acks = "acks",
+    AcquiredRecords = "acquired_records",
+    AcquisitionLockTimeoutMs = "acquisition_lock_timeout_ms",
+    ApiKey = "api_key",
+    ApiKeys = "api_keys",
+    BaseOffset = "base_offset",
+    BatchIndex = "batch_index",
+    BatchIndexErrorMessage = "batch_index_error_message",
+    BrokerId = "broker_id",
+    Brokers = "brokers",
+    ClusterAuthorizedOperations = "cluster_authorized_operations",
+    ClusterId = "cluster_id",
+    ConfigSource = "config_source",
+    ConfigType = "config_type",
+    Configs = "configs",
+    ControllerId = "controller_id",
+    Coordinators = "coordinators",
+    CurrentLeader = "current_leader",
+    CurrentLeaderEpoch = "current_leader_epoch",
+    DeliveryCount = "delivery_count",
+    Documentation = "documentation",
+    EligibleLeaderReplicas = "eligible_leader_replicas",
+    EndpointType = "endpoint_type",
+    ErrorCode = "error_code",
+    ErrorMessage = "error_message",
+    FetchOffset = "fetch_offset",
+    FinalizedFeatures = "finalized_features",
+    FinalizedFeaturesEpoch = "finalized_features_epoch",
+    FirstOffset = "first_offset",
+    ForgottenTopicsData = "forgotten_topics_data",
+    HighWatermark = "high_watermark",
+    Host = "host",
+    Index = "index",
+    IsFenced = "is_fenced",
+    IsInternal = "is_internal",
+    IsSensitive = "is_sensitive",
+    IsolationLevel = "isolation_level",
+    IsrNodes = "isr_nodes",
+    Key = "key",
+    LastFetchedEpoch = "last_fetched_epoch",
+    LastKnownElr = "last_known_elr",
+    LastOffset = "last_offset",
+    LeaderEpoch = "leader_epoch",
+    LeaderId = "leader_id",
+    LogAppendTimeMs = "log_append_time_ms",
+    LogStartOffset = "log_start_offset",
+    MaxBytes = "max_bytes",
+    MaxVersion = "max_version",
+    MaxVersionLevel = "max_version_level",
+    MaxWaitMs = "max_wait_ms",
+    Mechanism = "mechanism",
+    Mechanisms = "mechanisms",
+    MinBytes = "min_bytes",
+    MinVersion = "min_version",
+    MinVersionLevel = "min_version_level",
+    Name = "name",
+    NextCursor = "next_cursor",
+    NodeEndpoints = "node_endpoints",
+    NodeId = "node_id",
+    OfflineReplicas = "offline_replicas",
+    Partition = "partition",
+    PartitionData = "partition_data",
+    PartitionIndex = "partition_index",
+    PartitionMaxBytes = "partition_max_bytes",
+    PartitionResponses = "partition_responses",
+    Partitions = "partitions",
+    Port = "port",
+    Rack = "rack",
+    RackId = "rack_id",
+    ReadOnly = "read_only",
+    RecordErrors = "record_errors",
+    Records = "records",
+    ReplicaDirectoryId = "replica_directory_id",
+    ReplicaEpoch = "replica_epoch",
+    ReplicaId = "replica_id",
+    ReplicaNodes = "replica_nodes",
+    ReplicaState = "replica_state",
+    ResourceName = "resource_name",
+    ResourceType = "resource_type",
+    Responses = "responses",
+    Results = "results",
+    SessionEpoch = "session_epoch",
+    SessionId = "session_id",
+    Source = "source",
+    SupportedFeatures = "supported_features",
+    Synonyms = "synonyms",
+    ThrottleTimeMs = "throttle_time_ms",
+    TimeoutMs = "timeout_ms",
+    Topic = "topic",
+    TopicAuthorizedOperations = "topic_authorized_operations",
+    TopicData = "topic_data",
+    TopicId = "topic_id",
+    TopicName = "topic_name",
+    Topics = "topics",
+    TransactionalId = "transactional_id",
+    Value = "value",
+    ZkMigrationReady = "zk_migration_ready",
+}

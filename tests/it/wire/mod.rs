@@ -1,0 +1,6 @@
+//! Floor 0 against kafka-protocol as oracle: what we prove it can decode, and what we rewrite differs only where it should.
+
+mod endpoints;
+mod random;
+mod schema;
+mod versions;
