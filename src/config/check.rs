@@ -240,7 +240,7 @@ impl Checker<'_> {
             end
         });
         Exemption {
-            name: name.to_owned(),
+            name: name.into(),
             scenarios: self.exempted(&table, place, &file.scenarios),
             topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
             client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),

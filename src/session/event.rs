@@ -45,18 +45,21 @@ pub enum OutcomeCause {
     Closing,
     /// The connection was ended by a limit or a protocol error.
     Aborted,
+    /// The connection was being closed, and the time for that ran out.
+    CloseDeadline,
     /// They went up as acks=0, because the scenario is observed or exempted: brokers do not answer those.
     NotAsked,
 }
 
 impl OutcomeCause {
-    pub const ALL: [OutcomeCause; 7] = [
+    pub const ALL: [OutcomeCause; 8] = [
         OutcomeCause::BrokerAnswer,
         OutcomeCause::Policy,
         OutcomeCause::ClientCut,
         OutcomeCause::BrokerLost,
         OutcomeCause::Closing,
         OutcomeCause::Aborted,
+        OutcomeCause::CloseDeadline,
         OutcomeCause::NotAsked,
     ];
 
@@ -68,6 +71,7 @@ impl OutcomeCause {
             OutcomeCause::BrokerLost => "broker_lost",
             OutcomeCause::Closing => "closing",
             OutcomeCause::Aborted => "aborted",
+            OutcomeCause::CloseDeadline => "close_deadline",
             OutcomeCause::NotAsked => "not_asked",
         }
     }

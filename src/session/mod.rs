@@ -75,6 +75,7 @@ pub struct Session {
     announced: bool,
     /// Raw SASL tokens that follow the one being read.
     after_token: u8,
+    frames: u64,
     response: Response,
     in_flight: InFlight,
     closing: Option<CloseCause>,
@@ -101,6 +102,7 @@ impl Session {
             begun: false,
             announced: false,
             after_token: 0,
+            frames: 0,
             response: Response::Start,
             in_flight: InFlight::default(),
             closing: None,
@@ -125,6 +127,11 @@ impl Session {
     /// Whether the request being read is a large one whose announcement was granted.
     pub fn holds_announcement(&self) -> bool {
         self.announced
+    }
+
+    /// Requests wholly read since the beginning.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     pub fn in_flight(&self) -> &InFlight {

@@ -325,6 +325,7 @@ impl Session {
         {
             newest.end = lane.planned_bytes();
         }
+        self.frames += 1;
         (self.announced, self.begun) = (false, false);
         self.request = match std::mem::take(&mut self.after_token) {
             0 => Request::Start,

@@ -24,6 +24,9 @@ pub const NODE_ENDPOINTS_FROM: i16 = 10;
 /// A tag that no version uses: `node_endpoints` (tag 0) is renamed to it, at the same size, and clients skip it.
 pub const UNUSED_TAG: u8 = 0x63;
 
+/// No version of Produce knows a tag inside a topic or partition; what is there must be held to be skipped.
+const MAX_TAG_BYTES: usize = 16 * 1024;
+
 /// The fields in front of the topics; offsets count from the size prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
@@ -330,6 +333,9 @@ impl Walker {
             false => 0,
             true => match skip_tags(window, 0, self.limit()) {
                 Look::Ready(len) => len,
+                Look::Need(n) if n > MAX_TAG_BYTES => {
+                    return Step::Malformed("tag section above 16 KiB");
+                }
                 Look::Need(n) => return self.need(n),
                 Look::Malformed(why) => return Step::Malformed(why),
             },

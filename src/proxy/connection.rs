@@ -1,0 +1,1019 @@
+//! The driver of one client connection: one hand-written `poll` that owns both sockets, both lanes and the session.
+//!
+//! It is dull on purpose: read, let the session judge, write, until neither side has anything to do. One write per read,
+//! never per frame; back-pressure is not reading. Buffers are leased before a read and given back when the lane is empty.
+//! What a frame means, what becomes of it and what to remember of it is the session's business.
+//!
+//! ```text
+//!   client --read--> requests lane --judge--> --write--> broker        (dialled when the client has sent something)
+//!   client <--write-- responses lane <--judge-- <--read-- broker
+//! ```
+//!
+//! Closing never destroys bytes that the client has handed over: forwarding stops, outstanding answers are delivered, our
+//! write side is ended, and the client is read, and counted, until its FIN or a deadline.
+
+use super::Shared;
+use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use crate::cluster::{TopicFacts, View};
+use crate::policy;
+use crate::session::event::{CloseCause, OutcomeCause};
+use crate::session::inflight::UpstreamId;
+use crate::session::lane::Lane;
+use crate::session::{Env, Session, Want};
+use crate::telemetry::{ConnectionMeter, Direction};
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+/// Bytes after which a connection lets others go first.
+const BYTES_PER_WAKE: usize = 1024 * 1024;
+/// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
+const STASH_BYTES: usize = 1024;
+/// What a frame must bring in each `frame_timeout`.
+const LEAST_PROGRESS: u64 = 16 * 1024;
+/// Parts of one vectored write.
+const SLICES: usize = 16;
+
+/// How the broker of a connection is reached.
+pub trait Dial: Send + Unpin + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin;
+
+    fn dial(&self) -> Dialing<Self::Stream>;
+}
+
+/// A connection being made. The error is why the client is closed.
+pub type Dialing<S> = Pin<Box<dyn Future<Output = Result<S, (CloseCause, String)>> + Send>>;
+
+/// The broker's side.
+enum Broker<S> {
+    /// Nothing has been sent to it yet.
+    Idle,
+    Dialing(Dialing<S>),
+    Open(S),
+    /// Writing failed; what it still said is read.
+    ReadOnly(S),
+    Gone,
+}
+
+/// A lane with what it holds of the shared memory.
+struct Half {
+    lane: Lane,
+    lease: Option<Share>,
+    collected: Option<Share>,
+    /// Bytes that may be held while a frame is collected.
+    collect_len: usize,
+    lease_wait: Waiting,
+    collect_wait: Waiting,
+    want: Want,
+    /// Fresh bytes, or something it waited for, came since the session was asked last.
+    news: bool,
+    /// Since when there has been something in the lane.
+    since: Option<Instant>,
+    /// Bytes written when the telemetry was told last.
+    told_bytes: u64,
+    /// Since when the other side has taken nothing of what is to be written.
+    blocked_since: Option<Instant>,
+}
+
+/// See the module.
+pub struct Connection<D: Dial> {
+    shared: Arc<Shared>,
+    dial: D,
+    node_id: Option<i32>,
+    client: D::Stream,
+    client_reads: bool,
+    client_writes: bool,
+    broker: Broker<D::Stream>,
+    session: Session,
+    requests: Half,
+    responses: Half,
+    announced: Option<Share>,
+    announce_wait: Waiting,
+    lookup: Option<(oneshot::Receiver<Option<Arc<TopicFacts>>>, Instant)>,
+    view: Arc<View>,
+    brokers_outside: bool,
+    policy: Arc<policy::Settings>,
+    meter: ConnectionMeter,
+    drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    abort: Pin<Box<WaitForCancellationFutureOwned>>,
+    timer: Pin<Box<Sleep>>,
+    now: Instant,
+    active_at: Instant,
+    closing_since: Option<Instant>,
+    budget_since: Option<Instant>,
+    /// When the frame being read last showed that it goes on, and how many bytes and frames had come by then.
+    frame_since: Option<(Instant, u64, u64)>,
+    read_bytes: u64,
+    moved: usize,
+    over: bool,
+}
+
+impl<D: Dial> Connection<D> {
+    /// `node_id`: the broker that the port stands for, `None` for the bootstrap port.
+    pub fn new(
+        shared: Arc<Shared>,
+        client: D::Stream,
+        dial: D,
+        node_id: Option<i32>,
+        meter: ConnectionMeter,
+    ) -> Self {
+        let now = Instant::now();
+        let view = shared.view.load_full();
+        let policy = shared.policy.load_full();
+        let brokers_outside = shared.brokers_outside(&view);
+        Connection {
+            dial,
+            node_id,
+            client,
+            client_reads: true,
+            client_writes: true,
+            broker: Broker::Idle,
+            session: Session::new(),
+            requests: Half::new(),
+            responses: Half::new(),
+            announced: None,
+            announce_wait: Waiting::default(),
+            lookup: None,
+            view,
+            brokers_outside,
+            policy,
+            meter,
+            drain: Some(Box::pin(shared.drain.clone().cancelled_owned())),
+            abort: Box::pin(shared.abort.clone().cancelled_owned()),
+            timer: Box::pin(tokio::time::sleep_until(
+                now + shared.settings.limits.idle_timeout,
+            )),
+            now,
+            active_at: now,
+            closing_since: None,
+            budget_since: None,
+            frame_since: None,
+            read_bytes: 0,
+            moved: 0,
+            over: false,
+            shared,
+        }
+    }
+
+    fn relay(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let requests = self.pump_requests(cx);
+            let responses = self.pump_responses(cx);
+            let closing = self.close_step(cx);
+            if self.over || !(requests || responses || closing) {
+                return;
+            }
+            if self.moved >= BYTES_PER_WAKE {
+                cx.waker().wake_by_ref();
+                return;
+            }
+        }
+    }
+
+    // ---- requests: client -> broker ----
+
+    /// Whether anything moved.
+    fn pump_requests(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            if self.requests.lane.has_output() && !self.write_to_broker(cx, &mut moved) {
+                return moved;
+            }
+            if self.requests.may_judge() {
+                self.judge_requests();
+                moved = true;
+                continue;
+            }
+            if self.over
+                || self.moved >= BYTES_PER_WAKE
+                || !self.ready_to_read_client(cx, &mut moved)
+            {
+                return moved;
+            }
+            if !self.read_client(cx) {
+                return moved;
+            }
+            moved = true;
+        }
+    }
+
+    fn judge_requests(&mut self) {
+        self.requests.news = false;
+        let env = env(
+            &self.shared,
+            &self.view,
+            &self.policy,
+            self.node_id,
+            self.brokers_outside,
+        );
+        self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
+        self.session.flush_answers(&mut self.responses.lane);
+        if !self.session.holds_announcement() {
+            self.announced = None;
+        }
+        if self.requests.want == Want::Close {
+            // Where the next frame begins is not known any more: the rest can only be thrown away.
+            let rest = self.requests.lane.fresh_len();
+            self.requests.lane.skip(rest);
+            self.requests.want = Want::Bytes(1);
+        }
+        self.note_want();
+    }
+
+    fn note_want(&mut self) {
+        let waits = matches!(self.requests.want, Want::Announce(_) | Want::Collect(_))
+            && self.requests.collected.is_none();
+        match waits {
+            true => self.budget_since = self.budget_since.or(Some(self.now)),
+            false => self.budget_since = None,
+        }
+        if !matches!(self.requests.want, Want::Announce(_)) {
+            self.announce_wait.give_up();
+        }
+    }
+
+    /// Whether all that was planned went out.
+    fn write_to_broker(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        loop {
+            let stream = match &mut self.broker {
+                Broker::Open(stream) => stream,
+                Broker::Idle => {
+                    self.broker = Broker::Dialing(self.dial.dial());
+                    continue;
+                }
+                Broker::Dialing(dialing) => match dialing.as_mut().poll(cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(Ok(stream)) => {
+                        self.meter.upstream_opened();
+                        self.broker = Broker::Open(stream);
+                        continue;
+                    }
+                    Poll::Ready(Err((cause, detail))) => {
+                        self.meter.upstream_error(cause);
+                        self.broker = Broker::Gone;
+                        self.session.misdeed(cause, detail);
+                        self.lose_broker(cause);
+                        *moved = true;
+                        return true;
+                    }
+                },
+                Broker::ReadOnly(_) | Broker::Gone => {
+                    self.requests.lane.clear_plan();
+                    return true;
+                }
+            };
+            match write(stream, &self.requests.lane, cx) {
+                Poll::Pending => {
+                    self.requests.blocked_since.get_or_insert(self.now);
+                    return false;
+                }
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    *moved = true;
+                    self.moved += n;
+                    self.requests.wrote(n);
+                    if !self.requests.lane.has_output() {
+                        return true;
+                    }
+                }
+                Poll::Ready(_) => {
+                    // What it said before it went may still be there to read.
+                    *moved = true;
+                    self.session.close(CloseCause::BrokerReset);
+                    self.meter.upstream_error(CloseCause::BrokerReset);
+                    self.requests.lane.clear_plan();
+                    if let Broker::Open(stream) = std::mem::replace(&mut self.broker, Broker::Gone)
+                    {
+                        self.broker = Broker::ReadOnly(stream);
+                    }
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Whether the client is to be read now, with a buffer for it.
+    fn ready_to_read_client(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        if !self.client_reads {
+            return false;
+        }
+        match self.requests.want.clone() {
+            Want::Bytes(_) | Want::Close => {}
+            Want::Answers => return false,
+            Want::Confirm(topic) => return self.look_up(topic, cx, moved),
+            Want::Announce(len) => return self.announce(len, cx, moved),
+            Want::Collect(len) => {
+                let budget = &self.shared.budgets.requests.collect;
+                match self.requests.poll_collect(budget, len, cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(true) => self.budget_since = None,
+                    Poll::Ready(false) => {
+                        self.session.cannot_collect();
+                        self.requests.news = true;
+                        *moved = true;
+                        return false;
+                    }
+                }
+            }
+        }
+        self.requests
+            .poll_room(&self.shared.budgets.requests, cx)
+            .is_ready()
+    }
+
+    fn look_up(&mut self, topic: Arc<str>, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        let watch = &self.shared.watch;
+        let now = self.now;
+        let (receiver, _) = self
+            .lookup
+            .get_or_insert_with(|| (watch.confirm(topic), now));
+        if let Poll::Ready(answer) = Pin::new(receiver).poll(cx) {
+            self.looked_up(answer.ok().flatten());
+            *moved = true;
+        }
+        false
+    }
+
+    fn looked_up(&mut self, facts: Option<Arc<TopicFacts>>) {
+        self.lookup = None;
+        self.session.confirmed(facts);
+        self.requests.news = true;
+    }
+
+    fn announce(&mut self, len: usize, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        if let Poll::Ready(share) =
+            self.shared
+                .budgets
+                .announced
+                .poll_take(len, &mut self.announce_wait, cx)
+        {
+            self.announced = Some(share);
+            self.budget_since = None;
+            self.session.announce_granted();
+            self.requests.news = true;
+            *moved = true;
+        }
+        false
+    }
+
+    /// Whether bytes came, or the end.
+    fn read_client(&mut self, cx: &mut Context<'_>) -> bool {
+        match read(&mut self.client, &mut self.requests, cx) {
+            Poll::Pending => {
+                self.requests.rest(&self.shared.budgets.requests);
+                false
+            }
+            Poll::Ready(Ok(n)) if n > 0 => {
+                self.read_bytes += n as u64;
+                self.active_at = self.now;
+                self.requests.filled(n, self.now);
+                true
+            }
+            Poll::Ready(end) => {
+                self.client_reads = false;
+                if end.is_err() {
+                    self.client_writes = false;
+                }
+                // A frame that is not whole by now never will be; whole ones were judged, or wait in the lane.
+                self.session.client_ended(&mut self.requests.lane);
+                let cause = if end.is_err() {
+                    CloseCause::ClientReset
+                } else {
+                    CloseCause::ClientClosed
+                };
+                self.session.close(cause);
+                true
+            }
+        }
+    }
+
+    // ---- responses: broker -> client ----
+
+    fn pump_responses(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            if self.responses.lane.has_output() && !self.write_to_client(cx, &mut moved) {
+                return moved;
+            }
+            if self.responses.may_judge() {
+                self.judge_responses();
+                moved = true;
+                continue;
+            }
+            if self.moved >= BYTES_PER_WAKE || !self.ready_to_read_broker(cx) {
+                return moved;
+            }
+            if !self.read_broker(cx) {
+                return moved;
+            }
+            moved = true;
+        }
+    }
+
+    fn judge_responses(&mut self) {
+        self.responses.news = false;
+        let env = env(
+            &self.shared,
+            &self.view,
+            &self.policy,
+            self.node_id,
+            self.brokers_outside,
+        );
+        self.responses.want =
+            self.session
+                .on_response(&env, UpstreamId::FIRST, &mut self.responses.lane);
+        if matches!(self.requests.want, Want::Answers) {
+            self.requests.news = true;
+        }
+        if self.responses.want == Want::Close {
+            // An answer that is none, or not to this request: nothing that follows can be trusted.
+            let cause = self
+                .session
+                .closing()
+                .unwrap_or(CloseCause::CorrelationMismatch);
+            self.lose_broker(cause);
+        }
+    }
+
+    /// Whether all that was planned went out, or is not wanted any more.
+    fn write_to_client(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        while self.responses.lane.has_output() {
+            if !self.client_writes {
+                self.responses.lane.clear_plan();
+                return true;
+            }
+            match write(&mut self.client, &self.responses.lane, cx) {
+                Poll::Pending => {
+                    self.responses.blocked_since.get_or_insert(self.now);
+                    return false;
+                }
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    *moved = true;
+                    self.moved += n;
+                    self.responses.wrote(n);
+                    self.active_at = self.now;
+                }
+                // It takes no answers any more; what it sent is read on all the same.
+                Poll::Ready(_) => self.client_writes = false,
+            }
+        }
+        true
+    }
+
+    fn ready_to_read_broker(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
+            return false;
+        }
+        if let Want::Collect(len) = self.responses.want {
+            let budget = &self.shared.budgets.responses.collect;
+            match self.responses.poll_collect(budget, len, cx) {
+                Poll::Pending => return false,
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => {
+                    let limit = budget.limit_bytes();
+                    let detail = format!(
+                        "an answer of {len} bytes must be held, {limit} are allowed for all (a fourth of buffer_bytes)"
+                    );
+                    self.session.misdeed(CloseCause::LimitExceeded, detail);
+                    self.lose_broker(CloseCause::LimitExceeded);
+                    return false;
+                }
+            }
+        }
+        self.responses
+            .poll_room(&self.shared.budgets.responses, cx)
+            .is_ready()
+    }
+
+    fn read_broker(&mut self, cx: &mut Context<'_>) -> bool {
+        let (Broker::Open(stream) | Broker::ReadOnly(stream)) = &mut self.broker else {
+            return false;
+        };
+        match read(stream, &mut self.responses, cx) {
+            Poll::Pending => {
+                self.responses.rest(&self.shared.budgets.responses);
+                false
+            }
+            Poll::Ready(Ok(n)) if n > 0 => {
+                self.active_at = self.now;
+                self.responses.filled(n, self.now);
+                true
+            }
+            Poll::Ready(end) => {
+                let cause = if end.is_err() {
+                    CloseCause::BrokerReset
+                } else {
+                    CloseCause::BrokerClosed
+                };
+                if end.is_err() {
+                    self.meter.upstream_error(cause);
+                }
+                self.lose_broker(cause);
+                true
+            }
+        }
+    }
+
+    fn lose_broker(&mut self, cause: CloseCause) {
+        if matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
+            self.meter.upstream_closed();
+        }
+        self.broker = Broker::Gone;
+        self.session
+            .broker_lost(self.requests.lane.written_bytes(), cause);
+        self.requests.lane.clear_plan();
+        let rest = self.responses.lane.fresh_len();
+        self.responses.lane.skip(rest);
+        self.session.flush_answers(&mut self.responses.lane);
+        self.requests.news = true;
+    }
+
+    // ---- the end ----
+
+    /// One step towards the end, once the connection is ending; whether anything changed.
+    fn close_step(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(cause) = self.session.closing() else {
+            return false;
+        };
+        if self.closing_since.is_none() {
+            self.closing_since = Some(self.now);
+            self.requests.news = true;
+            return true;
+        }
+        let mut changed = false;
+        let forwarding =
+            self.requests.lane.has_output() || (self.client_reads && cause == CloseCause::Drain);
+        if !self.session.in_flight().broker_owes()
+            && !forwarding
+            && !matches!(self.broker, Broker::Gone)
+        {
+            self.end_broker(cx);
+            changed = true;
+        }
+        let answered =
+            matches!(self.broker, Broker::Gone) || !self.session.in_flight().client_waits();
+        if self.client_writes && answered && !self.responses.lane.has_output() {
+            match Pin::new(&mut self.client).poll_shutdown(cx) {
+                Poll::Pending => {}
+                Poll::Ready(_) => {
+                    self.client_writes = false;
+                    changed = true;
+                }
+            }
+        }
+        if !self.client_reads
+            && matches!(self.broker, Broker::Gone)
+            && (!self.client_writes || !self.responses.lane.has_output())
+        {
+            self.over = true;
+        }
+        changed
+    }
+
+    fn end_broker(&mut self, cx: &mut Context<'_>) {
+        if let Broker::Open(stream) | Broker::ReadOnly(stream) = &mut self.broker {
+            // Nothing is owed to either side; an orderly end is a courtesy that need not be waited for.
+            let _ = Pin::new(stream).poll_shutdown(cx);
+            self.meter.upstream_closed();
+        }
+        self.broker = Broker::Gone;
+    }
+
+    /// Everything that still waits ends here.
+    fn finish(&mut self, cause: OutcomeCause) {
+        if self.session.closing().is_none() {
+            self.session.close(CloseCause::Drain);
+        }
+        self.session
+            .finish(self.requests.lane.written_bytes(), cause);
+        if matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
+            self.meter.upstream_closed();
+        }
+        self.broker = Broker::Gone;
+        self.tell();
+        self.over = true;
+    }
+
+    // ---- time ----
+
+    /// Acts on deadlines that have passed: the next one that is to come, and whether anything was done.
+    fn deadlines(&mut self) -> (Instant, bool) {
+        let limits = &self.shared.settings.limits;
+        let (frame_timeout, header_timeout) = (limits.frame_timeout, limits.header_timeout);
+        let (idle, stall, budget) = (
+            limits.idle_timeout,
+            limits.write_stall_timeout,
+            limits.budget_timeout,
+        );
+        let mut next = self.now + idle;
+        let mut acted = false;
+        if let Some(since) = self.closing_since {
+            let at = since + self.closing_timeout();
+            if self.passed(at, &mut next) {
+                self.finish(OutcomeCause::CloseDeadline);
+                return (next, true);
+            }
+        }
+        if let Some((_, since)) = self.lookup {
+            let at = since + self.shared.settings.cluster.lookup_timeout;
+            if self.passed(at, &mut next) {
+                self.looked_up(None);
+                acted = true;
+            }
+        }
+        if let Some(since) = self.budget_since.filter(|_| self.closing_since.is_none())
+            && self.passed(since + budget, &mut next)
+        {
+            let detail =
+                format!("no room for a request within {budget:?} (buffer_bytes, announced_bytes)");
+            self.session.misdeed(CloseCause::BudgetTimeout, detail);
+            acted = true;
+        }
+        acted |= self.frame_deadline(frame_timeout, header_timeout, &mut next);
+        if let Some(since) = self.responses.blocked_since
+            && self.passed(since + stall, &mut next)
+        {
+            (self.client_writes, acted) = (false, true);
+            self.responses.blocked_since = None;
+            self.session.misdeed(
+                CloseCause::WriteStalled,
+                format!("the client took no answer for {stall:?}"),
+            );
+        }
+        // A broker works on one request at a time, so one that does not read may only be busy with the one before.
+        if let Some(since) = self
+            .requests
+            .blocked_since
+            .filter(|_| !self.session.in_flight().broker_owes())
+            && self.passed(since + stall, &mut next)
+        {
+            (self.requests.blocked_since, acted) = (None, true);
+            self.session.misdeed(
+                CloseCause::WriteStalled,
+                format!("the broker took nothing for {stall:?}"),
+            );
+            self.lose_broker(CloseCause::WriteStalled);
+        }
+        if self.session.in_flight().is_empty()
+            && self.closing_since.is_none()
+            && self.passed(self.active_at + idle, &mut next)
+        {
+            self.session.close(CloseCause::Idle);
+            acted = true;
+        }
+        (next, acted)
+    }
+
+    /// A frame that has begun must go on.
+    fn frame_deadline(
+        &mut self,
+        frame_timeout: Duration,
+        header_timeout: Duration,
+        next: &mut Instant,
+    ) -> bool {
+        let begun = self.session.mid_request() || self.requests.lane.fresh_len() > 0;
+        let reading =
+            self.client_reads && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_));
+        if !begun || !reading || self.requests.lane.has_output() || self.closing_since.is_some() {
+            self.frame_since = None;
+            return false;
+        }
+        let frames = self.session.frames();
+        let (since, bytes, frame) =
+            *self
+                .frame_since
+                .get_or_insert((self.now, self.read_bytes, frames));
+        if self.read_bytes - bytes >= LEAST_PROGRESS || frame != frames {
+            self.frame_since = Some((self.now, self.read_bytes, frames));
+            *next = (*next).min(self.now + frame_timeout.min(header_timeout));
+            return false;
+        }
+        let header = !self.session.mid_request();
+        let timeout = if header {
+            header_timeout
+        } else {
+            frame_timeout
+        };
+        if self.passed(since + timeout, next) {
+            let (cause, what) = match header {
+                true => (CloseCause::HeaderTimeout, "the header of a request"),
+                false => (CloseCause::FrameStalled, "a request"),
+            };
+            let brought = self.read_bytes - bytes;
+            let detail = format!(
+                "{what} brought {brought} bytes in {timeout:?}, at least {LEAST_PROGRESS} or its end expected"
+            );
+            self.session.misdeed(cause, detail);
+            return true;
+        }
+        false
+    }
+
+    fn closing_timeout(&self) -> Duration {
+        let settings = &self.shared.settings;
+        match self.session.closing() {
+            // What it handed over is still being delivered.
+            Some(CloseCause::ClientClosed | CloseCause::ClientReset) => {
+                settings.limits.idle_timeout
+            }
+            Some(CloseCause::Drain) => settings.drain.timeout,
+            _ => settings.drain.close_drain_timeout,
+        }
+    }
+
+    fn passed(&self, at: Instant, next: &mut Instant) -> bool {
+        if at <= self.now {
+            return true;
+        }
+        *next = (*next).min(at);
+        false
+    }
+
+    // ---- what others are told ----
+
+    fn refresh(&mut self) {
+        // A request is judged under one view and one set of settings.
+        if self.session.mid_request() {
+            return;
+        }
+        let view = self.shared.view.load();
+        if !Arc::ptr_eq(&view, &self.view) {
+            self.view = Arc::clone(&view);
+            self.brokers_outside = self.shared.brokers_outside(&self.view);
+        }
+        let policy = self.shared.policy.load();
+        if !Arc::ptr_eq(&policy, &self.policy) {
+            self.policy = Arc::clone(&policy);
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.session.has_events() {
+            let meter = &mut self.meter;
+            self.session.events(|event| meter.record(&event));
+            for learned in self.session.learned() {
+                self.shared.watch.learned(learned);
+            }
+        }
+        let (requests, responses) = (self.requests.untold(), self.responses.untold());
+        if requests + responses > 0 {
+            let now = Instant::now();
+            for (half, direction, bytes) in [
+                (&mut self.requests, Direction::Request, requests),
+                (&mut self.responses, Direction::Response, responses),
+            ] {
+                if bytes == 0 {
+                    continue;
+                }
+                self.meter.relayed(direction, bytes);
+                if !half.lane.has_output()
+                    && let Some(since) = half.since.take()
+                {
+                    self.meter
+                        .added_latency(direction, now.saturating_duration_since(since));
+                }
+            }
+        }
+    }
+}
+
+impl<D: Dial> Future for Connection<D> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.now = Instant::now();
+        this.moved = 0;
+        this.refresh();
+        if let Some(drain) = &mut this.drain
+            && drain.as_mut().poll(cx).is_ready()
+        {
+            this.drain = None;
+            this.session.drain();
+            this.requests.news = true;
+        }
+        if this.abort.as_mut().poll(cx).is_ready() {
+            this.finish(OutcomeCause::CloseDeadline);
+            return Poll::Ready(());
+        }
+        loop {
+            this.relay(cx);
+            this.tell();
+            if this.over {
+                this.finish(OutcomeCause::Aborted);
+                return Poll::Ready(());
+            }
+            let (next, acted) = this.deadlines();
+            if this.over {
+                return Poll::Ready(());
+            }
+            if acted {
+                continue;
+            }
+            if next < this.timer.deadline() || this.timer.deadline() <= this.now {
+                this.timer.as_mut().reset(next);
+            }
+            // Polled also to be woken; one that fired already is looked at again.
+            if this.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.now = Instant::now();
+        }
+    }
+}
+
+impl<D: Dial> Drop for Connection<D> {
+    /// A panic ends up here, too: nothing that waits may vanish uncounted, and buffers go back.
+    fn drop(&mut self) {
+        if !self.over {
+            self.session.close(if std::thread::panicking() {
+                CloseCause::Panic
+            } else {
+                CloseCause::Drain
+            });
+            self.finish(OutcomeCause::Aborted);
+        }
+        self.requests.give_back(&self.shared.budgets.requests);
+        self.responses.give_back(&self.shared.budgets.responses);
+    }
+}
+
+impl Half {
+    fn new() -> Half {
+        Half {
+            lane: Lane::default(),
+            lease: None,
+            collected: None,
+            collect_len: 0,
+            lease_wait: Waiting::default(),
+            collect_wait: Waiting::default(),
+            want: Want::Bytes(1),
+            news: false,
+            since: None,
+            told_bytes: 0,
+            blocked_since: None,
+        }
+    }
+
+    /// Whether the session has something to look at that it did not see before.
+    fn may_judge(&self) -> bool {
+        match self.want {
+            Want::Bytes(n) => {
+                self.news && self.lane.fresh_len() >= n.max(1) && !self.lane.has_output()
+            }
+            _ => self.news && !self.lane.has_output(),
+        }
+    }
+
+    fn wrote(&mut self, n: usize) {
+        self.blocked_since = None;
+        self.lane.wrote(n);
+    }
+
+    fn filled(&mut self, n: usize, now: Instant) {
+        self.lane.filled(n);
+        self.news = true;
+        self.since.get_or_insert(now);
+    }
+
+    fn untold(&mut self) -> u64 {
+        let written = self.lane.written_bytes();
+        written - std::mem::replace(&mut self.told_bytes, written)
+    }
+
+    /// Storage with room for a read. Waiting, the lane keeps what it holds and takes no part of what it waits for.
+    fn poll_room(&mut self, buffers: &Buffers, cx: &mut Context<'_>) -> Poll<()> {
+        if self.collected.is_some() {
+            if self.lane.is_empty() {
+                self.end_collecting();
+            } else {
+                let held = self.lane.held_bytes();
+                let wanted = (held + RELAY_BUFFER_BYTES)
+                    .max(self.lane.capacity().min(held * 2))
+                    .min(self.collect_len);
+                self.lane.grow_storage(wanted);
+                return Poll::Ready(());
+            }
+        }
+        if self.lease.is_none() {
+            let (buffer, share) =
+                std::task::ready!(buffers.relay.poll_lease(&mut self.lease_wait, cx));
+            self.lease = Some(share);
+            self.lane.replace_storage(buffer);
+        }
+        Poll::Ready(())
+    }
+
+    /// Room for a frame that must be held whole: `false` when there never is so much.
+    fn poll_collect(&mut self, budget: &Budget, len: usize, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.collected.is_some() && self.collect_len >= len {
+            return Poll::Ready(true);
+        }
+        if !budget.can_hold(len) {
+            return Poll::Ready(false);
+        }
+        let share = std::task::ready!(budget.poll_take(len, &mut self.collect_wait, cx));
+        self.collected = Some(share);
+        // What was read already may reach beyond the frame.
+        self.collect_len = len.max(self.lane.held_bytes());
+        Poll::Ready(true)
+    }
+
+    fn end_collecting(&mut self) {
+        if self.lane.is_empty() {
+            self.lane.replace_storage(Vec::new());
+            self.lease = None;
+        }
+        self.collected = None;
+        self.collect_len = 0;
+    }
+
+    /// Nothing more to read now: storage goes back, but for what is begun.
+    fn rest(&mut self, buffers: &Buffers) {
+        if self.collected.is_some() && self.lane.is_empty() {
+            self.end_collecting();
+        }
+        if self.lease.is_none() || self.collected.is_some() {
+            return;
+        }
+        let held = self.lane.held_bytes();
+        if held <= STASH_BYTES {
+            let stash = vec![0; held];
+            let buffer = self.lane.replace_storage(stash);
+            buffers.relay.give_back(buffer);
+            self.lease = None;
+        }
+    }
+
+    fn give_back(&mut self, buffers: &Buffers) {
+        self.lane.clear();
+        if self.lease.take().is_some() {
+            let buffer = self.lane.replace_storage(Vec::new());
+            buffers.relay.give_back(buffer);
+        }
+    }
+}
+
+fn env<'a>(
+    shared: &'a Shared,
+    view: &'a View,
+    policy: &'a Arc<policy::Settings>,
+    node_id: Option<i32>,
+    brokers_outside: bool,
+) -> Env<'a> {
+    Env {
+        view,
+        policy,
+        advertised: &shared.settings.listener.advertised,
+        limits: &shared.session_limits,
+        node_id,
+        brokers_outside,
+    }
+}
+
+fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    half: &mut Half,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let collect_left = half.collect_len.saturating_sub(half.lane.held_bytes());
+    let collecting = half.collected.is_some();
+    let room = half.lane.room();
+    let room = match collecting {
+        true => {
+            let n = room.len().min(collect_left);
+            &mut room[..n]
+        }
+        false => room,
+    };
+    // An empty read would look like the end of the stream.
+    if room.is_empty() {
+        return Poll::Ready(Err(io::Error::other(
+            "a frame needs more room than there is",
+        )));
+    }
+    let mut buffer = ReadBuf::new(room);
+    match Pin::new(stream).poll_read(cx, &mut buffer) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+    }
+}
+
+fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    lane: &Lane,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    match lane.output(&mut slices) {
+        1 => Pin::new(stream).poll_write(cx, &slices[0]),
+        used => Pin::new(stream).poll_write_vectored(cx, &slices[..used]),
+    }
+}

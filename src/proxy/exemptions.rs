@@ -1,0 +1,76 @@
+//! Exemptions whose date has passed stop working: the policy is published anew without them, and they are reported.
+//!
+//! The floors that judge have no clock; this is where time meets policy.
+
+use super::Shared;
+use crate::policy::{Exemption, Settings};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// How often the clock is looked at: an exemption ends at most this late.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Runs as long as the gateway.
+pub async fn expire(shared: Arc<Shared>) {
+    loop {
+        if let Some((policy, expired)) = without_expired(&shared.policy.load(), SystemTime::now()) {
+            for exemption in &expired {
+                shared.telemetry.exemption_expired(exemption);
+            }
+            shared.policy.store(Arc::new(policy));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The settings without the exemptions that ended before `now`, and those; `None` when there are none.
+fn without_expired(settings: &Settings, now: SystemTime) -> Option<(Settings, Vec<Exemption>)> {
+    let is_over = |exemption: &Exemption| exemption.expires.is_some_and(|expires| expires <= now);
+    let (over, live): (Vec<_>, Vec<_>) = settings.exemptions.iter().cloned().partition(is_over);
+    match over.is_empty() {
+        true => None,
+        false => Some((
+            Settings {
+                exemptions: live,
+                ..settings.clone()
+            },
+            over,
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{BelowMinIsr, Mode, Scenario};
+
+    #[test]
+    fn an_exemption_ends_when_its_date_has_passed_and_the_others_stay() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let exemption = |name: &str, expires| Exemption {
+            name: name.into(),
+            scenarios: vec![Scenario::AcksNone],
+            topics: Vec::new(),
+            client_ids: Vec::new(),
+            owner: "team".into(),
+            reason: "migration".into(),
+            expires,
+        };
+        let mut settings = Settings {
+            modes: [Mode::Enforce; Scenario::COUNT],
+            below_min_isr: BelowMinIsr::Refuse,
+            ack_timeout_floor_ms: 30_000,
+            max_batch_bytes: None,
+            max_request_bytes: None,
+            exemptions: vec![
+                exemption("ever", None),
+                exemption("later", Some(now + Duration::from_secs(1))),
+            ],
+        };
+        assert!(without_expired(&settings, now).is_none());
+        settings.exemptions.push(exemption("over", Some(now)));
+        let (left, over) = without_expired(&settings, now).unwrap();
+        assert_eq!(left.exemptions.len(), 2);
+        assert_eq!(&*over[0].name, "over");
+    }
+}

@@ -1,0 +1,223 @@
+//! Ports: the bootstrap port and one for every broker id of the set, all bound at start, so that every replica agrees and
+//! a client that comes back with old metadata finds its broker. Accepts, counts, and starts a connection's task.
+
+use super::connection::{Connection, Dial, Dialing};
+use super::settings::Listener;
+use super::{Error, Shared, upstream};
+use crate::session::event::CloseCause;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections that the kernel holds for us while all workers are busy.
+const BACKLOG: i32 = 1024;
+/// After an accept that failed for want of something (descriptors, memory): trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port, and which broker it stands for.
+pub struct Port {
+    listener: TcpListener,
+    node_id: Option<i32>,
+}
+
+/// Binds every port.
+pub fn bind(settings: &Listener) -> Result<Vec<Port>, Error> {
+    let mut ports = vec![(None, u32::from(settings.bootstrap_port))];
+    for id in settings.advertised.ids.iter() {
+        ports.push((
+            Some(id),
+            u32::from(settings.broker_port_base).saturating_add_signed(id),
+        ));
+    }
+    ports
+        .into_iter()
+        .map(|(node_id, port)| bind_port(settings.bind, node_id, port))
+        .collect()
+}
+
+fn bind_port(bind: IpAddr, node_id: Option<i32>, port: u32) -> Result<Port, Error> {
+    let address = SocketAddr::new(bind, u16::try_from(port).unwrap_or(u16::MAX));
+    let what = match node_id {
+        None => "bootstrap_port".to_owned(),
+        Some(id) => format!("broker_port_base + {id}"),
+    };
+    let open = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    match open() {
+        Ok(listener) => Ok(Port { listener, node_id }),
+        Err(source) => Err(Error::Bind {
+            what,
+            address,
+            source,
+        }),
+    }
+}
+
+/// Accepts on one port until `accepting` is cancelled.
+pub async fn accept(
+    shared: Arc<Shared>,
+    port: Port,
+    accepting: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = accepting.cancelled() => return,
+            accepted = port.listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if let Some(seat) = Seat::take(&shared, peer.ip()) {
+                    tasks.spawn(serve(shared.clone(), stream, peer, port.node_id, seat));
+                }
+            }
+            Err(error) => {
+                shared.telemetry.accept_failed(&error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    node_id: Option<i32>,
+    seat: Seat,
+) {
+    let socket = SockRef::from(&stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(6);
+    // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
+    if let Err(error) = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keepalive))
+    {
+        tracing::debug!(%peer, %error, "socket options");
+    }
+    // Which broker a port leads to is not known before the first view: held unread.
+    if node_id.is_some() && !shared.watch.is_ready() {
+        let _ = tokio::time::timeout(
+            shared.settings.cluster.connect_timeout,
+            shared.watch.wait_ready(),
+        )
+        .await;
+    }
+    let meter = shared.telemetry.connection(peer);
+    let dial = BrokerDial {
+        shared: shared.clone(),
+        node_id,
+    };
+    Connection::new(shared, stream.into(), dial, node_id, meter).await;
+    drop(seat);
+}
+
+/// Dials the broker of a port, or any living bootstrap server.
+struct BrokerDial {
+    shared: Arc<Shared>,
+    node_id: Option<i32>,
+}
+
+impl Dial for BrokerDial {
+    type Stream = upstream::Stream;
+
+    fn dial(&self) -> Dialing<upstream::Stream> {
+        let (shared, node_id) = (self.shared.clone(), self.node_id);
+        Box::pin(async move {
+            let settings = &shared.settings.cluster;
+            let targets = match node_id {
+                None => settings.bootstrap_servers.clone(),
+                Some(id) => match shared.view.load().brokers.get(&id) {
+                    Some(broker) => vec![super::settings::HostPort {
+                        host: broker.host.clone(),
+                        port: broker.port,
+                    }],
+                    None => {
+                        return Err((
+                            CloseCause::BrokerUnknown,
+                            format!("no living broker has node id {id}"),
+                        ));
+                    }
+                },
+            };
+            upstream::dial_any(&targets, settings).await
+        })
+    }
+}
+
+/// How many clients there are, in all and from each address.
+#[derive(Default)]
+pub struct ConnectionLimits(Mutex<(usize, HashMap<IpAddr, usize>)>);
+
+/// A place among `max_connections` and `max_connections_per_ip`.
+struct Seat {
+    shared: Arc<Shared>,
+    ip: IpAddr,
+}
+
+impl Seat {
+    fn take(shared: &Arc<Shared>, ip: IpAddr) -> Option<Seat> {
+        let limits = &shared.settings.limits;
+        let mut taken = shared
+            .limits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let from_ip = taken.1.get(&ip).copied().unwrap_or(0);
+        let full = match (
+            taken.0 >= limits.max_connections,
+            from_ip >= limits.max_connections_per_ip,
+        ) {
+            (true, _) => Some("max_connections"),
+            (_, true) => Some("max_connections_per_ip"),
+            _ => None,
+        };
+        if let Some(limit) = full {
+            drop(taken);
+            shared.telemetry.connection_rejected(limit, ip);
+            return None;
+        }
+        taken.0 += 1;
+        *taken.1.entry(ip).or_insert(0) += 1;
+        Some(Seat {
+            shared: shared.clone(),
+            ip,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self
+            .shared
+            .limits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        taken.0 -= 1;
+        if let Entry::Occupied(mut entry) = taken.1.entry(self.ip) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
