@@ -1,14 +1,15 @@
 //! Kafka's own message schemas, as the kafka-clients jar carries them: every field of a response that could tell a client
 //! where a broker is must be treated or be excepted here with its reason, and our tables must say what the schemas say.
 
+use crate::support::kafka::Version;
+use crate::support::process::{self, Scratch};
 use holdfast::wire::api::ApiKey;
 use holdfast::wire::schema::{self, Field, Kind, Versions};
 use holdfast::wire::versions::{self, Treatment};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-const VERSION: &str = "4.3.1";
+use std::time::Duration;
 
 /// Response fields that name a host, a port, a listener or an endpoint and are passed on as they are.
 const EXCEPTIONS: [(i64, &str, &str); 22] = [
@@ -379,38 +380,16 @@ fn parse(path: &Path) -> Value {
 }
 
 /// The directory with the schemas of the jar, unpacked anew: a few milliseconds.
-fn unpacked() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let jar = clients_jar();
-    run(Command::new("jar")
-        .arg("--extract")
+fn unpacked() -> Scratch {
+    process::require("jar", "openjdk-17-jdk-headless");
+    let directory = Scratch::new("schemas");
+    let version = Version::V4_3_1;
+    let name = format!("kafka-clients-{}.jar", version.as_str());
+    let mut jar = Command::new("jar");
+    jar.arg("--extract")
         .arg("--file")
-        .arg(&jar)
-        .arg("common/message")
-        .current_dir(&directory));
+        .arg(version.libs().join(name));
+    jar.arg("common/message").current_dir(directory.path());
+    process::run("jar", jar, b"", Duration::from_secs(60)).ok();
     directory
-}
-
-fn clients_jar() -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-clients");
-    let jar = directory.join(format!("kafka-clients-{VERSION}.jar"));
-    if !jar.exists() {
-        let artifact = format!("-Dartifact=org.apache.kafka:kafka-clients:{VERSION}");
-        let output = format!("-DoutputDirectory={}", directory.display());
-        run(Command::new("mvn").args(["-q", "-B", "dependency:copy", &artifact, &output]));
-    }
-    assert!(jar.exists(), "Maven did not fetch {}", jar.display());
-    jar
-}
-
-fn run(command: &mut Command) {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{program}: {error} (Debian: apt-get install maven default-jdk-headless)")
-    });
-    assert!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
