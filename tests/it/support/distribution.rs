@@ -220,6 +220,7 @@ pub fn java_classes(version: Version) -> PathBuf {
 /// The built program of `tests/clients/franz`.
 pub fn franz_binary() -> PathBuf {
     process::require("go", "golang-go");
+    require_go_1_21();
     let dir = clients().join("franz");
     let mut sources = sources(&dir, "go");
     sources.extend(self::sources(&dir, "mod"));
@@ -236,6 +237,23 @@ pub fn franz_binary() -> PathBuf {
         },
     );
     built.join("franz")
+}
+
+/// Older ones cannot read go.mod; newer ones fetch the Go that it asks for.
+fn require_go_1_21() {
+    let mut go = Command::new("go");
+    go.args(["env", "GOVERSION"]);
+    let output = process::run("go-version", go, b"", Duration::from_secs(60));
+    let version = output.ok().trim().trim_start_matches("go1.");
+    let minor: u32 = version
+        .split(['.', '-', ' '])
+        .next()
+        .and_then(|m| m.parse().ok())
+        .unwrap_or(0);
+    assert!(
+        minor >= 21,
+        "go1.{version} is too old: apt-get install golang-go from Debian 13 or bookworm-backports"
+    );
 }
 
 fn require_java() {
