@@ -1,10 +1,15 @@
 //! The helper itself, on real brokers and without Holdfast: what the other tests take for granted.
 
+use crate::support::clients::java;
 use crate::support::kafka::{
-    Cluster, SharedCluster, Spec, Version, shared_cluster, shared_cluster_39, unique,
+    ClientListener, Cluster, SharedCluster, Spec, Version, shared_cluster, shared_cluster_39,
+    unique,
 };
-use crate::support::raw::{Batch, KeyValue, Produce, message_set};
+use crate::support::raw::{
+    Batch, KeyValue, Metadata, Produce, Raw, Resource, init_producer_id, message_set,
+};
 use crate::support::rdk::{self, IdProducer, Isolation, Settings};
+use crate::support::{eventually, ports};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -144,4 +149,72 @@ fn a_frozen_and_a_killed_broker_leave_the_isr_and_come_back() {
     let stored = cluster.read_all_as("t", Isolation::ReadCommitted);
     assert_eq!(told.ok_ids(), BTreeSet::from([1, 2, 3]), "{told:?}");
     assert_eq!(told.lost(&stored), BTreeSet::new());
+}
+
+#[test]
+fn further_listeners_ask_for_a_password_and_name_the_relay_before_them() {
+    let relay = ports::base(3);
+    let users = [("alice", "alice-secret")];
+    let sasl = ClientListener::sasl_plaintext("SASL", &["PLAIN", "SCRAM-SHA-256"], &users);
+    let spec = Spec::new(Version::V4_3_1)
+        .property("broker.rack", "rack-{node}")
+        .listener(sasl);
+    let cluster = Cluster::start(
+        spec.listener(ClientListener::plaintext("RELAYED").advertised("127.0.0.1", relay)),
+    );
+
+    let mut relayed = Raw::connect(&format!(
+        "127.0.0.1:{}",
+        cluster.broker(2).port_of("RELAYED")
+    ))
+    .unwrap();
+    let told = Metadata::ask(&mut relayed, None, Duration::from_secs(5)).unwrap();
+    for broker in &told.brokers {
+        assert_eq!(broker.port, i32::from(relay) + broker.node_id);
+        assert_eq!(broker.rack, Some(format!("rack-{}", broker.node_id)));
+    }
+    assert_eq!(told.brokers.len(), 3);
+
+    cluster.create_topic("t", 1, 3, &[]);
+    cluster.alter_configs(Resource::Topic("t"), &[("max.message.bytes", "1000")]);
+    let mut leader = cluster.connect_to_leader("t", 0);
+    let (producer_id, epoch) = init_producer_id(&mut leader).unwrap();
+    let batch = |value_bytes| {
+        Batch::of_ids(0, 1, value_bytes)
+            .producer(producer_id, epoch, 0)
+            .bytes()
+    };
+    eventually("the limit is in force", Duration::from_secs(10), || {
+        let refused = leader
+            .produce(&Produce::new(9, -1, "t", 0, batch(2000)))
+            .unwrap();
+        match refused.error_codes()[..] {
+            [10] => Ok(()),
+            _ => Err(format!("{refused:?}")),
+        }
+    });
+
+    let bootstrap = cluster.bootstrap_of("SASL");
+    for (mechanism, module) in [("PLAIN", "plain.Plain"), ("SCRAM-SHA-256", "scram.Scram")] {
+        let jaas = format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required \
+             username=\"alice\" password=\"alice-secret\";"
+        );
+        let mechanism = format!("sasl.mechanism={mechanism}");
+        let args = [
+            "--bootstrap-server",
+            &bootstrap,
+            "--topic",
+            "admin",
+            "--set",
+            "security.protocol=SASL_PLAINTEXT",
+        ];
+        let output = java(
+            Version::V4_3_1,
+            "AdminCalls",
+            &[&args[..], &["--set", &mechanism, "--set", &jaas]].concat(),
+        );
+        let last = output.json_lines().pop().unwrap();
+        assert_eq!(last["failed"], 0, "{mechanism}: {}", output.ok());
+    }
 }

@@ -1,8 +1,8 @@
 //! Kafka's own message schemas, as the kafka-clients jar carries them: every field of a response that could tell a client
 //! where a broker is must be treated or be excepted here with its reason, and our tables must say what the schemas say.
 
-use crate::support::distribution::Version;
-use crate::support::process;
+use crate::support::kafka::Version;
+use crate::support::process::{self, Scratch};
 use holdfast::wire::api::ApiKey;
 use holdfast::wire::schema::{self, Field, Kind, Versions};
 use holdfast::wire::versions::{self, Treatment};
@@ -379,21 +379,17 @@ fn parse(path: &Path) -> Value {
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The directory with the schemas of the kafka-clients jar, unpacked anew: a few milliseconds.
-fn unpacked() -> tempfile::TempDir {
+/// The directory with the schemas of the jar, unpacked anew: a few milliseconds.
+fn unpacked() -> Scratch {
+    process::require("jar", "openjdk-17-jdk-headless");
+    let directory = Scratch::new("schemas");
     let version = Version::V4_3_1;
-    let jar = version
-        .libs()
-        .join(format!("kafka-clients-{}.jar", version.as_str()));
-    process::require("jar", "default-jdk-headless");
-    let directory = tempfile::tempdir().unwrap();
-    let mut unpack = Command::new("jar");
-    unpack
-        .arg("--extract")
+    let name = format!("kafka-clients-{}.jar", version.as_str());
+    let mut jar = Command::new("jar");
+    jar.arg("--extract")
         .arg("--file")
-        .arg(&jar)
-        .arg("common/message");
-    unpack.current_dir(&directory);
-    process::run("jar", unpack, b"", Duration::from_secs(60)).ok();
+        .arg(version.libs().join(name));
+    jar.arg("common/message").current_dir(directory.path());
+    process::run("jar", jar, b"", Duration::from_secs(60)).ok();
     directory
 }

@@ -90,6 +90,11 @@ impl Version {
             "-Xshare:auto",
         ]);
         java.arg("-cp").arg(format!("{}/*", self.libs().display()));
+        let logging = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka");
+        java.arg(match self {
+            Version::V4_3_1 => format!("-Dlog4j2.configurationFile={logging}/log4j2.properties"),
+            Version::V3_9_2 => format!("-Dlog4j.configuration=file:{logging}/log4j.properties"),
+        });
         // Whatever the shell has set for Java is not part of the test.
         java.env_remove("JAVA_TOOL_OPTIONS").env_remove("CLASSPATH");
         java
@@ -215,6 +220,7 @@ pub fn java_classes(version: Version) -> PathBuf {
 /// The built program of `tests/clients/franz`.
 pub fn franz_binary() -> PathBuf {
     process::require("go", "golang-go");
+    require_go_1_21();
     let dir = clients().join("franz");
     let mut sources = sources(&dir, "go");
     sources.extend(self::sources(&dir, "mod"));
@@ -222,14 +228,32 @@ pub fn franz_binary() -> PathBuf {
         &cache().join(format!("franz-{}", fingerprint_of(&sources))),
         |new| {
             let mut go = Command::new("go");
+            // A distribution's Go may be older than go.mod asks for; from 1.21 on it fetches the one that is asked for.
             go.current_dir(&dir)
-                .env("GOFLAGS", "-mod=mod")
-                .env("CGO_ENABLED", "0");
+                .env("CGO_ENABLED", "0")
+                .env("GOTOOLCHAIN", "auto");
             go.args(["build", "-o"]).arg(new.join("franz")).arg(".");
             process::run("go", go, b"", Duration::from_secs(600)).ok();
         },
     );
     built.join("franz")
+}
+
+/// Older ones cannot read go.mod; newer ones fetch the Go that it asks for.
+fn require_go_1_21() {
+    let mut go = Command::new("go");
+    go.args(["env", "GOVERSION"]);
+    let output = process::run("go-version", go, b"", Duration::from_secs(60));
+    let version = output.ok().trim().trim_start_matches("go1.");
+    let minor: u32 = version
+        .split(['.', '-', ' '])
+        .next()
+        .and_then(|m| m.parse().ok())
+        .unwrap_or(0);
+    assert!(
+        minor >= 21,
+        "go1.{version} is too old: apt-get install golang-go from Debian 13 or bookworm-backports"
+    );
 }
 
 fn require_java() {

@@ -513,8 +513,7 @@ impl Cluster {
 /// `java` with a main class of Kafka's jars, for `Process::start` or `process::run`.
 pub fn tool_command(version: Version, main_class: &str, args: &[&str]) -> Command {
     let mut java = version.java();
-    java.args(["-Xmx256m", "-Dlog4j2.level=WARN", main_class])
-        .args(args);
+    java.args(["-Xmx256m", main_class]).args(args);
     java
 }
 
@@ -636,11 +635,6 @@ impl Node {
             "-XX:MaxMetaspaceSize=192m",
             "-XX:ReservedCodeCacheSize=96m",
         ]);
-        java.arg("-Dlog4j2.level=WARN");
-        java.arg(format!(
-            "-Dlog4j.configuration=file:{}",
-            self.dir.join("log4j.properties").display()
-        ));
         java.arg("kafka.Kafka")
             .arg(self.dir.join("server.properties"));
         java.current_dir(&self.dir);
@@ -699,18 +693,10 @@ fn lay_out(spec: &Spec, root: &Path) -> Vec<Node> {
             .collect();
         fs::write(node.dir.join("server.properties"), text)
             .expect("a file in the scratch directory");
-        fs::write(node.dir.join("log4j.properties"), LOG4J)
-            .expect("a file in the scratch directory");
     }
     format(spec, &nodes);
     nodes
 }
-
-/// Kafka 3 logs through reload4j, which wants a file. Kafka 4's log4j 2 takes its level from a system property.
-const LOG4J: &str = "log4j.rootLogger=WARN, stdout\n\
-    log4j.appender.stdout=org.apache.log4j.ConsoleAppender\n\
-    log4j.appender.stdout.layout=org.apache.log4j.PatternLayout\n\
-    log4j.appender.stdout.layout.ConversionPattern=%d %p %c %m%n\n";
 
 fn properties(spec: &Spec, node: &Node, quorum: &[(i32, u16)]) -> BTreeMap<String, String> {
     let mut lines: BTreeMap<String, String> = DEFAULTS
@@ -1028,7 +1014,6 @@ pub fn java_client_command(version: Version, class: &str, args: &[&str]) -> Comm
     // The jars stay first: the class archive fits only a class path that begins as it began.
     let jars = format!("{}/*", version.libs().display());
     java.arg("-cp").arg(format!("{jars}:{}", classes.display()));
-    java.args(["-Xmx256m", "-Dlog4j2.level=WARN", class])
-        .args(args);
+    java.args(["-Xmx256m", class]).args(args);
     java
 }

@@ -1022,17 +1022,22 @@ pub fn alter_configs(
     Ok((cursor.i16()?, cursor.string(false)?))
 }
 
-/// A producer id and its epoch, for an idempotent producer without a transactional id (InitProducerId v0).
+/// A producer id and its epoch, for an idempotent producer without a transactional id (InitProducerId v0). The one
+/// request that is repeated here: a broker answers COORDINATOR_LOAD_IN_PROGRESS until it has its first block of ids.
 pub fn init_producer_id(connection: &mut Raw) -> io::Result<(i64, i16)> {
     let mut body = Body::new();
     body.nullable_string(None).i32(60_000);
-    let answer = connection.call(INIT_PRODUCER_ID, 0, &body.0)?;
-    let mut cursor = Cursor::new(&answer);
-    cursor.i32()?;
-    match cursor.i16()? {
-        0 => Ok((cursor.i64()?, cursor.i16()?)),
-        code => Err(io::Error::other(format!("InitProducerId: error {code}"))),
+    for _ in 0..100 {
+        let answer = connection.call(INIT_PRODUCER_ID, 0, &body.0)?;
+        let mut cursor = Cursor::new(&answer);
+        cursor.i32()?;
+        match cursor.i16()? {
+            0 => return Ok((cursor.i64()?, cursor.i16()?)),
+            14 => std::thread::sleep(Duration::from_millis(100)),
+            code => return Err(io::Error::other(format!("InitProducerId: error {code}"))),
+        }
     }
+    Err(ErrorKind::TimedOut.into())
 }
 
 #[test]
