@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod config;
 pub mod policy;
 pub mod proxy;
+pub mod run;
 pub mod session;
 pub mod telemetry;
 pub mod wire;

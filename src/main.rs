@@ -1,1 +1,72 @@
-fn main() {}
+//! The program (roof): flags -> settings -> run -> exit code. The only place where errors are printed.
+//!
+//! Exit codes: 0 done (also after a drain), 1 it could not start or go on, 2 the command line or the configuration is
+//! wrong, 130 ended at once by a second signal.
+
+use clap::Parser;
+use holdfast::cli::{self, Cli, Command, Flags};
+use holdfast::config::{self, Settings};
+use holdfast::run::{self, Ended};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
+        Command::Run(flags) => settings(&flags).and_then(run),
+        Command::Check(flags) => {
+            settings(&flags).and_then(|settings| print(&config::effective(&settings)))
+        }
+        Command::Explain { scenario } => cli::explain(scenario.as_deref())
+            .map_err(|text| (2, text))
+            .and_then(|text| print(&text)),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err((code, text)) => {
+            eprintln!("holdfast: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, (u8, String)>;
+
+fn run(settings: Settings) -> Outcome {
+    match run::run(settings) {
+        Ok(Ended::Drained) => Ok(ExitCode::SUCCESS),
+        Ok(Ended::AtOnce) => Err((
+            130,
+            "ended at once by a second signal; connections were cut".into(),
+        )),
+        Err(error) => Err((1, error.to_string())),
+    }
+}
+
+fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {
+    let (name, text) = match &flags.config {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| (2, format!("{}: {error}", path.display())))?;
+            (path.display().to_string(), text)
+        }
+        None => (String::new(), String::new()),
+    };
+    config::load(&name, &text, &flags.overrides(), &|name| {
+        std::env::var(name).ok()
+    })
+    .map_err(|error| {
+        let problems = error.0.len();
+        let noun = if problems == 1 { "problem" } else { "problems" };
+        (
+            2,
+            format!("{problems} {noun} with the configuration\n{error}"),
+        )
+    })
+}
+
+/// A reader that has gone (`holdfast explain | head`) is no error.
+fn print(text: &str) -> Outcome {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! Settings -> a running gateway (roof): logs, descriptors, threads, signals; then proxy and admin side by side until the
+//! drain is over. Decides nothing about Kafka.
+
+use crate::config::{LogFormat, LogSettings, Settings};
+use crate::telemetry::Telemetry;
+use crate::{admin, proxy};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// How it came to an end without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in flight was brought to its end, or the drain's deadline came.
+    Drained,
+    /// A second signal did not wait for that.
+    AtOnce,
+}
+
+/// Why it could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no threads: {0}")]
+    Runtime(io::Error),
+    #[error("no signals: {0}")]
+    Signals(io::Error),
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// A port cannot be bound, or the system refuses threads or signals.
+pub fn run(settings: Settings) -> Result<Ended, Error> {
+    start_logs(&settings.log);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        preset = settings.preset,
+        "holdfast starts"
+    );
+    raise_descriptors(&settings);
+    let runtime = runtime(settings.proxy.limits.worker_threads).map_err(Error::Runtime)?;
+    let ended = runtime.block_on(serve(settings));
+    // A blocked look-up of a name must not hold up the exit.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: Settings) -> Result<Ended, Error> {
+    let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
+    telemetry.set_limits(
+        settings.proxy.limits.buffer_bytes,
+        settings.proxy.limits.announced_bytes,
+    );
+    let shutdown = CancellationToken::new();
+    let mut signals = Signals::new().map_err(Error::Signals)?;
+    let admin = admin::bind(&settings.admin).await?;
+    info!(address = %admin.address(), "admin: /metrics, /livez and /readyz");
+    let helpers = CancellationToken::new();
+    let _stop_helpers = helpers.clone().drop_guard();
+    tokio::spawn(admin.serve(telemetry.clone(), helpers.clone()));
+    tokio::spawn(tick(telemetry.clone(), helpers));
+    let mut proxy = std::pin::pin!(proxy::run(
+        settings.proxy,
+        telemetry.clone(),
+        shutdown.clone()
+    ));
+    tokio::select! {
+        ended = &mut proxy => return ended.map(|()| Ended::Drained).map_err(Error::from),
+        name = signals.next() => info!(signal = name, "drain begins; a second signal ends at once"),
+    }
+    shutdown.cancel();
+    let ended = tokio::select! {
+        ended = &mut proxy => ended.map(|()| Ended::Drained).map_err(Error::from),
+        name = signals.next() => {
+            warn!(signal = name, "ended at once");
+            Ok(Ended::AtOnce)
+        }
+    };
+    telemetry.summarize();
+    info!("holdfast ends");
+    ended
+}
+
+/// Lets telemetry write the summaries that are due.
+async fn tick(telemetry: Arc<Telemetry>, stop: CancellationToken) {
+    let mut period = tokio::time::interval(Duration::from_secs(1));
+    while stop.run_until_cancelled(period.tick()).await.is_some() {
+        telemetry.tick();
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn runtime(worker_threads: usize) -> io::Result<Runtime> {
+    let threads = match worker_threads {
+        // Counts what the cgroup's quota allows, not what the machine has.
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    info!(threads, "worker threads");
+    match threads {
+        1 => Builder::new_current_thread().enable_all().build(),
+        threads => Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("holdfast-worker")
+            .enable_all()
+            .build(),
+    }
+}
+
+/// Two descriptors per connection, and the soft limit is often 1024: take what the hard limit allows.
+fn raise_descriptors(settings: &Settings) {
+    let listener = &settings.proxy.listener;
+    let wanted = settings.proxy.limits.max_connections as u64 * 2
+        + listener.advertised.ids.len() as u64
+        + 128;
+    match rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        Ok(descriptors) if descriptors < wanted => warn!(
+            descriptors,
+            wanted,
+            "fewer file descriptors than limits.max_connections needs; raise the hard limit (ulimit -Hn) or lower it"
+        ),
+        Ok(descriptors) => info!(descriptors, "file descriptors"),
+        Err(error) => warn!(%error, "the limit of file descriptors stays as it is"),
+    }
+}
+
+/// On standard error. Of other crates only warnings are of interest to an operator.
+fn start_logs(settings: &LogSettings) {
+    let others = if settings.level == "error" {
+        "error"
+    } else {
+        "warn"
+    };
+    let filter =
+        tracing_subscriber::EnvFilter::new(format!("{others},holdfast={}", settings.level));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // A second start in one process (tests) keeps the first one's logs.
+    let _ = match settings.format {
+        LogFormat::Human => builder
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("(no text)");
+        error!(place, text, "panic");
+    }));
+}
