@@ -125,7 +125,7 @@ impl<D: Dial> Connection<D> {
         meter: ConnectionMeter,
     ) -> Self {
         let now = Instant::now();
-        let view = shared.view.load_full();
+        let view = shared.watch.view();
         let policy = shared.policy.load_full();
         let brokers_outside = shared.brokers_outside(&view);
         Connection {
@@ -742,7 +742,7 @@ impl<D: Dial> Connection<D> {
         if self.session.mid_request() {
             return;
         }
-        let view = self.shared.view.load();
+        let view = self.shared.watch.published().load();
         if !Arc::ptr_eq(&view, &self.view) {
             self.view = Arc::clone(&view);
             self.brokers_outside = self.shared.brokers_outside(&self.view);

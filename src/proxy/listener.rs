@@ -2,16 +2,18 @@
 //! a client that comes back with old metadata finds its broker. Accepts, counts, and starts a connection's task.
 
 use super::connection::{Connection, Dial, Dialing};
-use super::settings::Listener;
+use super::settings::{Cluster, HostPort, Listener};
+use super::stream::Stream;
 use super::{Error, Shared, upstream};
 use crate::session::event::CloseCause;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -101,32 +103,25 @@ async fn serve(
     node_id: Option<i32>,
     seat: Seat,
 ) {
-    let socket = SockRef::from(&stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(6);
     // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
-    if let Err(error) = socket
-        .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_keepalive(&keepalive))
+    if let Err(error) = stream
+        .set_nodelay(true)
+        .and_then(|()| upstream::set_keepalive(&stream))
     {
         tracing::debug!(%peer, %error, "socket options");
     }
     // Which broker a port leads to is not known before the first view: held unread.
-    if node_id.is_some() && !shared.watch.is_ready() {
-        let _ = tokio::time::timeout(
-            shared.settings.cluster.connect_timeout,
-            shared.watch.wait_ready(),
-        )
-        .await;
+    let mut ready = shared.watch.ready();
+    if node_id.is_some() && !*ready.borrow() {
+        let first_view = ready.wait_for(|ready| *ready);
+        let _ = tokio::time::timeout(shared.settings.cluster.connect_timeout, first_view).await;
     }
     let meter = shared.telemetry.connection(peer);
     let dial = BrokerDial {
         shared: shared.clone(),
         node_id,
     };
-    Connection::new(shared, stream.into(), dial, node_id, meter).await;
+    Connection::new(shared, Stream::Plain(stream), dial, node_id, meter).await;
     drop(seat);
 }
 
@@ -137,16 +132,16 @@ struct BrokerDial {
 }
 
 impl Dial for BrokerDial {
-    type Stream = upstream::Stream;
+    type Stream = Stream;
 
-    fn dial(&self) -> Dialing<upstream::Stream> {
+    fn dial(&self) -> Dialing<Stream> {
         let (shared, node_id) = (self.shared.clone(), self.node_id);
         Box::pin(async move {
             let settings = &shared.settings.cluster;
             let targets = match node_id {
                 None => settings.bootstrap_servers.clone(),
-                Some(id) => match shared.view.load().brokers.get(&id) {
-                    Some(broker) => vec![super::settings::HostPort {
+                Some(id) => match shared.watch.view().brokers.get(&id) {
+                    Some(broker) => vec![HostPort {
                         host: broker.host.clone(),
                         port: broker.port,
                     }],
@@ -158,9 +153,34 @@ impl Dial for BrokerDial {
                     }
                 },
             };
-            upstream::dial_any(&targets, settings).await
+            dial_any(&targets, settings).await
         })
     }
+}
+
+/// The first of `targets` that accepts; each but the last has half of the time that is left.
+async fn dial_any(
+    targets: &[HostPort],
+    settings: &Cluster,
+) -> Result<Stream, (CloseCause, String)> {
+    let deadline = Instant::now() + settings.connect_timeout;
+    let mut failed = (
+        CloseCause::BrokerUnknown,
+        "no bootstrap server is configured".to_owned(),
+    );
+    for (position, target) in targets.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let within = if position + 1 == targets.len() {
+            left
+        } else {
+            left / 2
+        };
+        match upstream::dial(target, within, settings.tcp_user_timeout).await {
+            Ok(stream) => return Ok(Stream::Plain(stream)),
+            Err(error) => failed = (error.close_cause(), error.to_string()),
+        }
+    }
+    Err(failed)
 }
 
 /// How many clients there are, in all and from each address.

@@ -1,5 +1,168 @@
 //! Floor 5: tokio. Listeners, connections, budgets, the watch, the drain. Moves the bytes that a session tells it to move.
 
+pub mod budget;
+pub mod connection;
+pub mod exemptions;
+pub mod listener;
 pub mod settings;
+pub mod stream;
 pub mod upstream;
 pub mod watch;
+
+use crate::cluster::View;
+use crate::policy;
+use crate::session;
+use crate::telemetry::Telemetry;
+use arc_swap::ArcSwap;
+use budget::{Budgets, RELAY_BUFFER_BYTES};
+use settings::Settings;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use watch::Watch;
+
+/// What all connections of a gateway share.
+pub struct Shared {
+    pub settings: Settings,
+    pub session_limits: session::Limits,
+    /// The policy in force, less exemptions whose date has passed.
+    pub policy: ArcSwap<policy::Settings>,
+    pub budgets: Budgets,
+    pub watch: watch::Handle,
+    pub telemetry: Arc<Telemetry>,
+    /// Connections end at their next frame boundary.
+    pub drain: CancellationToken,
+    /// Connections end at once.
+    pub abort: CancellationToken,
+    pub limits: listener::ConnectionLimits,
+}
+
+impl Shared {
+    /// Whether the cluster has brokers that clients cannot be told of.
+    pub fn brokers_outside(&self, view: &View) -> bool {
+        self.outside(view).next().is_some()
+    }
+
+    fn outside<'a>(&'a self, view: &'a View) -> impl Iterator<Item = i32> + 'a {
+        let ids = &self.settings.listener.advertised.ids;
+        view.brokers.keys().copied().filter(|id| !ids.contains(*id))
+    }
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {address} ({what}): {source}")]
+    Bind {
+        what: String,
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
+}
+
+/// Runs until `shutdown` is cancelled and everything in flight is done, or `drain.timeout` has passed.
+pub async fn run(
+    settings: Settings,
+    telemetry: Arc<Telemetry>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let listeners = listener::bind(&settings.listener)?;
+    let tasks = TaskTracker::new();
+    let background = CancellationToken::new();
+    let _end_background = background.clone().drop_guard();
+    let watch = Watch::start(settings.cluster.clone(), background.clone());
+    let limits = &settings.limits;
+    let shared = Arc::new(Shared {
+        session_limits: session::Limits {
+            max_in_flight: limits.max_in_flight,
+            max_absorbed_in_flight: limits.max_absorbed_in_flight,
+            max_absorbed_bytes: limits.max_absorbed_bytes,
+            relay_buffer_bytes: RELAY_BUFFER_BYTES,
+        },
+        policy: ArcSwap::new(settings.policy.clone()),
+        budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
+        watch,
+        telemetry,
+        drain: CancellationToken::new(),
+        abort: CancellationToken::new(),
+        limits: listener::ConnectionLimits::default(),
+        settings,
+    });
+    let accepting = CancellationToken::new();
+    for listener in listeners {
+        tasks.spawn(listener::accept(
+            shared.clone(),
+            listener,
+            accepting.clone(),
+            tasks.clone(),
+        ));
+    }
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(exemptions::expire(shared.clone())),
+    );
+    tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
+    shared.telemetry.set_sampler(sampler(&shared));
+
+    shutdown.cancelled().await;
+    drain(&shared, accepting, tasks).await;
+    Ok(())
+}
+
+/// Ready once the first view was learned; never again not, whatever the brokers do.
+async fn ready(shared: Arc<Shared>) {
+    if shared.watch.ready().wait_for(|ready| *ready).await.is_ok() {
+        let brokers = shared.watch.view().brokers.len();
+        tracing::info!(
+            brokers,
+            "ready: ports are bound and a first view of the cluster was learned"
+        );
+        shared.telemetry.set_ready();
+    }
+}
+
+/// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
+fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
+    let shared = Arc::downgrade(shared);
+    let told: [AtomicU64; 3] = Default::default();
+    Box::new(move |telemetry| {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        telemetry.set_buffer_bytes(shared.budgets.buffers().0);
+        telemetry.set_announced_bytes(shared.budgets.announced.used_bytes());
+        telemetry.set_brokers_outside_set(shared.outside(&shared.watch.view()).count());
+        let stats = shared.watch.stats();
+        let since = |told: &AtomicU64, now: &AtomicU64| {
+            let now = now.load(Ordering::Relaxed);
+            now.saturating_sub(told.swap(now, Ordering::Relaxed))
+        };
+        let last = Duration::from_millis(stats.last_success_ms.load(Ordering::Relaxed));
+        telemetry.looked(true, since(&told[0], &stats.looks), last);
+        telemetry.looked(false, since(&told[1], &stats.failures), last);
+        telemetry.learned_dropped(since(&told[2], &stats.learned_dropped));
+    })
+}
+
+/// Not ready any more; after a delay nobody is accepted; what is in flight is finished; what is left is cut off.
+async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker) {
+    let times = &shared.settings.drain;
+    shared.telemetry.set_draining();
+    tracing::info!(delay = ?times.delay, timeout = ?times.timeout, "draining: /readyz is 503, new connections are still accepted for the delay");
+    tokio::time::sleep(times.delay).await;
+    accepting.cancel();
+    shared.drain.cancel();
+    tasks.close();
+    if timeout(times.timeout, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            open = tasks.len(),
+            "drain timeout: the connections that are left are cut off"
+        );
+        shared.abort.cancel();
+        tasks.wait().await;
+    }
+}

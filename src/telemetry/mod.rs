@@ -217,21 +217,21 @@ impl Telemetry {
         let _ = self.sampler.set(sampler);
     }
 
-    /// The watch looked at the cluster.
-    pub fn looked(&self, success: bool, now: SystemTime) {
-        self.counters.looks.add(success, 1);
-        if success {
-            self.counters.last_look.set(unix_seconds(now));
-        }
+    /// The watch looked at the cluster so many times more; `last`: when it last succeeded, since 1970.
+    pub fn looked(&self, success: bool, times: u64, last: Duration) {
+        self.counters.looks.add(success, times);
+        self.counters
+            .last_look
+            .set(i64::try_from(last.as_secs()).unwrap_or(i64::MAX));
     }
 
     pub fn set_brokers_outside_set(&self, brokers: usize) {
         self.counters.brokers_outside.set(saturated(brokers));
     }
 
-    /// The watch had no room for what a connection learned.
-    pub fn learned_dropped(&self) {
-        self.counters.learned_dropped.inc();
+    /// The watch had no room for what connections learned.
+    pub fn learned_dropped(&self, times: u64) {
+        self.counters.learned_dropped.inc_by(times);
     }
 
     /// All ports are bound and a first view was learned.

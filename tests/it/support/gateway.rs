@@ -5,7 +5,7 @@ use super::ports;
 use holdfast::config::{self, Overrides};
 use holdfast::proxy;
 use holdfast::session::event::Event;
-use holdfast::telemetry::Telemetry;
+use holdfast::telemetry::{Readiness, Telemetry};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -22,7 +22,11 @@ pub struct Gateway {
 impl Gateway {
     /// In front of `bootstrap_servers` with broker ids 1 to 3, under a gateway.toml of this text; every event goes to `tap`.
     #[track_caller]
-    pub fn start(bootstrap_servers: &str, toml: &str, tap: impl Fn(&Event) + Send + Sync + 'static) -> Gateway {
+    pub fn start(
+        bootstrap_servers: &str,
+        toml: &str,
+        tap: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Gateway {
         let (bootstrap_port, broker_port_base) = (ports::free(), ports::base(10));
         let overrides = Overrides {
             bootstrap_servers: Some(bootstrap_servers.split(',').map(str::to_owned).collect()),
@@ -36,12 +40,26 @@ impl Gateway {
         telemetry.set_tap(Box::new(tap));
         let runtime = Runtime::new().expect("a runtime");
         let shutdown = CancellationToken::new();
-        runtime.spawn(proxy::run(settings.proxy, telemetry.clone(), shutdown.clone()));
-        let gateway = Gateway { runtime: Some(runtime), shutdown, telemetry, bootstrap_port, broker_port_base };
-        super::eventually("the gateway is ready", Duration::from_secs(30), || match gateway.telemetry.is_ready() {
-            true => Ok(()),
-            false => Err("not ready".to_owned()),
-        });
+        runtime.spawn(proxy::run(
+            settings.proxy,
+            telemetry.clone(),
+            shutdown.clone(),
+        ));
+        let gateway = Gateway {
+            runtime: Some(runtime),
+            shutdown,
+            telemetry,
+            bootstrap_port,
+            broker_port_base,
+        };
+        super::eventually(
+            "the gateway is ready",
+            Duration::from_secs(30),
+            || match gateway.telemetry.readiness() == Readiness::Ready {
+                true => Ok(()),
+                false => Err("not ready".to_owned()),
+            },
+        );
         gateway
     }
 

@@ -9,8 +9,8 @@
 
 pub mod clients;
 pub mod distribution;
-pub mod holdfast;
 pub mod gateway;
+pub mod holdfast;
 pub mod kafka;
 pub mod ports;
 pub mod process;

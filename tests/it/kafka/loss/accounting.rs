@@ -31,7 +31,13 @@ fn send_partition(bootstrap: &str, topic: &str, partition: i32, done: &AtomicU64
         let raw = connection.get_or_insert_with(|| connect(bootstrap, topic, partition));
         let records = Batch::of_ids(batch * RECORDS_PER_BATCH, RECORDS_PER_BATCH, 10).bytes();
         let produce = Produce::new(VERSION, 0, topic, partition, records);
-        let frame = request_frame(PRODUCE, VERSION, batch as i32, Some("accounting"), &produce.body());
+        let frame = request_frame(
+            PRODUCE,
+            VERSION,
+            batch as i32,
+            Some("accounting"),
+            &produce.body(),
+        );
         match raw.stream().write_all(&frame) {
             Ok(()) => drop(handed_over.insert(batch)),
             Err(_) => connection = None,
@@ -67,10 +73,18 @@ fn connect(bootstrap: &str, topic: &str, partition: i32) -> Raw {
                     continue;
                 }
             };
-            let leader = metadata.partition(topic, partition).map(|found| found.leader_id);
-            let broker = metadata.brokers.iter().find(|broker| Some(broker.node_id) == leader);
+            let leader = metadata
+                .partition(topic, partition)
+                .map(|found| found.leader_id);
+            let broker = metadata
+                .brokers
+                .iter()
+                .find(|broker| Some(broker.node_id) == leader);
             let Some(broker) = broker else { continue };
-            match Raw::connect_within(&format!("{}:{}", broker.host, broker.port), Duration::from_secs(1)) {
+            match Raw::connect_within(
+                &format!("{}:{}", broker.host, broker.port),
+                Duration::from_secs(1),
+            ) {
                 Ok(raw) if !is_over(&raw) => return Ok(raw),
                 Ok(_) => error = "closed at once".to_owned(),
                 Err(found) => error = found.to_string(),
@@ -101,7 +115,9 @@ fn send_all(cluster: &Cluster, topic: &str, bootstrap: &str) -> BTreeSet<u64> {
         cluster.broker(victim).kill9();
         wait_for(2);
         cluster.broker(victim).restart();
-        let joined = senders.into_iter().flat_map(|sender| sender.join().expect("a sender"));
+        let joined = senders
+            .into_iter()
+            .flat_map(|sender| sender.join().expect("a sender"));
         joined.collect()
     });
     cluster.wait_isr(topic, 0, 3, Duration::from_secs(60));
@@ -114,46 +130,120 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     let direct = send_all(&cluster, "direct", &cluster.bootstrap());
     let stored = rdk::ids(&cluster.read_all("direct"));
     let sent = direct.len() * RECORDS_PER_BATCH as usize;
-    row("acks=0, leader killed", "direct", sent, sent, stored.len(), sent - stored.len());
-    assert!(stored.len() < sent, "the direct run lost nothing: the experiment did not reproduce the loss");
+    row(
+        "acks=0, leader killed",
+        "direct",
+        sent,
+        sent,
+        stored.len(),
+        sent - stored.len(),
+    );
+    assert!(
+        stored.len() < sent,
+        "the direct run lost nothing: the experiment did not reproduce the loss"
+    );
 
     type Ends = BTreeMap<u64, Vec<Outcome>>;
     let ends: Arc<Mutex<Ends>> = Arc::default();
     let seen = ends.clone();
     let gateway = Gateway::start(&cluster.bootstrap(), "", move |event| {
-        if let Event::Acks0 { outcome, correlation_id, records, .. } = event {
+        if let Event::Acks0 {
+            outcome,
+            correlation_id,
+            records,
+            ..
+        } = event
+        {
             assert_eq!(*records, RECORDS_PER_BATCH);
             let mut ends = seen.lock().expect("no panic while it is held");
-            ends.entry(*correlation_id as u64).or_default().push(*outcome);
+            ends.entry(*correlation_id as u64)
+                .or_default()
+                .push(*outcome);
         }
     });
     let handed_over = send_all(&cluster, "through", &gateway.bootstrap());
     let settled = Instant::now();
-    eventually("every batch that was handed over has its end", Duration::from_secs(90), || {
-        let ends = ends.lock().expect("no panic while it is held");
-        let open: Vec<_> = handed_over.iter().filter(|batch| !ends.contains_key(batch)).take(5).collect();
-        if open.is_empty() { Ok(()) } else { Err(format!("open: {open:?}")) }
-    });
+    eventually(
+        "every batch that was handed over has its end",
+        Duration::from_secs(90),
+        || {
+            let ends = ends.lock().expect("no panic while it is held");
+            let open: Vec<_> = handed_over
+                .iter()
+                .filter(|batch| !ends.contains_key(batch))
+                .take(5)
+                .collect();
+            if open.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("open: {open:?}"))
+            }
+        },
+    );
     println!("settled {:?} after the last send", settled.elapsed());
 
     let records = cluster.read_all("through");
-    assert!(rdk::duplicates(&records).is_empty(), "nothing may be stored twice");
+    assert!(
+        rdk::duplicates(&records).is_empty(),
+        "nothing may be stored twice"
+    );
     let stored = rdk::ids(&records);
     let ends = ends.lock().expect("no panic while it is held").clone();
-    let twice: Vec<_> = ends.iter().filter(|(_, outcomes)| outcomes.len() != 1).take(5).collect();
+    let twice: Vec<_> = ends
+        .iter()
+        .filter(|(_, outcomes)| outcomes.len() != 1)
+        .take(5)
+        .collect();
     assert!(twice.is_empty(), "each batch ends once: {twice:?}");
     let of = |outcome| -> BTreeSet<u64> {
-        let batches = ends.iter().filter(|(_, outcomes)| outcomes[0] == outcome).map(|(batch, _)| *batch);
-        batches.flat_map(|batch| batch * RECORDS_PER_BATCH..(batch + 1) * RECORDS_PER_BATCH).collect()
+        let batches = ends
+            .iter()
+            .filter(|(_, outcomes)| outcomes[0] == outcome)
+            .map(|(batch, _)| *batch);
+        batches
+            .flat_map(|batch| batch * RECORDS_PER_BATCH..(batch + 1) * RECORDS_PER_BATCH)
+            .collect()
     };
-    let (confirmed, refused, unknown) = (of(Outcome::Confirmed), of(Outcome::Refused), of(Outcome::Unknown));
+    let (confirmed, refused, unknown) = (
+        of(Outcome::Confirmed),
+        of(Outcome::Refused),
+        of(Outcome::Unknown),
+    );
     let sent = handed_over.len() * RECORDS_PER_BATCH as usize;
-    row("acks=0, leader killed", "through", sent, confirmed.len(), stored.len(), confirmed.difference(&stored).count());
-    println!("confirmed {} refused {} unknown {}", confirmed.len(), refused.len(), unknown.len());
-    assert!(confirmed.is_subset(&stored), "confirmed and not stored: {:?}", confirmed.difference(&stored).next());
-    assert!(refused.is_disjoint(&stored), "refused and stored: {:?}", refused.intersection(&stored).next());
-    assert!(stored.iter().all(|id| confirmed.contains(id) || unknown.contains(id)));
-    for (outcome, set) in [("confirmed", &confirmed), ("refused", &refused), ("unknown", &unknown)] {
+    row(
+        "acks=0, leader killed",
+        "through",
+        sent,
+        confirmed.len(),
+        stored.len(),
+        confirmed.difference(&stored).count(),
+    );
+    println!(
+        "confirmed {} refused {} unknown {}",
+        confirmed.len(),
+        refused.len(),
+        unknown.len()
+    );
+    assert!(
+        confirmed.is_subset(&stored),
+        "confirmed and not stored: {:?}",
+        confirmed.difference(&stored).next()
+    );
+    assert!(
+        refused.is_disjoint(&stored),
+        "refused and stored: {:?}",
+        refused.intersection(&stored).next()
+    );
+    assert!(
+        stored
+            .iter()
+            .all(|id| confirmed.contains(id) || unknown.contains(id))
+    );
+    for (outcome, set) in [
+        ("confirmed", &confirmed),
+        ("refused", &refused),
+        ("unknown", &unknown),
+    ] {
         let counted = gateway.sum("holdfast_acks0_records_total", &[("outcome", outcome)]);
         assert_eq!(counted, set.len() as u64, "{outcome}");
     }

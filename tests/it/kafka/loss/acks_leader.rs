@@ -14,7 +14,9 @@ fn lose_the_leader(cluster: &Cluster, topic: &str, bootstrap: &str) -> Told {
     cluster.create_topic_on(topic, &[&[1, 2, 3]], &[]);
     let leader = cluster.wait_leader(topic, 0, Duration::from_secs(30));
     let followers: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
-    let settings = Settings::acks("1").set("message.timeout.ms", "25000").set("retries", "0");
+    let settings = Settings::acks("1")
+        .set("message.timeout.ms", "25000")
+        .set("retries", "0");
     let producer = IdProducer::new(bootstrap, topic, &settings);
     // The client knows the cluster and has a connection before anything is stopped.
     for id in 0..100 {
@@ -23,7 +25,11 @@ fn lose_the_leader(cluster: &Cluster, topic: &str, bootstrap: &str) -> Told {
     let told = || producer.told().ok.len() >= 100;
     let begun = Instant::now();
     while !told() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "a healthy cluster takes 100 records: {:?}", producer.told());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "a healthy cluster takes 100 records: {:?}",
+            producer.told()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     followers.iter().for_each(|id| cluster.broker(*id).freeze());
@@ -51,17 +57,50 @@ fn acks_1_loses_acknowledged_records_direct_and_none_through_holdfast() {
     let direct = lose_the_leader(&cluster, "direct", &cluster.bootstrap());
     let stored = cluster.read_all("direct");
     let lost = direct.lost(&stored).len();
-    row("acks=1, leader killed", "direct", direct.ok.len() + direct.failed.len(), direct.ok.len(), stored.len(), lost);
-    assert!(lost > 0, "the direct run lost nothing: the experiment did not reproduce the loss");
+    row(
+        "acks=1, leader killed",
+        "direct",
+        direct.ok.len() + direct.failed.len(),
+        direct.ok.len(),
+        stored.len(),
+        lost,
+    );
+    assert!(
+        lost > 0,
+        "the direct run lost nothing: the experiment did not reproduce the loss"
+    );
 
     let holdfast = Holdfast::start(&cluster.bootstrap());
     let through = lose_the_leader(&cluster, "through", &holdfast.bootstrap());
     let stored = cluster.read_all("through");
     let lost = through.lost(&stored);
-    row("acks=1, leader killed", "through", through.ok.len() + through.failed.len(), through.ok.len(), stored.len(), lost.len());
-    assert!(lost.is_empty(), "acknowledged through Holdfast and not stored: {lost:?}");
-    assert!(through.ok.len() >= 100, "what was acknowledged on the healthy cluster stays so: {:?}", through.ok.len());
+    row(
+        "acks=1, leader killed",
+        "through",
+        through.ok.len() + through.failed.len(),
+        through.ok.len(),
+        stored.len(),
+        lost.len(),
+    );
+    assert!(
+        lost.is_empty(),
+        "acknowledged through Holdfast and not stored: {lost:?}"
+    );
+    assert!(
+        through.ok.len() >= 100,
+        "what was acknowledged on the healthy cluster stays so: {:?}",
+        through.ok.len()
+    );
     assert!(rdk::ids(&stored).is_superset(&through.ok_ids()));
-    let overrides = [("scenario", "acks_leader"), ("mode", "enforce"), ("api_key", "Produce")];
-    assert!(holdfast.metrics().value("holdfast_overrides_total", &overrides) > 0.0);
+    let overrides = [
+        ("scenario", "acks_leader"),
+        ("mode", "enforce"),
+        ("api_key", "Produce"),
+    ];
+    assert!(
+        holdfast
+            .metrics()
+            .value("holdfast_overrides_total", &overrides)
+            > 0.0
+    );
 }

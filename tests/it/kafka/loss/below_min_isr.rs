@@ -17,10 +17,20 @@ fn send(address: &str, topic: &str, acks: i16) -> Vec<i16> {
     let mut connection = Raw::connect(address).expect("the leader's port");
     let mut codes = Vec::new();
     for id in 0..SENT {
-        let produce = Produce::new(7, acks, topic, 0, Batch::of_ids(id, 1, 20).bytes()).timeout_ms(5_000);
+        let produce =
+            Produce::new(7, acks, topic, 0, Batch::of_ids(id, 1, 20).bytes()).timeout_ms(5_000);
         match acks {
-            0 => drop(connection.send(0, 7, &produce.body()).expect("the socket takes it")),
-            _ => codes.extend(connection.produce(&produce).expect("an answer").error_codes()),
+            0 => drop(
+                connection
+                    .send(0, 7, &produce.body())
+                    .expect("the socket takes it"),
+            ),
+            _ => codes.extend(
+                connection
+                    .produce(&produce)
+                    .expect("an answer")
+                    .error_codes(),
+            ),
         }
     }
     connection.finish_writing().expect("half-close");
@@ -33,13 +43,18 @@ fn stored(cluster: &Cluster, topic: &str) -> usize {
 
 #[test]
 fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
-    let cluster = Cluster::start(Spec::new(Version::V4_3_1).dedicated_controller().property("replica.lag.time.max.ms", "3000"));
+    let cluster = Cluster::start(
+        Spec::new(Version::V4_3_1)
+            .dedicated_controller()
+            .property("replica.lag.time.max.ms", "3000"),
+    );
     let topics = ["direct-0", "direct-1", "through-0", "through-1", "leader-1"];
     for topic in topics {
         cluster.create_topic_on(topic, &[&[1, 2]], &[("min.insync.replicas", "2")]);
     }
     let holdfast = Holdfast::start(&cluster.bootstrap());
-    let lenient = Options::new(&cluster.bootstrap()).config("[policy.acks_leader]\nbelow_min_isr = \"leader\"\n");
+    let lenient = Options::new(&cluster.bootstrap())
+        .config("[policy.acks_leader]\nbelow_min_isr = \"leader\"\n");
     let lenient = Holdfast::start_with(lenient);
     // The view learns topics from what passes.
     for gateway in [&holdfast, &lenient] {
@@ -60,8 +75,15 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     let lenient_told = send(&lenient.broker_addr(1), "leader-1", 1);
     eventually("acks=0 is settled", Duration::from_secs(30), || {
         let metrics = holdfast.metrics();
-        let ended: u64 = ["confirmed", "refused", "unknown"].iter().map(|o| super::acks0_records(&metrics, o)).sum();
-        if ended == SENT { Ok(()) } else { Err(format!("{ended} of {SENT}")) }
+        let ended: u64 = ["confirmed", "refused", "unknown"]
+            .iter()
+            .map(|o| super::acks0_records(&metrics, o))
+            .sum();
+        if ended == SENT {
+            Ok(())
+        } else {
+            Err(format!("{ended} of {SENT}"))
+        }
     });
     let metrics = holdfast.metrics();
     cluster.broker(2).thaw();
@@ -71,16 +93,61 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     let sent = SENT as usize;
     let counts = topics.map(|topic| stored(&cluster, topic));
     let [direct_0, direct_1, through_0, through_1, leader_1] = counts;
-    row("below min.isr, acks=0", "direct", sent, sent, direct_0, sent - direct_0);
-    row("below min.isr, acks=0", "through", sent, sent, through_0, sent - through_0);
-    row("below min.isr, acks=1", "direct", sent, sent, direct_1, sent - direct_1);
-    row("below min.isr, acks=1", "through", sent, told.iter().filter(|c| **c == 0).count(), through_1, 0);
-    row("below min.isr, acks=1, below_min_isr=leader", "through", sent, sent, leader_1, sent - leader_1);
-    assert_eq!((direct_0, direct_1), (sent, sent), "the control: direct stores all of it");
-    assert_eq!(through_0, sent, "acks=0 through Holdfast must store no less than direct");
+    row(
+        "below min.isr, acks=0",
+        "direct",
+        sent,
+        sent,
+        direct_0,
+        sent - direct_0,
+    );
+    row(
+        "below min.isr, acks=0",
+        "through",
+        sent,
+        sent,
+        through_0,
+        sent - through_0,
+    );
+    row(
+        "below min.isr, acks=1",
+        "direct",
+        sent,
+        sent,
+        direct_1,
+        sent - direct_1,
+    );
+    row(
+        "below min.isr, acks=1",
+        "through",
+        sent,
+        told.iter().filter(|c| **c == 0).count(),
+        through_1,
+        0,
+    );
+    row(
+        "below min.isr, acks=1, below_min_isr=leader",
+        "through",
+        sent,
+        sent,
+        leader_1,
+        sent - leader_1,
+    );
+    assert_eq!(
+        (direct_0, direct_1),
+        (sent, sent),
+        "the control: direct stores all of it"
+    );
+    assert_eq!(
+        through_0, sent,
+        "acks=0 through Holdfast must store no less than direct"
+    );
     assert_eq!(super::acks0_records(&metrics, "confirmed"), SENT);
     assert!(metrics.value("holdfast_degraded_total", &[("scenario", "acks_none")]) >= SENT as f64);
-    assert!(told.iter().all(|code| *code == 19), "acks=1 is told NOT_ENOUGH_REPLICAS: {told:?}");
+    assert!(
+        told.iter().all(|code| *code == 19),
+        "acks=1 is told NOT_ENOUGH_REPLICAS: {told:?}"
+    );
     assert_eq!(through_1, 0);
     assert!(lenient_told.iter().all(|code| *code == 0));
     assert_eq!(leader_1, sent);

@@ -33,19 +33,43 @@ fn oversized_batches_of_acks_0_vanish_direct_and_are_counted_through_holdfast() 
     let direct = produce_beyond_the_limit(&cluster.bootstrap(), &direct_topic, "0");
     let stored = cluster.read_all(&direct_topic);
     let lost = direct.lost(&stored).len();
-    row("oversized, acks=0", "direct", RECORDS as usize, direct.ok.len(), stored.len(), lost);
-    assert!(lost > 0, "the direct run lost nothing: the experiment did not reproduce the loss");
+    row(
+        "oversized, acks=0",
+        "direct",
+        RECORDS as usize,
+        direct.ok.len(),
+        stored.len(),
+        lost,
+    );
+    assert!(
+        lost > 0,
+        "the direct run lost nothing: the experiment did not reproduce the loss"
+    );
 
     let holdfast = Holdfast::start(&cluster.bootstrap());
     let through = produce_beyond_the_limit(&holdfast.bootstrap(), &through_topic, "0");
     let stored = cluster.read_all(&through_topic);
-    row("oversized, acks=0", "through", RECORDS as usize, through.ok.len(), stored.len(), through.lost(&stored).len());
+    row(
+        "oversized, acks=0",
+        "through",
+        RECORDS as usize,
+        through.ok.len(),
+        stored.len(),
+        through.lost(&stored).len(),
+    );
     eventually("every record has its end", Duration::from_secs(20), || {
         let metrics = holdfast.metrics();
-        let [confirmed, refused, unknown] = ["confirmed", "refused", "unknown"].map(|o| acks0_records(&metrics, o));
-        match confirmed + refused + unknown >= RECORDS && unknown == 0 && confirmed == stored.len() as u64 {
+        let [confirmed, refused, unknown] =
+            ["confirmed", "refused", "unknown"].map(|o| acks0_records(&metrics, o));
+        match confirmed + refused + unknown >= RECORDS
+            && unknown == 0
+            && confirmed == stored.len() as u64
+        {
             true => Ok(()),
-            false => Err(format!("confirmed {confirmed}, refused {refused}, unknown {unknown}, stored {}", stored.len())),
+            false => Err(format!(
+                "confirmed {confirmed}, refused {refused}, unknown {unknown}, stored {}",
+                stored.len()
+            )),
         }
     });
     assert!(rdk::duplicates(&stored).is_empty());
@@ -62,12 +86,28 @@ fn oversized_batches_of_acks_1_and_all_are_refused_alike_direct_and_through_hold
             let told = produce_beyond_the_limit(&bootstrap, &topic, acks);
             let stored = cluster.read_all(&topic);
             assert!(told.lost(&stored).is_empty());
-            assert!(!told.failed.is_empty(), "acks={acks} by {bootstrap}: {told:?}");
+            assert!(
+                !told.failed.is_empty(),
+                "acks={acks} by {bootstrap}: {told:?}"
+            );
             for error in told.failed.values() {
-                assert_eq!(*error, rdkafka::types::RDKafkaErrorCode::MessageSizeTooLarge, "acks={acks} by {bootstrap}");
+                assert_eq!(
+                    *error,
+                    rdkafka::types::RDKafkaErrorCode::MessageSizeTooLarge,
+                    "acks={acks} by {bootstrap}"
+                );
             }
         }
     }
-    let refused = [("scenario", "oversized_batch"), ("mode", "enforce"), ("error_code", "MESSAGE_TOO_LARGE")];
-    assert!(holdfast.metrics().value("holdfast_rejections_total", &refused) > 0.0);
+    let refused = [
+        ("scenario", "oversized_batch"),
+        ("mode", "enforce"),
+        ("error_code", "MESSAGE_TOO_LARGE"),
+    ];
+    assert!(
+        holdfast
+            .metrics()
+            .value("holdfast_rejections_total", &refused)
+            > 0.0
+    );
 }
