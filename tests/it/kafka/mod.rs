@@ -5,3 +5,4 @@ mod cluster;
 mod distribution;
 mod loss;
 mod schemas;
+mod watch;
