@@ -52,14 +52,12 @@ impl Gateway {
             bootstrap_port,
             broker_port_base,
         };
-        super::eventually(
-            "the gateway is ready",
-            Duration::from_secs(30),
-            || match gateway.telemetry.readiness() == Readiness::Ready {
+        super::eventually("the gateway is ready", Duration::from_secs(30), || {
+            match gateway.telemetry.readiness() == Readiness::Ready {
                 true => Ok(()),
                 false => Err("not ready".to_owned()),
-            },
-        );
+            }
+        });
         gateway
     }
 

@@ -17,6 +17,9 @@ fn produce_beyond_the_limit(bootstrap: &str, topic: &str, acks: &str) -> Told {
         .set("linger.ms", "500")
         .set("message.timeout.ms", "20000");
     let producer = IdProducer::new(bootstrap, topic, &settings);
+    // A small batch first: a topic's limit is learned when the topic is first seen, and until then the broker decides.
+    producer.send(RECORDS, 10, Some(0));
+    std::thread::sleep(Duration::from_secs(2));
     for id in 0..RECORDS {
         producer.send(id, 1_000, Some(0));
     }
@@ -73,6 +76,17 @@ fn oversized_batches_of_acks_0_vanish_direct_and_are_counted_through_holdfast() 
         }
     });
     assert!(rdk::duplicates(&stored).is_empty());
+    let refused = [
+        ("scenario", "oversized_batch"),
+        ("mode", "enforce"),
+        ("error_code", "MESSAGE_TOO_LARGE"),
+    ];
+    assert!(
+        holdfast
+            .metrics()
+            .value("holdfast_rejections_total", &refused)
+            > 0.0
+    );
 }
 
 #[test]
