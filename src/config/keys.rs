@@ -130,7 +130,7 @@ pub static BOOTSTRAP_SERVERS: Key = Key { table: "cluster", name: "bootstrap_ser
     doc: "Some of the brokers; the others are learned. Must be given, here or by --bootstrap-server." };
 pub static CONNECT_TIMEOUT: Key = number("cluster", "connect_timeout_ms", 10_000, 100, 120_000, MS,
     "For one dial, all addresses of the name together; also how long a client on a broker port waits for the first view.\nKafka clients give up by themselves after 10 to 30 s (socket.connection.setup.timeout.ms, KIP-601).");
-pub static METADATA_REFRESH: Key = number("cluster", "metadata_refresh_ms", 10_000, 500, HOUR_MS, MS,
+pub static METADATA_REFRESH: Key = number("cluster", "metadata_refresh_ms", 5_000, 500, HOUR_MS, MS,
     "Period of the gateway's own look at the cluster (Metadata, DescribeConfigs); errors that show a stale view trigger\none at once. Until a look has seen that a partition fell below min.insync.replicas, acks=0 is still raised to all.");
 pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1, 1000, MS,
     "How long the refusal of a batch by a learned limit waits for a fresh DescribeConfigs; without an answer the batch is\nforwarded, and counted in holdfast_unverified_total. Forwarding never waits.");

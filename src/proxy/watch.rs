@@ -345,12 +345,7 @@ impl Looker {
             self.due.untold.clear();
             self.due.configs = self.knowledge.topics().cloned().collect();
         } else {
-            let untold = &self.due.untold;
-            let lacking = self
-                .knowledge
-                .without_config()
-                .filter(|name| !untold.contains(*name));
-            self.due.configs = lacking.cloned().collect();
+            self.want_lacking_configs();
         }
         let stats = &self.shared.stats;
         stats.looks.fetch_add(1, Ordering::Relaxed);
@@ -362,6 +357,16 @@ impl Looker {
         self.publish();
         self.ready.send_replace(true);
         self.ask_brokers();
+    }
+
+    /// Topics whose configs are not known are asked for next.
+    fn want_lacking_configs(&mut self) {
+        let untold = &self.due.untold;
+        let lacking = self
+            .knowledge
+            .without_config()
+            .filter(|name| !untold.contains(*name));
+        self.due.configs = lacking.cloned().collect();
     }
 
     /// Takes in what sessions learned: everything that waits, and then one new view.
@@ -405,7 +410,14 @@ impl Looker {
                     }
                 }
             }
-            Learned::Metadata(delta) => self.knowledge.passed(*delta),
+            Learned::Metadata(delta) => {
+                let news = self.knowledge.passed(*delta);
+                if news {
+                    // A topic that a client has just looked up is about to be used.
+                    self.want_lacking_configs();
+                }
+                news
+            }
         }
     }
 

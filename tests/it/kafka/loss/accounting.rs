@@ -5,7 +5,7 @@ use super::row;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::kafka::{Cluster, Spec, Version};
-use crate::support::raw::{Batch, Metadata, PRODUCE, Produce, Raw, request_frame};
+use crate::support::raw::{ApiVersions, Batch, Metadata, PRODUCE, Produce, Raw, request_frame};
 use crate::support::rdk;
 use holdfast::session::event::{Event, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,8 +85,11 @@ fn connect(bootstrap: &str, topic: &str, partition: i32) -> Raw {
                 &format!("{}:{}", broker.host, broker.port),
                 Duration::from_secs(1),
             ) {
-                Ok(raw) if !is_over(&raw) => return Ok(raw),
-                Ok(_) => error = "closed at once".to_owned(),
+                // As every client does before it sends anything: nobody answers where there is no broker.
+                Ok(mut raw) => match ApiVersions::ask(&mut raw, 3) {
+                    Ok(_) => return Ok(raw),
+                    Err(found) => error = found.to_string(),
+                },
                 Err(found) => error = found.to_string(),
             }
         }
