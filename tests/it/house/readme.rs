@@ -68,10 +68,9 @@ fn metrics() -> String {
 
 fn limits() -> String {
     let mut table = String::from("| key | default | allowed | metric |\n|---|---|---|---|\n");
-    for key in KEYS
-        .iter()
-        .filter(|key| key.table == "limits" || key.name.ends_with("timeout_ms"))
-    {
+    for key in KEYS.iter().filter(|key| {
+        key.table == "limits" || key.name.ends_with("timeout_ms") || key.name == "max_request_bytes"
+    }) {
         let default = match key.default {
             Default::Number(number) => number.to_string(),
             Default::Text(text) => text.to_owned(),
@@ -98,7 +97,7 @@ fn metric_of(key: &Key) -> String {
             format!("{rejected}{{limit=\"{}\"}}`", key.name)
         }
         "max_in_flight" | "max_absorbed_in_flight" | "max_absorbed_bytes" => {
-            "the client is not read: `holdfast_added_latency_seconds`".into()
+            "none: the client is not read".into()
         }
         "buffer_bytes" => "`holdfast_buffer_bytes`".into(),
         "announced_bytes" => "`holdfast_announced_bytes`".into(),
@@ -110,10 +109,12 @@ fn metric_of(key: &Key) -> String {
         "connect_timeout_ms" => "`holdfast_upstream_errors_total{kind=\"timeout\"}`".into(),
         "lookup_timeout_ms" => "`holdfast_unverified_total`".into(),
         "tcp_user_timeout_ms" => "`holdfast_upstream_errors_total{kind=\"reset\"}`".into(),
-        "timeout_ms" => format!("{closed}{{cause=\"drain\"}}`"),
-        "close_drain_timeout_ms" => {
+        "timeout_ms" | "close_drain_timeout_ms" => {
             "`holdfast_acks0_records_total{cause=\"close_deadline\"}`".into()
         }
+        "max_request_bytes" => format!(
+            "{closed}{{cause=\"frame_size\"}}`, `holdfast_rejections_total{{scenario=\"oversized_request\"}}`"
+        ),
         _ => String::new(),
     }
 }
