@@ -1,4 +1,42 @@
-//! Holdfast: the durability gateway for Apache Kafka.
+//! Holdfast: the durability gateway for Apache Kafka. It stands between clients and brokers, raises what clients ask of the
+//! brokers too little, refuses early what brokers would refuse late, and counts all of it. This page is the map.
+//!
+//! # Floors
+//!
+//! A file imports its own floor and lower ones only. The lowest four know no runtime, no sockets, no clock and no log, so
+//! every rule of the protocol and every decision about durability is tested without a network, at every byte boundary.
+//!
+//! | floor | module | what it is |
+//! |---|---|---|
+//! | roof | `main`, [`run`], [`cli`], [`config`] | flags and text -> settings -> a running process -> exit code |
+//! | 6 | [`admin`] | `/metrics`, `/livez`, `/readyz`: reads, never decides |
+//! | 5 | [`proxy`] | tokio: listeners, the polling driver of a connection, budgets, the watch, the drain |
+//! | 4 | [`telemetry`] | events -> counters, histograms, log lines at a rate |
+//! | 3 | [`session`] | one client connection as a state machine; the only place that asks the policy and edits bytes |
+//! | 2 | [`policy`] | pure decisions; one file for each scenario, whose `//!` is its manual |
+//! | 1 | [`cluster`] | what is known of the cluster, as plain values |
+//! | 0 | [`wire`] | bytes: frames, headers, versions, walkers, edits in place |
+//!
+//! # A Produce request with acks=0
+//!
+//! `proxy::connection` reads. `wire` finds acks in the first hundred bytes. `policy` says what becomes of it, `session` writes
+//! two bytes where they lie and remembers that the answer is to be absorbed; the bytes go on, uncopied. The broker, seeing
+//! −1, does answer: `session` takes the request from the front of its queue, reads the error codes, swallows the frame and
+//! writes an event for each partition, which `telemetry` counts.
+//!
+//! # Invariants
+//!
+//! 1. Imports go down only (`tests/it/house`).
+//! 2. Answers leave in the order of their requests, also those that Holdfast makes itself.
+//! 3. An answer is written for a request if and only if the client expects one.
+//! 4. Only versions that can be parsed are advertised.
+//! 5. No broker's address reaches a client unmapped.
+//! 6. A request is judged once, under one view and one set of settings; its fate never changes.
+//! 7. Every buffer, queue and count has a limit.
+//! 8. No peer's bytes make it panic; nothing is allocated from a claimed length; there is no `unsafe`.
+//! 9. An override cannot be made without its event: both come out of the same call.
+//! 10. A request that was accepted is never dropped silently: it reaches the broker, or the client is told (by an answer, or
+//!     for acks=0 by closing, as brokers do), and it is counted.
 
 pub mod admin;
 pub mod cli;

@@ -4,5 +4,6 @@
 mod house;
 mod kafka;
 mod proxy;
+mod roof;
 mod support;
 mod wire;

@@ -1,0 +1,67 @@
+//! The program from outside: what it prints where, and its exit codes. It needs no broker.
+
+use std::process::{Command, Output};
+
+fn holdfast(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(arguments)
+        .output();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = ran.expect("the program was built");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn check_prints_settings_that_it_accepts_itself() {
+    let (code, printed, errors) = holdfast(&["check", "--bootstrap-server", "kafka-1:9092"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), &printed).expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    assert_eq!(
+        holdfast(&["check", "--config", path]),
+        (code, printed, errors)
+    );
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_and_every_mistake_in_the_place_for_errors() {
+    for command in ["run", "check"] {
+        let arguments = [command, "--bootstrap-port", "0", "--preset", "lenient"];
+        let (code, printed, errors) = holdfast(&arguments);
+        assert_eq!((code, printed.as_str()), (Some(2), ""));
+        for line in [
+            "holdfast: 3 problems with the configuration\n",
+            "\n--bootstrap-port: listener.bootstrap_port: found 0; allowed: 1 to 65535 (port)\n",
+            "\n--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\"\n",
+            "\ncluster.bootstrap_servers: found nothing",
+        ] {
+            assert!(errors.contains(line), "{line:?} in {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let (code, _, errors) = holdfast(&["run", "--config", "no/such.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.starts_with("holdfast: no/such.toml: "), "{errors}");
+}
+
+#[test]
+fn explain_prints_the_manual_and_the_list() {
+    let (code, printed, _) = holdfast(&["explain", "acks_none"]);
+    assert_eq!(code, Some(0));
+    assert!(printed.starts_with("# acks_none: "), "{printed}");
+    let (code, printed, _) = holdfast(&["explain"]);
+    assert_eq!(
+        (code, printed.contains("oversized_request")),
+        (Some(0), true)
+    );
+    let (code, _, errors) = holdfast(&["explain", "acks_nun"]);
+    assert_eq!((code, errors.contains("acks_leader")), (Some(2), true));
+}
