@@ -2,5 +2,7 @@
 //! `kafka::`, so `cargo test --test it -- --skip kafka::` is the fast tier.
 
 mod kafka;
+mod policy;
+mod session;
 mod support;
 mod wire;
