@@ -108,6 +108,12 @@ pub struct RecordsOf {
     pub answered: bool,
 }
 
+impl RecordsOf {
+    fn place(&self) -> (TopicKey<'_>, i32) {
+        (self.topic.key(), self.partition)
+    }
+}
+
 /// All requests of a connection that wait, oldest first, and the records of those that nobody else counts.
 #[derive(Debug, Default)]
 pub struct InFlight {
@@ -185,9 +191,30 @@ impl InFlight {
         self.records.push_back(of);
     }
 
-    /// The records of the oldest request, of which there are `n` entries.
-    pub fn oldest_records(&mut self, n: usize) -> impl Iterator<Item = &mut RecordsOf> {
-        self.records.iter_mut().take(n)
+    /// Puts the `n` entries of the oldest request into the order that [`InFlight::answered`] needs: answers come in any
+    /// order, and a request may have more partitions than can be looked through for each.
+    pub fn sort_oldest_records(&mut self, n: usize) {
+        let own = self.records.make_contiguous();
+        let n = n.min(own.len());
+        own[..n].sort_by(|a, b| a.place().cmp(&b.place()));
+    }
+
+    /// The entry of the oldest request, of which there are `n`, that the answer for a partition is about; once. Of a
+    /// partition that stood twice in the request it is the last: a broker keeps them in a map and loses the others.
+    pub fn answered(
+        &mut self,
+        n: usize,
+        topic: TopicKey<'_>,
+        partition: i32,
+    ) -> Option<&RecordsOf> {
+        let (own, _) = self.records.as_mut_slices();
+        let own = own.get_mut(..n)?;
+        let end = own.partition_point(|of| of.place() <= (topic, partition));
+        let of = own[..end].last_mut()?;
+        if of.place() != (topic, partition) || std::mem::replace(&mut of.answered, true) {
+            return None;
+        }
+        Some(of)
     }
 
     /// Takes out the `n` entries of the oldest request.

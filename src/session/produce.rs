@@ -412,9 +412,14 @@ impl Session {
             self.announce(lane, self.produce.frame_len as u64, 0)?;
         }
         if self.produce.unconfirmed.is_some() {
-            self.resume_confirmed(lane)?;
+            // What it led to, a release among it, is gone on with from the top.
+            return self.resume_confirmed(lane);
         }
         self.pass_over(env, lane)?;
+        if self.produce.over > 0 {
+            // Waiting for them, the frame was let go: what is here of it goes on first.
+            return Ok(());
+        }
         let frame = &mut self.produce;
         let cursor = frame.cursor.min(lane.fresh_len());
         match frame.walker.next(&lane.fresh()[cursor..]) {
@@ -821,10 +826,11 @@ impl Session {
     }
 
     fn acks_needs_topics(&self) -> bool {
-        let open = |settled| matches!(settled, Settled::Open { .. });
+        // One topic that is not exempted decides, and so does one partition that is degraded.
+        let open = |settled| matches!(settled, Settled::Open { strict: false, .. });
         open(self.produce.acks_stand)
             || open(self.produce.timeout_stand)
-            || self.produce.heeds_degraded
+            || (self.produce.heeds_degraded && !self.produce.degraded)
     }
 
     /// Everything in front of the cursor goes on: counts, size, acks and timeout are written first.

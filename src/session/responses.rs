@@ -76,7 +76,9 @@ impl Session {
         let Some(front) = self.in_flight.oldest() else {
             return self.mismatch("an answer that no request waits for".to_owned());
         };
-        if front.upstream != upstream || matches!(front.fate, Fate::Open | Fate::Answer(_)) {
+        // Without an end in the stream to the broker its last byte has not gone on yet.
+        let sent = front.end != u64::MAX && !matches!(front.fate, Fate::Open | Fate::Answer(_));
+        if front.upstream != upstream || !sent {
             return self.mismatch("an answer to a request that was not sent".to_owned());
         }
         if matches!(front.fate, Fate::Token) {
@@ -279,17 +281,15 @@ impl Session {
     ) -> Result<(), &'static str> {
         let (events, learned, in_flight) =
             (&mut self.events, &mut self.learned, &mut self.in_flight);
+        in_flight.sort_oldest_records(pending.records);
         let mut topic: Option<TopicKey<'_>> = None;
         let (mut closes, mut stale) = (None, false);
         let walked = produce::walk_answer(frame, pending.api_version, |part| match part {
             Answer::Topic { key, .. } => topic = Some(key),
             Answer::Partition { index, error_code } => {
-                let own = in_flight.oldest_records(pending.records);
+                let of = topic.and_then(|key| in_flight.answered(pending.records, key, index));
                 let mut name = None;
-                for of in own
-                    .filter(|of| of.partition == index && topic.is_some_and(|key| of.topic.is(key)))
-                {
-                    of.answered = true;
+                if let Some(of) = of {
                     name = of.topic.name().cloned();
                     events.push(acks0_event(
                         outcome(error_code),

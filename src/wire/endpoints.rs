@@ -355,8 +355,8 @@ impl<E: Endpoints + ?Sized, M: MetadataVisitor> Rewriter<'_, '_, E, M> {
         let Some(id) = value.as_i32().filter(|id| *id >= 0 && !self.controllers) else {
             return;
         };
+        // Whether such a broker exists at all, the list of brokers says.
         if self.endpoints.endpoint(id).is_none() {
-            self.note_outside(id);
             self.edits.replace(range, &(-1_i32).to_be_bytes());
         }
     }

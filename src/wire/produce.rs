@@ -82,7 +82,7 @@ pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Loo
 }
 
 /// How a request or an answer names a topic.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TopicKey<'a> {
     /// As sent: UTF-8 by contract, not by proof.
     Name(&'a [u8]),

@@ -3,7 +3,9 @@
 
 mod house;
 mod kafka;
+mod policy;
 mod proxy;
 mod roof;
+mod session;
 mod support;
 mod wire;

@@ -16,6 +16,7 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod rdk;
+pub mod rig;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,5 @@
+//! Floor 3: one connection as a state machine, held against a virtual client and a virtual broker (`support/rig.rs`).
+
+mod accounting;
+mod acks;
+mod relay;
