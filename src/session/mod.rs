@@ -12,6 +12,7 @@ mod merge;
 mod produce;
 mod requests;
 mod responses;
+mod sole;
 
 use crate::cluster::{Advertised, Learned, TopicFacts, View};
 use crate::policy::{self, standing::Standing};
@@ -68,6 +69,8 @@ pub enum Want {
 pub struct Session {
     client_id: Option<Arc<str>>,
     standing: Option<Standing>,
+    /// The topic of the last request that named one alone: most connections stay with theirs.
+    last_topic: Option<inflight::Topic>,
     request: Request,
     produce: ProduceFrame,
     /// The first byte of the frame being read has gone on.
@@ -97,6 +100,7 @@ impl Session {
         Session {
             client_id: None,
             standing: None,
+            last_topic: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             begun: false,

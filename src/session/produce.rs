@@ -215,6 +215,10 @@ impl Session {
                 self.client_id = client_id;
             }
         }
+        let small = size <= smallest.min(u64::from(request_limit)) && self.closing.is_none();
+        if small && self.sole_batch(env, lane, start, frame_len, head)? {
+            return Ok(());
+        }
         self.produce_judge_head(env, start, frame_len, head, size, smallest, request_limit)
     }
 
@@ -373,7 +377,12 @@ impl Session {
         Ok(())
     }
 
-    fn room_in_flight(&self, env: &Env<'_>, absorbs: bool, frame_len: usize) -> Result<(), Want> {
+    pub(super) fn room_in_flight(
+        &self,
+        env: &Env<'_>,
+        absorbs: bool,
+        frame_len: usize,
+    ) -> Result<(), Want> {
         let (absorbed, bytes) = self.in_flight.absorbed();
         let full = absorbed >= env.limits.max_absorbed_in_flight
             || (absorbed > 0 && bytes + frame_len > env.limits.max_absorbed_bytes);
@@ -383,7 +392,7 @@ impl Session {
         }
     }
 
-    fn push_produce(&mut self, start: Start, fate: Fate, absorbed_bytes: usize) {
+    pub(super) fn push_produce(&mut self, start: Start, fate: Fate, absorbed_bytes: usize) {
         self.in_flight.push(Pending {
             correlation_id: start.correlation_id,
             api_key: start.api_key.0,
@@ -1135,7 +1144,7 @@ impl Owned {
 }
 
 /// The topic by the view's own name, so that a topic known to it costs no allocation.
-fn topic_of(key: TopicKey<'_>, env: &Env<'_>) -> (Topic, Option<Arc<TopicFacts>>) {
+pub(super) fn topic_of(key: TopicKey<'_>, env: &Env<'_>) -> (Topic, Option<Arc<TopicFacts>>) {
     match key {
         TopicKey::Name(name) => {
             let name = String::from_utf8_lossy(name);
@@ -1167,7 +1176,12 @@ fn count_of<'a>(lane: &'a mut Lane, topic: &TopicBeingRead) -> &'a mut [u8] {
     &mut lane.fresh()[topic.count_at..topic.count_at + topic.count_width]
 }
 
-fn topic_events(events: &mut super::events::Events, plan: &Plan, topic: &Topic, records: u64) {
+pub(super) fn topic_events(
+    events: &mut super::events::Events,
+    plan: &Plan,
+    topic: &Topic,
+    records: u64,
+) {
     let Some(name) = topic.name() else { return };
     for found in [plan.acks, plan.timeout].into_iter().flatten() {
         events.push(Event::OverrideTopic {

@@ -1,9 +1,9 @@
 //! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
 
-use super::event::{CloseCause, OutcomeCause};
+use super::event::{CloseCause, Outcome, OutcomeCause};
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
-use super::{Env, Session, Want};
+use super::{Env, Session, Want, acks0_event};
 use crate::policy::oversized_request;
 use crate::wire::api::ApiKey;
 use crate::wire::header::{self, Look, START_LEN, Start};
@@ -344,12 +344,20 @@ impl Session {
         match self.request {
             Request::Pass(left) => {
                 // Its answer will not come; a request that nobody answers has no place in the queue.
-                if self
+                let waits = self
                     .in_flight
                     .newest()
-                    .is_some_and(|newest| newest.end == u64::MAX)
-                {
-                    self.in_flight.withdraw_newest();
+                    .is_some_and(|newest| newest.end == u64::MAX);
+                if let Some(pending) = waits.then(|| self.in_flight.withdraw_newest()).flatten() {
+                    let events = &mut self.events;
+                    for of in self.in_flight.take_newest_records(pending.records) {
+                        events.push(acks0_event(
+                            Outcome::Refused,
+                            cause,
+                            pending.correlation_id,
+                            of,
+                        ));
+                    }
                 }
                 self.request = Request::Discard(left);
             }

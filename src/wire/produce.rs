@@ -387,6 +387,34 @@ impl Walker {
     }
 }
 
+/// The topic, the partition and the batch of a request that has one of each, if the batch header is here. `window` begins
+/// at the topics array, `left` bytes before the end of the frame.
+#[inline]
+pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<(TopicKey<'_>, i32, Entry)> {
+    let mut walker = Walker::new(version, left);
+    let mut at = 0;
+    let mut next = || match walker.next(window.get(at..)?) {
+        Step::Part { part, len } => {
+            at = at.checked_add(usize::try_from(len).ok()?)?;
+            Some((part, walker.records_left()))
+        }
+        _ => None,
+    };
+    let (Part::Topics { count: 1, .. }, _) = next()? else {
+        return None;
+    };
+    let (Part::Topic { key, count: 1, .. }, _) = next()? else {
+        return None;
+    };
+    let (Part::Partition { index }, _) = next()? else {
+        return None;
+    };
+    match next()? {
+        (Part::Entry(entry), 0) => Some((key, index, entry)),
+        _ => None,
+    }
+}
+
 /// What a Produce answer says, in order. Offsets count from the size prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer<'a> {

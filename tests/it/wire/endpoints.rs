@@ -68,7 +68,6 @@ impl Rule {
 
     fn controller(&mut self, id: &mut i32) {
         if *id >= 0 && Endpoints::endpoint(&advertised(), *id).is_none() {
-            self.note(*id);
             *id = -1;
         }
     }
