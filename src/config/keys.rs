@@ -176,8 +176,8 @@ pub static MAX_ABSORBED_IN_FLIGHT: Key = number("limits", "max_absorbed_in_fligh
     "Former acks=0 requests on one connection that are unanswered; beyond it the client is not read. A broker works on one\nrequest per connection at a time, so more buys no speed and makes more records of unknown fate when it dies.");
 pub static MAX_ABSORBED_BYTES: Key = number("limits", "max_absorbed_bytes", 1_048_576, 1024, 1 << 30, BYTES,
     "The same in bytes; one request may always be under way, however large.");
-pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 268_435_456, 4 * 65_536, 1 << 40, BYTES,
-    "Memory for relay buffers (64 KiB each, leased while bytes move) and for collected frames, all connections together; a\nfourth of it is kept for answers. At the limit clients are not read.");
+pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 536_870_912, 4 * 65_536, 1 << 40, BYTES,
+    "Memory for relay buffers (64 KiB each, leased while bytes move) and for collected frames, all connections together: a\nfourth each for relaying requests, for requests held whole, for relaying answers, for answers held whole. At the limit\nclients are not read. A fourth should hold the brokers' socket.request.max.bytes: a larger request that must be held is\nclosed. A client that does not read its answer keeps one buffer.");
 pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_456, 65_536, 1 << 40, BYTES,
     "Bytes of large frames whose length a broker was told and which it has not been given yet, all connections together: a\nbroker allocates a request's whole length at its first byte.");
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
@@ -186,8 +186,8 @@ pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100
     "A frame that has begun must bring 16 KiB or its end in each such span.");
 pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
     "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
-pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 60_000, 100, HOUR_MS, MS,
-    "A client that takes none of the bytes written to it for so long is closed.");
+pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
+    "A client that takes none of the bytes written to it for so long is closed. A Java consumer reads only while it polls, so\nanything below its max.poll.interval.ms cuts working clients; a broker waits for connections.max.idle.ms, ten minutes.");
 pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "Longest wait of a connection for its share of buffer_bytes or announced_bytes.");
 pub static WORKER_THREADS: Key = number("limits", "worker_threads", 0, 0, 1024, "threads",

@@ -684,8 +684,11 @@ pub fn topic_id(name: &str) -> [u8; 16] {
 
 // --------------------------------------------------------------------------------------------------------- client
 
+/// Topics, each with its partitions and their records.
+pub type Topics<'a> = [(&'a str, &'a [(i32, Vec<u8>)])];
+
 /// A Produce request of several topics, each with its partitions.
-pub fn produce(version: i16, acks: i16, topics: &[(&str, &[(i32, Vec<u8>)])]) -> raw::Produce {
+pub fn produce(version: i16, acks: i16, topics: &Topics<'_>) -> raw::Produce {
     let topic = |(name, partitions): &(&str, &[(i32, Vec<u8>)])| raw::ProduceTopic {
         name: (*name).to_owned(),
         id: topic_id(name),
