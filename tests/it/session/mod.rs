@@ -2,4 +2,5 @@
 
 mod accounting;
 mod acks;
+mod oversized;
 mod relay;
