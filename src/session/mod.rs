@@ -83,7 +83,8 @@ pub struct Session {
     in_flight: InFlight,
     closing: Option<CloseCause>,
     draining: bool,
-    broker_gone: bool,
+    /// Nothing goes to the broker any more, not even what a drain lets through.
+    severed: bool,
     close_after_frame: Option<CloseCause>,
     events: Events,
     learned: Vec<Learned>,
@@ -111,7 +112,7 @@ impl Session {
             in_flight: InFlight::default(),
             closing: None,
             draining: false,
-            broker_gone: false,
+            severed: false,
             close_after_frame: None,
             events: Events::default(),
             learned: Vec::new(),
@@ -125,7 +126,10 @@ impl Session {
 
     /// Whether a request is only partly read.
     pub fn mid_request(&self) -> bool {
-        !matches!(self.request, Request::Start | Request::AwaitSaslHandshake)
+        !matches!(
+            self.request,
+            Request::Start | Request::AwaitSaslHandshake | Request::Lost
+        )
     }
 
     /// Whether the request being read is a large one whose announcement was granted.
@@ -189,13 +193,16 @@ impl Session {
     }
 
     /// From now on nothing of the client is forwarded any more: what it still sends is counted as refused. Answers that
-    /// are outstanding are still delivered. Only the first cause counts.
+    /// are outstanding are still delivered. Only the first cause counts; but a drain lets acks=0 through, and any cause
+    /// that comes on top ends that, too: behind half a frame nothing may follow.
     pub fn close(&mut self, cause: CloseCause) {
-        if self.closing.is_some() {
+        if self.closing.is_none() {
+            self.closing = Some(cause);
+            self.events.push(Event::Closed { cause });
+        } else if cause == CloseCause::Drain {
             return;
         }
-        self.closing = Some(cause);
-        self.events.push(Event::Closed { cause });
+        self.severed |= cause != CloseCause::Drain;
         self.doom_request(OutcomeCause::Closing);
     }
 
@@ -207,8 +214,8 @@ impl Session {
 
     /// The broker is gone (or never came): nothing of what waits will be answered.
     pub fn broker_lost(&mut self, written_bytes: u64, cause: CloseCause) {
-        self.broker_gone = true;
         self.close(cause);
+        self.severed = true;
         self.give_up(Lost {
             cause: OutcomeCause::BrokerLost,
             written_bytes,

@@ -162,6 +162,13 @@ impl Default for ProduceFrame {
     }
 }
 
+impl ProduceFrame {
+    /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
+    fn cuts(&self) -> bool {
+        self.holding && self.partition_refused.is_some()
+    }
+}
+
 impl Session {
     /// At the size prefix of a Produce of a version that is understood.
     pub(super) fn produce_start(
@@ -263,7 +270,7 @@ impl Session {
             || (self.closing == Some(CloseCause::Drain)
                 && none
                 && enforces(acks_stand)
-                && !self.broker_gone);
+                && !self.severed);
         let too_large = (size > u64::from(request_limit)).then_some(());
         let refuse_all = too_large.is_some() && enforces(standing.get(Scenario::OversizedRequest));
         let counts_too_large =
@@ -321,7 +328,7 @@ impl Session {
         (frame.over, frame.over_refused) = (0, false);
         frame.doomed = (!goes_on).then_some(OutcomeCause::Closing);
         frame.cannot_collect = false;
-        frame.too_large = refuse_all.then_some((size, request_limit));
+        frame.too_large = (goes_on && refuse_all).then_some((size, request_limit));
         frame.scenario = scenario;
         frame.acks_stand = settled(acks_stand);
         frame.timeout_stand = settled(timeout_stand);
@@ -482,7 +489,7 @@ impl Session {
         if !frame.cannot_collect {
             return Err(Want::Collect(frame.frame_len));
         }
-        if frame.batches == Some(Mode::Enforce) {
+        if frame.batches == Some(Mode::Enforce) || frame.too_large.is_some() {
             let detail = format!(
                 "Produce request of {} bytes must be held, more than buffer_bytes allows",
                 frame.frame_len
@@ -533,7 +540,7 @@ impl Session {
             Owned::Entry(entry) => return self.entry(lane, entry),
             Owned::Remainder => {
                 frame.bytes += len;
-                frame.over_refused = frame.partition_refused.is_some();
+                frame.over_refused = frame.cuts();
             }
             Owned::PartitionEnd => self.partition_ends(),
             Owned::TopicEnd => self.topic_ends(lane),
@@ -629,7 +636,7 @@ impl Session {
         frame.bytes += entry.size;
         frame.exact &= entry.exact;
         if frame.partition_refused.is_some() {
-            frame.over_refused = true;
+            frame.over_refused = frame.cuts();
             return Ok(());
         }
         let Some((scenario_mode, topic)) =
@@ -694,12 +701,12 @@ impl Session {
             frame.unconfirmed = Some((entry, name.clone()));
             return Err(Want::Confirm(name));
         };
-        if confirmation.is_none() {
+        let limit = confirmation.and_then(|facts| facts.max_message_bytes);
+        if limit.is_none() {
             self.events.push(Event::Unverified {
                 scenario: Scenario::OversizedBatch,
             });
         }
-        let limit = confirmation.and_then(|facts| facts.max_message_bytes);
         self.produce.confirmed_limits.push((name, limit));
         // The entry was counted when it was met first.
         self.produce.records -= u64::from(entry.records);
@@ -727,7 +734,7 @@ impl Session {
 
     fn partition_ends(&mut self) {
         let frame = &mut self.produce;
-        frame.over_refused = frame.partition_refused.is_some();
+        frame.over_refused = frame.cuts();
         let Some(topic) = &mut frame.topic else {
             return;
         };
@@ -797,7 +804,7 @@ impl Session {
 
     fn topic_ends(&mut self, lane: &mut Lane) {
         let frame = &mut self.produce;
-        let Some(topic) = frame.topic.take() else {
+        let Some(topic) = frame.topic.take().filter(|_| frame.doomed.is_none()) else {
             return;
         };
         if topic.kept == 0 && topic.refused > 0 {

@@ -35,6 +35,8 @@ pub(super) enum Request {
     AwaitSaslHandshake,
     /// That many raw SASL tokens, then size prefixes of requests again.
     Tokens(u8),
+    /// Where the next frame begins is not known any more: the rest can only be thrown away.
+    Lost,
 }
 
 impl Session {
@@ -42,6 +44,10 @@ impl Session {
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
         loop {
             if let Err(want) = self.request_step(env, lane) {
+                if want == Want::Close {
+                    self.abandon_request(OutcomeCause::Closing);
+                    self.request = Request::Lost;
+                }
                 return want;
             }
         }
@@ -64,6 +70,10 @@ impl Session {
             Request::Produce => self.produce_step(env, lane),
             Request::AwaitSaslHandshake => Err(Want::Answers),
             Request::Tokens(left) => self.token(env, lane, left),
+            Request::Lost => {
+                lane.skip(lane.fresh_len());
+                Err(Want::Bytes(1))
+            }
         }
     }
 
@@ -160,7 +170,8 @@ impl Session {
                     start.api_key, start.api_version
                 );
                 self.misdeed(CloseCause::UnsupportedVersion, detail);
-                return Err(Want::Close);
+                self.request = Request::Discard(frame_len as u64);
+                return Ok(());
             }
         };
         self.events.request(start.api_key);
@@ -365,7 +376,8 @@ impl Session {
             Request::Start
             | Request::Discard(_)
             | Request::AwaitSaslHandshake
-            | Request::Tokens(_) => {}
+            | Request::Tokens(_)
+            | Request::Lost => {}
         }
     }
 
@@ -375,7 +387,9 @@ impl Session {
         if self.request == Request::Produce {
             self.abandon_produce(cause);
         }
-        self.request = Request::Start;
+        if self.request != Request::Lost {
+            self.request = Request::Start;
+        }
     }
 }
 
