@@ -2,5 +2,9 @@
 
 mod accounting;
 mod acks;
+mod addresses;
+mod ending;
+mod limits;
 mod oversized;
 mod relay;
+mod sasl;

@@ -1,0 +1,100 @@
+//! What one connection may have under way: beyond a limit the client is not read, and it goes on with the next answer.
+
+use crate::support::raw;
+use crate::support::rig::{self, Chunks, Rig, batch, frame, one, records};
+use holdfast::session::Want;
+
+fn produced(correlation_id: i32) -> Vec<u8> {
+    let body = rig::produce_answer(9, &[("orders".to_owned(), vec![(0, 0)])], false);
+    rig::response(&correlation_id.to_be_bytes(), &body)
+}
+
+#[test]
+fn no_more_than_max_in_flight_requests_wait_and_each_answer_lets_one_more_through() {
+    for acks in [-1, 1] {
+        for chunks in Chunks::every() {
+            let mut rig = Rig::default().without_broker().chunks(&chunks);
+            rig.limits.max_in_flight = 3;
+            let sent: Vec<u8> = (1..=6)
+                .flat_map(|id| frame(id, &one(9, acks, records(9, 1))))
+                .collect();
+            rig.send(&sent);
+            for answered in 0..4 {
+                assert_eq!(
+                    rig.broker_frames().len(),
+                    3 + answered,
+                    "acks {acks} {chunks:?}"
+                );
+                assert_eq!(*rig.request_want() == Want::Answers, answered < 3);
+                rig.answer(&produced(answered as i32 + 1));
+            }
+            assert!(rig.closes().is_empty());
+        }
+    }
+}
+
+#[test]
+fn no_more_than_max_absorbed_in_flight_former_acks_0_requests_wait() {
+    for chunks in Chunks::every() {
+        let mut rig = Rig::default().without_broker().chunks(&chunks);
+        rig.limits.max_absorbed_in_flight = 2;
+        let sent: Vec<u8> = (1..=5)
+            .flat_map(|id| frame(id, &one(9, 0, records(9, 1))))
+            .collect();
+        rig.send(&sent);
+        for answered in 0..4 {
+            assert_eq!(rig.broker_frames().len(), 2 + answered, "{chunks:?}");
+            assert_eq!(*rig.request_want() == Want::Answers, answered < 3);
+            rig.answer(&produced(answered as i32 + 1));
+        }
+        assert_eq!(rig.sums(), (4, 0, 0));
+        assert!(rig.to_client.is_empty());
+    }
+}
+
+#[test]
+fn former_acks_0_requests_wait_for_each_other_above_max_absorbed_bytes_but_one_always_goes() {
+    let mut rig = Rig::default().without_broker();
+    rig.limits.max_absorbed_bytes = 10_000;
+    let frames: Vec<Vec<u8>> = [(1, 50_000), (2, 4_000), (3, 4_000), (4, 4_000)]
+        .map(|(id, size)| frame(id, &one(9, 0, batch(1, size))))
+        .to_vec();
+    rig.send(&frames.concat());
+    assert_eq!(
+        rig.broker_frames().len(),
+        1,
+        "larger than the limit, and alone"
+    );
+    rig.answer(&produced(1));
+    assert_eq!(rig.broker_frames().len(), 3);
+    rig.answer(&produced(2));
+    assert_eq!(rig.broker_frames().len(), 4);
+}
+
+#[test]
+fn requests_that_are_answered_are_not_held_up_by_what_is_absorbed_before_them() {
+    let mut rig = Rig::default().without_broker();
+    rig.limits.max_absorbed_in_flight = 2;
+    let sent = [
+        frame(1, &one(9, 0, records(9, 1))),
+        frame(2, &one(9, 0, records(9, 1))),
+        raw::request_frame(9999, 0, 3, None, b""),
+        frame(4, &one(9, -1, records(9, 1))),
+        frame(5, &one(9, 0, records(9, 1))),
+    ];
+    rig.send(&sent.concat());
+    assert_eq!(rig.broker_frames().len(), 4);
+    assert_eq!(rig.session.in_flight().absorbed().0, 2);
+    assert!(rig.session.in_flight().client_waits());
+}
+
+#[test]
+fn a_connection_is_counted_empty_again_when_everything_was_answered() {
+    let mut rig = Rig::default();
+    for id in 0..500 {
+        rig.send(&frame(id, &one(9, (id % 3) as i16 - 1, records(9, 2))));
+    }
+    assert!(rig.session.in_flight().is_empty());
+    assert_eq!(rig.session.in_flight().absorbed(), (0, 0));
+    assert_eq!(rig.session.frames(), 500);
+}
