@@ -3,8 +3,10 @@
 mod accounting;
 mod acks;
 mod addresses;
+mod allocations;
 mod ending;
 mod limits;
 mod oversized;
+mod random;
 mod relay;
 mod sasl;

@@ -1,0 +1,119 @@
+//! In steady state a relayed Produce costs no allocation.
+
+use crate::support::rig::{self, frame, one, records, settings};
+use holdfast::cluster::{Advertised, IdSet};
+use holdfast::policy::Mode;
+use holdfast::session::inflight::UpstreamId;
+use holdfast::session::lane::Lane;
+use holdfast::session::{Env, Limits, Session};
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// A pair without the rig's own buffers: everything it needs is there beforehand.
+struct Bare {
+    session: Session,
+    requests: Lane,
+    responses: Lane,
+}
+
+/// One frame and its answer, as the driver moves them.
+fn turn(bare: &mut Bare, env: &Env<'_>, request: &[u8], answer: &[u8]) -> (usize, usize) {
+    let to_broker = fill_and_write(&mut bare.requests, request, |lane| {
+        bare.session.on_request(env, lane);
+    });
+    bare.session.flush_answers(&mut bare.responses);
+    let to_client = fill_and_write(&mut bare.responses, answer, |lane| {
+        bare.session.on_response(env, UpstreamId::FIRST, lane);
+    });
+    bare.session.events(drop);
+    bare.session.learned().for_each(drop);
+    (to_broker, to_client)
+}
+
+fn fill_and_write(lane: &mut Lane, bytes: &[u8], judge: impl FnOnce(&mut Lane)) -> usize {
+    lane.room()[..bytes.len()].copy_from_slice(bytes);
+    lane.filled(bytes.len());
+    judge(lane);
+    let mut written = 0;
+    while lane.has_output() {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let used = lane.output(&mut slices);
+        let n = slices[..used].iter().map(|slice| slice.len()).sum();
+        lane.wrote(n);
+        written += n;
+    }
+    written
+}
+
+/// Allocations of a hundred frames of 10 records, after ten to warm up.
+fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
+    let view = rig::Rig::default().topic("orders", Some(1_000_000)).view;
+    let policy = Arc::new(settings(Mode::Enforce));
+    let advertised = Advertised {
+        host: "gateway".into(),
+        port_base: 9100,
+        ids: IdSet::from_ranges([(1, 3)]),
+    };
+    let limits = Limits {
+        max_in_flight: 100,
+        max_absorbed_in_flight: 8,
+        max_absorbed_bytes: 1024 * 1024,
+        relay_buffer_bytes: 64 * 1024,
+    };
+    let env = Env {
+        view: &view,
+        policy: &policy,
+        advertised: &advertised,
+        limits: &limits,
+        node_id: Some(1),
+        brokers_outside: false,
+    };
+    let request = frame(7, &one(version, acks, records(version, 10)));
+    let mut received = rig::Received::parse(&request);
+    received.acks = -1;
+    let answer = rig::Broker::default()
+        .error("orders", 0, error_code)
+        .produce(&received);
+    let mut bare = Bare {
+        session: Session::new(),
+        requests: Lane::default(),
+        responses: Lane::default(),
+    };
+    for lane in [&mut bare.requests, &mut bare.responses] {
+        lane.replace_storage(vec![0; 64 * 1024]);
+    }
+    let answered = if acks == 0 { 0 } else { answer.len() };
+    for _ in 0..10 {
+        assert_eq!(
+            turn(&mut bare, &env, &request, &answer),
+            (request.len(), answered)
+        );
+    }
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            turn(&mut bare, &env, &request, &answer);
+        }
+    });
+    counted.count_total
+}
+
+#[test]
+fn a_produce_with_acks_all_and_its_answer_are_relayed_without_an_allocation() {
+    for version in [3, 8, 9, 12, 13] {
+        assert_eq!(allocations(version, -1, 0), 0, "version {version}");
+    }
+}
+
+#[test]
+fn a_produce_whose_acks_is_raised_costs_no_allocation_either() {
+    for version in [3, 8, 9, 12, 13] {
+        assert_eq!(allocations(version, 1, 0), 0, "version {version}");
+    }
+}
+
+#[test]
+fn a_produce_whose_answer_is_absorbed_costs_no_allocation_either() {
+    for version in [3, 8, 9, 12, 13] {
+        assert_eq!(allocations(version, 0, 0), 0, "version {version}");
+    }
+}
