@@ -203,7 +203,7 @@ impl Session {
             }
             self.events.request(ApiKey::PRODUCE);
             self.push_produce(start, Fate::Produce { raised: None }, 0);
-            self.request = Request::Pass(frame_len as u64);
+            self.pass_frame(lane, frame_len);
             return Ok(());
         }
         let client_id = header.client_id.map(|(from, to)| &fresh[from..to]);

@@ -176,7 +176,7 @@ impl Session {
         };
         self.events.request(start.api_key);
         self.push(start, fate);
-        self.request = Request::Pass(frame_len as u64);
+        self.pass_frame(lane, frame_len);
         Ok(())
     }
 
@@ -318,6 +318,17 @@ impl Session {
                 self.begun = true;
                 Ok(())
             }
+        }
+    }
+
+    /// A frame of which nothing more need be seen goes on: at once where all of it is here.
+    pub(super) fn pass_frame(&mut self, lane: &mut Lane, frame_len: usize) {
+        match lane.fresh_len() >= frame_len {
+            true => {
+                lane.forward(frame_len);
+                self.ended(lane);
+            }
+            false => self.request = Request::Pass(frame_len as u64),
         }
     }
 

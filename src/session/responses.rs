@@ -109,10 +109,24 @@ impl Session {
         };
         let frame_len = size + 4;
         match front.fate {
+            Fate::Relay if lane.fresh_len() >= frame_len => {
+                lane.forward(frame_len);
+                self.answered();
+            }
             Fate::Relay => self.response = Response::Pass(frame_len as u64),
             Fate::Fetch => {
                 let walker = fetch::Walker::new((frame_len - RESPONSE_START_LEN) as u64);
                 self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64);
+            }
+            // The common answer: one partition, stored. There is nothing in it to look for.
+            Fate::Produce { .. }
+                if lane
+                    .fresh()
+                    .get(..frame_len)
+                    .is_some_and(|frame| produce::is_sole_success(frame, front.api_version)) =>
+            {
+                lane.forward(frame_len);
+                self.answered();
             }
             _ => {
                 whole(env, lane, frame_len)?;
@@ -126,26 +140,32 @@ impl Session {
         &mut self,
         lane: &mut Lane,
         mut walker: fetch::Walker,
-        over: u64,
+        mut over: u64,
     ) -> Result<(), Want> {
-        if over > 0 {
+        loop {
             let n = lane
                 .fresh_len()
                 .min(usize::try_from(over).unwrap_or(usize::MAX));
             lane.forward(n);
-            self.response = Response::Fetch(walker, over - n as u64);
-            return match over - n as u64 {
-                0 => Ok(()),
-                _ => Err(Want::Bytes(1)),
+            over -= n as u64;
+            let need = match over {
+                0 => match walker.next(lane.fresh()) {
+                    fetch::Step::Pass(len) => {
+                        over = len;
+                        continue;
+                    }
+                    fetch::Step::Need(n) => n,
+                    fetch::Step::Malformed(why) => return self.malformed_answer(why),
+                    fetch::Step::Done => {
+                        self.answered();
+                        return Ok(());
+                    }
+                },
+                _ => 1,
             };
+            self.response = Response::Fetch(walker, over);
+            return Err(Want::Bytes(need));
         }
-        match walker.next(lane.fresh()) {
-            fetch::Step::Pass(len) => self.response = Response::Fetch(walker, len),
-            fetch::Step::Need(n) => return Err(Want::Bytes(n)),
-            fetch::Step::Malformed(why) => return self.malformed_answer(why),
-            fetch::Step::Done => self.answered(),
-        }
-        Ok(())
     }
 
     /// An answer that is all there and is not simply relayed.

@@ -6,7 +6,6 @@ use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
 use super::produce::{topic_events, topic_of};
-use super::requests::Request;
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::Learned;
 use crate::policy::plan::{self, Plan};
@@ -89,7 +88,7 @@ impl Session {
             plan,
             of,
         );
-        self.request = Request::Pass(frame_len as u64);
+        self.pass_frame(lane, frame_len);
         Ok(true)
     }
 

@@ -11,7 +11,7 @@
 //! The answer is small and walked whole. Does not judge anything.
 
 use super::api::ErrorCode;
-use super::header::{Look, skip_tags};
+use super::header::{Look, RESPONSE_START_LEN, skip_tags};
 use super::record_batch::{self, Entry};
 use super::varint;
 
@@ -453,7 +453,7 @@ pub fn walk_answer<'a>(
     let flexible = version >= FLEXIBLE_FROM;
     let mut reader = Cursor {
         frame,
-        at: super::header::RESPONSE_START_LEN,
+        at: RESPONSE_START_LEN,
         flexible,
     };
     reader.tags()?;
@@ -493,6 +493,49 @@ pub fn walk_answer<'a>(
         true => Ok(node_endpoints.filter(|_| version >= NODE_ENDPOINTS_FROM)),
         false => Err("bytes behind the end of a Produce answer"),
     }
+}
+
+/// Whether a whole answer, size prefix included, says of one partition that it was stored, and nothing else: no error, no
+/// text, no tag. Most answers are such, and this look costs a fraction of a walk.
+pub fn is_sole_success(frame: &[u8], version: i16) -> bool {
+    let flexible = version >= FLEXIBLE_FROM;
+    let topic_at = RESPONSE_START_LEN + if flexible { 2 } else { 4 };
+    let counted = match flexible {
+        // No tags in the header, and a count of one.
+        true => frame.get(RESPONSE_START_LEN..topic_at) == Some(&[0, 2]),
+        false => frame.get(RESPONSE_START_LEN..topic_at) == Some(&[0, 0, 0, 1]),
+    };
+    let name = match (
+        version >= TOPIC_IDS_FROM,
+        flexible,
+        frame.get(topic_at..topic_at + 2),
+    ) {
+        (true, ..) => Some(16),
+        (_, true, Some(&[length @ 1..0x80, _])) => Some(usize::from(length)),
+        (_, false, Some(&[0, length])) => Some(2 + usize::from(length)),
+        _ => None,
+    };
+    let (true, Some(name)) = (counted, name) else {
+        return false;
+    };
+    // From the count of partitions on: count, index, error_code, offsets and times, then what must be empty.
+    let partition = frame.get(topic_at + name..).unwrap_or_default();
+    let times = 8 + if version >= 2 { 8 } else { 0 } + if version >= 5 { 8 } else { 0 };
+    let throttle = if version >= 1 { 4 } else { 0 };
+    let (count, empty): (&[u8], &[u8]) = match (flexible, version) {
+        // record_errors, error_message, tags of the partition and of the topic; and at the very end the answer's.
+        (true, _) => (&[2], &[1, 0, 0, 0]),
+        (false, 8..) => (&[0, 0, 0, 1], &[0, 0, 0, 0, 0xff, 0xff]),
+        (false, _) => (&[0, 0, 0, 1], &[]),
+    };
+    let error_at = count.len() + 4;
+    let empty_at = error_at + 2 + times;
+    let end = empty_at + empty.len() + throttle;
+    partition.len() == end + usize::from(flexible)
+        && partition.starts_with(count)
+        && partition[error_at..error_at + 2] == [0, 0]
+        && partition[empty_at..].starts_with(empty)
+        && (!flexible || partition[end] == 0)
 }
 
 /// A bounds-checked reader of a whole frame.
@@ -650,5 +693,73 @@ pub fn push_topic_key(out: &mut Vec<u8>, version: i16, key: TopicKey<'_>) {
 pub fn push_no_tags(out: &mut Vec<u8>, version: i16) {
     if version >= FLEXIBLE_FROM {
         out.push(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(version: i16, partitions: &[(i32, i16)]) -> Vec<u8> {
+        let mut frame = vec![0, 0, 0, 0, 0, 0, 0, 9];
+        push_no_tags(&mut frame, version);
+        push_count(&mut frame, version, 1);
+        let key = match version >= TOPIC_IDS_FROM {
+            true => TopicKey::Id([7; 16]),
+            false => TopicKey::Name(b"orders"),
+        };
+        push_topic_key(&mut frame, version, key);
+        push_count(&mut frame, version, partitions.len() as u32);
+        for (index, error_code) in partitions {
+            let at = frame.len();
+            push_refused_partition(&mut frame, version, *index, ErrorCode(*error_code), "");
+            if version >= 8 {
+                // A broker says null where we say an empty text.
+                let text_at = at + 30 + if version >= FLEXIBLE_FROM { 1 } else { 4 };
+                match version >= FLEXIBLE_FROM {
+                    true => frame[text_at] = 0,
+                    false => frame[text_at..text_at + 2].copy_from_slice(&[0xff, 0xff]),
+                }
+            }
+        }
+        push_no_tags(&mut frame, version);
+        if version >= 1 {
+            frame.extend([0, 0, 0, 0]);
+        }
+        push_no_tags(&mut frame, version);
+        frame
+    }
+
+    #[test]
+    fn only_an_answer_of_one_stored_partition_and_nothing_else_is_a_sole_success() {
+        for version in 0..=13 {
+            let good = answer(version, &[(3, 0)]);
+            assert_eq!(
+                walk_answer(&good, version, |_| {}),
+                Ok(None),
+                "version {version}"
+            );
+            assert!(
+                is_sole_success(&good, version),
+                "version {version}: {good:?}"
+            );
+            assert!(!is_sole_success(&answer(version, &[(3, 6)]), version));
+            assert!(!is_sole_success(
+                &answer(version, &[(3, 0), (4, 0)]),
+                version
+            ));
+            for end in 0..good.len() {
+                assert!(
+                    !is_sole_success(&good[..end], version),
+                    "version {version}, {end} bytes"
+                );
+            }
+            if version >= NODE_ENDPOINTS_FROM {
+                let mut tagged = good.clone();
+                tagged.pop();
+                tagged.extend([1, 0, 1, 1]);
+                assert!(!is_sole_success(&tagged, version));
+            }
+        }
     }
 }
