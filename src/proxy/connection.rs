@@ -12,8 +12,8 @@
 //! Closing never destroys bytes that the client has handed over: forwarding stops, outstanding answers are delivered, our
 //! write side is ended, and the client is read, and counted, until its FIN or a deadline.
 
-use super::Shared;
 use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use super::{Phase, Shared};
 use crate::cluster::{TopicFacts, View};
 use crate::policy;
 use crate::session::event::{CloseCause, OutcomeCause};
@@ -101,9 +101,14 @@ pub struct Connection<D: Dial> {
     brokers_outside: bool,
     policy: Arc<policy::Settings>,
     meter: ConnectionMeter,
-    drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    abort: Pin<Box<WaitForCancellationFutureOwned>>,
+    phase: Phase,
+    /// Wakes the task when the gateway drains, and then when it aborts.
+    signal: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Pin<Box<Sleep>>,
+    /// The signal, and the timer, were polled since they were set, so that they wake the task. Between that and their
+    /// going off there is nothing to ask them, and asking costs a lock that all connections share.
+    signal_armed: bool,
+    timer_armed: bool,
     now: Instant,
     active_at: Instant,
     closing_since: Option<Instant>,
@@ -145,8 +150,10 @@ impl<D: Dial> Connection<D> {
             brokers_outside,
             policy,
             meter,
-            drain: Some(Box::pin(shared.drain.clone().cancelled_owned())),
-            abort: Box::pin(shared.abort.clone().cancelled_owned()),
+            phase: Phase::Serving,
+            signal: Box::pin(shared.drain.clone().cancelled_owned()),
+            signal_armed: false,
+            timer_armed: false,
             timer: Box::pin(tokio::time::sleep_until(
                 now + shared.settings.limits.idle_timeout,
             )),
@@ -737,6 +744,30 @@ impl<D: Dial> Connection<D> {
 
     // ---- what others are told ----
 
+    /// Takes part in the drain, and in its end.
+    fn follow_phase(&mut self, cx: &mut Context<'_>) {
+        let phase = self.shared.phase();
+        if self.signal_armed && phase == self.phase {
+            return;
+        }
+        self.signal_armed = true;
+        while self.signal.as_mut().poll(cx).is_ready() {
+            match self.phase {
+                Phase::Serving => {
+                    self.phase = Phase::Draining;
+                    self.signal.set(self.shared.abort.clone().cancelled_owned());
+                    self.session.drain();
+                    self.requests.news = true;
+                }
+                Phase::Draining | Phase::Aborting => {
+                    self.phase = Phase::Aborting;
+                    self.finish(OutcomeCause::CloseDeadline);
+                    return;
+                }
+            }
+        }
+    }
+
     fn refresh(&mut self) {
         // A request is judged under one view and one set of settings.
         if self.session.mid_request() {
@@ -791,15 +822,8 @@ impl<D: Dial> Future for Connection<D> {
         this.now = Instant::now();
         this.moved = 0;
         this.refresh();
-        if let Some(drain) = &mut this.drain
-            && drain.as_mut().poll(cx).is_ready()
-        {
-            this.drain = None;
-            this.session.drain();
-            this.requests.news = true;
-        }
-        if this.abort.as_mut().poll(cx).is_ready() {
-            this.finish(OutcomeCause::CloseDeadline);
+        this.follow_phase(cx);
+        if this.over {
             return Poll::Ready(());
         }
         loop {
@@ -818,11 +842,16 @@ impl<D: Dial> Future for Connection<D> {
             }
             if next < this.timer.deadline() || this.timer.deadline() <= this.now {
                 this.timer.as_mut().reset(next);
+                this.timer_armed = false;
             }
-            // Polled also to be woken; one that fired already is looked at again.
+            if this.timer_armed {
+                return Poll::Pending;
+            }
+            this.timer_armed = true;
             if this.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            // It is over already: what is due is looked at again.
             this.now = Instant::now();
         }
     }

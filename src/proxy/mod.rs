@@ -17,12 +17,23 @@ use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
 use settings::Settings;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
+
+/// How far the gateway has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Phase {
+    Serving,
+    /// Connections end at their next frame boundary.
+    Draining,
+    /// Connections end at once.
+    Aborting,
+}
 
 /// What all connections of a gateway share.
 pub struct Shared {
@@ -33,14 +44,32 @@ pub struct Shared {
     pub budgets: Budgets,
     pub watch: watch::Handle,
     pub telemetry: Arc<Telemetry>,
-    /// Connections end at their next frame boundary.
+    phase: AtomicU8,
+    /// Cancelled when the phase turns to draining, and to aborting: what wakes the connections.
     pub drain: CancellationToken,
-    /// Connections end at once.
     pub abort: CancellationToken,
     pub limits: listener::ConnectionLimits,
 }
 
 impl Shared {
+    /// One load, where asking the tokens would take a lock.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            phase if phase == Phase::Serving as u8 => Phase::Serving,
+            phase if phase == Phase::Draining as u8 => Phase::Draining,
+            _ => Phase::Aborting,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+        match phase {
+            Phase::Serving => {}
+            Phase::Draining => self.drain.cancel(),
+            Phase::Aborting => self.abort.cancel(),
+        }
+    }
+
     /// Whether the cluster has brokers that clients cannot be told of.
     pub fn brokers_outside(&self, view: &View) -> bool {
         self.outside(view).next().is_some()
@@ -86,6 +115,7 @@ pub async fn run(
         budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
         watch,
         telemetry,
+        phase: AtomicU8::new(Phase::Serving as u8),
         drain: CancellationToken::new(),
         abort: CancellationToken::new(),
         limits: listener::ConnectionLimits::default(),
@@ -155,14 +185,14 @@ async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker
     tracing::info!(delay = ?times.delay, timeout = ?times.timeout, "draining: /readyz is 503, new connections are still accepted for the delay");
     tokio::time::sleep(times.delay).await;
     accepting.cancel();
-    shared.drain.cancel();
+    shared.enter(Phase::Draining);
     tasks.close();
     if timeout(times.timeout, tasks.wait()).await.is_err() {
         tracing::warn!(
             open = tasks.len(),
             "drain timeout: the connections that are left are cut off"
         );
-        shared.abort.cancel();
+        shared.enter(Phase::Aborting);
         tasks.wait().await;
     }
 }
