@@ -16,9 +16,10 @@ use super::merge::{Merge, Refused, overwrite_count};
 use super::requests::{MAX_HEADER_BYTES, Request};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
+use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::{Stand, Standing};
-use crate::policy::{Mode, Scenario, oversized_batch, oversized_request};
+use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::header::{self, Look, Start};
 use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walker};
@@ -162,7 +163,93 @@ impl Default for ProduceFrame {
     }
 }
 
+/// What the head alone says: how the scenarios stand, and what of the request has to be seen.
+struct AtHead {
+    scenario: Option<Scenario>,
+    acks_stand: Stand,
+    timeout_stand: Stand,
+    /// Forwarded, as far as its partitions let it; else it is only counted.
+    goes_on: bool,
+    /// acks=0 that becomes more: the answer will be absorbed.
+    absorbs: bool,
+    too_large: Option<Mode>,
+    batches: Option<Mode>,
+    heeds_degraded: bool,
+    by_topic: bool,
+}
+
+impl AtHead {
+    /// Whether its topics have to be looked at.
+    fn walks(&self) -> bool {
+        let acks = self.scenario.is_some() && self.acks_stand != Stand::Off;
+        acks || self.batches.is_some() || self.too_large == Some(Mode::Enforce)
+    }
+
+    /// Whether something ahead may change what becomes of its first bytes.
+    fn holds(&self) -> bool {
+        let refuses = [self.too_large, self.batches].contains(&Some(Mode::Enforce));
+        self.goes_on && (refuses || self.heeds_degraded || self.by_topic)
+    }
+}
+
+/// The sizes up to which nothing needs a look.
+#[derive(Clone, Copy)]
+struct Sizes {
+    /// No request up to this size can hold a batch above any limit in force.
+    smallest_batch: u64,
+    request: u32,
+}
+
+impl Sizes {
+    fn of(env: &Env<'_>) -> Sizes {
+        let smallest = [env.view.smallest_batch_limit, env.policy.max_batch_bytes];
+        let smallest = smallest.into_iter().flatten().min();
+        Sizes {
+            smallest_batch: smallest.map_or(u64::MAX, u64::from),
+            request: oversized_request::limit(
+                env.policy.max_request_bytes,
+                env.view.socket_request_max_bytes,
+            ),
+        }
+    }
+
+    fn clears(self, frame_len: usize) -> bool {
+        frame_len as u64 - 4 <= self.smallest_batch.min(u64::from(self.request))
+    }
+}
+
 impl ProduceFrame {
+    /// Another request; of the one before only the room of its lists is kept.
+    fn begin(&mut self, start: Start, frame_len: usize, head: Head, found: &AtHead, limits: Sizes) {
+        let mut last = std::mem::take(self);
+        last.confirmed_limits.clear();
+        last.refused.clear();
+        last.undecided_topics.clear();
+        let refuses_all = found.too_large == Some(Mode::Enforce);
+        *self = ProduceFrame {
+            version: start.api_version,
+            correlation_id: start.correlation_id,
+            frame_len,
+            head,
+            walker: Walker::new(start.api_version, (frame_len - head.topics_at) as u64),
+            cursor: head.topics_at,
+            holding: found.holds(),
+            doomed: (!found.goes_on).then_some(OutcomeCause::Closing),
+            too_large: refuses_all.then_some((frame_len as u64 - 4, limits.request)),
+            scenario: found.scenario,
+            acks_stand: found.acks_stand.into(),
+            timeout_stand: found.timeout_stand.into(),
+            heeds_degraded: found.heeds_degraded,
+            accounted: head.acks == 0 && found.acks_stand != Stand::Off,
+            batches: found.batches,
+            smallest_limit: limits.smallest_batch,
+            confirmed_limits: last.confirmed_limits,
+            refused: last.refused,
+            undecided_topics: last.undecided_topics,
+            ..ProduceFrame::default()
+        };
+    }
+
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
     fn cuts(&self) -> bool {
         self.holding && self.partition_refused.is_some()
@@ -187,17 +274,10 @@ impl Session {
             Look::Ready(head) => head,
             other => return self.head_not_ready(start, other),
         };
-        let smallest = smallest_limit(env);
-        let request_limit = oversized_request::limit(
-            env.policy.max_request_bytes,
-            env.view.socket_request_max_bytes,
-        );
-        let size = frame_len as u64 - 4;
+        let limits = Sizes::of(env);
+        let small = limits.clears(frame_len) && self.closing.is_none();
         // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
-        if head.acks == -1
-            && size <= smallest.min(u64::from(request_limit))
-            && self.closing.is_none()
-        {
+        if head.acks == -1 && small {
             if self.in_flight.len() >= env.limits.max_in_flight {
                 return Err(Want::Answers);
             }
@@ -207,26 +287,26 @@ impl Session {
             return Ok(());
         }
         let client_id = header.client_id.map(|(from, to)| &fresh[from..to]);
-        let renamed = client_id != self.client_id.as_deref().map(str::as_bytes);
-        if renamed
-            || !self
-                .standing
-                .as_ref()
-                .is_some_and(|standing| standing.is_of(env.policy))
-        {
-            let client_id: Option<Arc<str>> =
-                client_id.map(|id| String::from_utf8_lossy(id).into());
-            self.standing = Some(Standing::of(env.policy, client_id.as_deref()));
-            if renamed {
-                self.events.push(Event::ClientId(client_id.clone()));
-                self.client_id = client_id;
-            }
-        }
-        let small = size <= smallest.min(u64::from(request_limit)) && self.closing.is_none();
+        self.stand_as(env, client_id);
         if small && self.sole_batch(env, lane, start, frame_len, head)? {
             return Ok(());
         }
-        self.produce_judge_head(env, start, frame_len, head, size, smallest, request_limit)
+        self.produce_judge_head(env, start, frame_len, head, limits)
+    }
+
+    /// Under whose name, and under which settings, what follows is judged.
+    fn stand_as(&mut self, env: &Env<'_>, client_id: Option<&[u8]>) {
+        let renamed = client_id != self.client_id.as_deref().map(str::as_bytes);
+        let stands = self.standing.as_ref();
+        if !renamed && stands.is_some_and(|standing| standing.is_of(env.policy)) {
+            return;
+        }
+        let client_id: Option<Arc<str>> = client_id.map(|id| String::from_utf8_lossy(id).into());
+        self.standing = Some(Standing::of(env.policy, client_id.as_deref()));
+        if renamed {
+            self.events.push(Event::ClientId(client_id.clone()));
+            self.client_id = client_id;
+        }
     }
 
     fn head_not_ready<T>(&mut self, start: Start, look: Look<T>) -> Result<(), Want> {
@@ -241,60 +321,24 @@ impl Session {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // one call, and a struct of them would be made for it alone
+    /// The long way, for whatever a look at the head does not settle.
     fn produce_judge_head(
         &mut self,
         env: &Env<'_>,
         start: Start,
         frame_len: usize,
         head: Head,
-        size: u64,
-        smallest: u64,
-        request_limit: u32,
+        limits: Sizes,
     ) -> Result<(), Want> {
-        let Some(standing) = &self.standing else {
+        let size = frame_len as u64 - 4;
+        let Some(found) = self.at_head(env, head, size, limits) else {
             return Err(Want::Close);
         };
-        let scenario = plan::acks_scenario(head.acks);
-        let acks_stand = scenario.map_or(Stand::Off, |scenario| standing.get(scenario));
-        let enforces = |stand| {
-            matches!(
-                stand,
-                Stand::Apply(Mode::Enforce) | Stand::ByTopic(Mode::Enforce)
-            )
-        };
-        let none = head.acks == 0;
-
-        // While a connection is drained, what nobody waits for can still be forwarded: nothing of it is lost then.
-        let goes_on = self.closing.is_none()
-            || (self.closing == Some(CloseCause::Drain)
-                && none
-                && enforces(acks_stand)
-                && !self.severed);
-        let too_large = (size > u64::from(request_limit)).then_some(());
-        let refuse_all = too_large.is_some() && enforces(standing.get(Scenario::OversizedRequest));
-        let counts_too_large =
-            too_large.is_some() && !matches!(standing.get(Scenario::OversizedRequest), Stand::Off);
-        let batches = match standing.get(Scenario::OversizedBatch) {
-            Stand::Apply(mode) | Stand::ByTopic(mode) if size > smallest && !refuse_all => {
-                Some(mode)
-            }
-            _ => None,
-        };
-        let degraded_ahead = scenario.is_some_and(|scenario| {
-            enforces(acks_stand)
-                && plan::heeds_degraded(scenario, standing.settings())
-                && env.view.any_degraded(env.node_id)
-        });
-        let by_topic = matches!(acks_stand, Stand::ByTopic(Mode::Enforce))
-            || (enforces(acks_stand)
-                && matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_)));
-
-        if goes_on {
-            self.room_in_flight(env, none && enforces(acks_stand), frame_len)?;
+        if found.goes_on {
+            self.room_in_flight(env, found.absorbs, frame_len)?;
         }
         self.events.request(ApiKey::PRODUCE);
-        if counts_too_large && !refuse_all {
+        if found.too_large == Some(Mode::Observe) {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedRequest,
                 mode: Mode::Observe,
@@ -305,83 +349,58 @@ impl Session {
                 bytes: size,
             });
         }
-        let settled = |stand| match stand {
-            Stand::ByTopic(mode) => Settled::Open {
-                mode,
-                exempt: None,
-                strict: false,
-            },
-            stand => Settled::Is(stand),
-        };
-        let timeout_stand = standing.get(Scenario::AckTimeout);
-        let walks =
-            batches.is_some() || refuse_all || scenario.is_some() && acks_stand != Stand::Off;
-        let frame = &mut self.produce;
-        frame.version = start.api_version;
-        frame.correlation_id = start.correlation_id;
-        frame.frame_len = frame_len;
-        frame.head = head;
-        frame.walker = Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
-        frame.cursor = head.topics_at;
-        frame.holding =
-            goes_on && (degraded_ahead || by_topic || batches == Some(Mode::Enforce) || refuse_all);
-        (frame.over, frame.over_refused) = (0, false);
-        frame.doomed = (!goes_on).then_some(OutcomeCause::Closing);
-        frame.cannot_collect = false;
-        frame.too_large = (goes_on && refuse_all).then_some((size, request_limit));
-        frame.scenario = scenario;
-        frame.acks_stand = settled(acks_stand);
-        frame.timeout_stand = settled(timeout_stand);
-        frame.heeds_degraded = degraded_ahead;
-        frame.degraded = false;
-        frame.plan = None;
-        frame.accounted = none && acks_stand != Stand::Off;
-        frame.waits_in_queue = false;
-        frame.batches = batches;
-        frame.smallest_limit = smallest;
-        frame.confirmation = None;
-        frame.unconfirmed = None;
-        frame.confirmed_limits.clear();
-        (frame.topics_kept, frame.topics_refused) = (0, 0);
-        (frame.topics_at, frame.topics_width) = (0, 0);
-        frame.topic = None;
-        frame.partition_refused = None;
-        frame.partitions = 0;
-        frame.refused.clear();
-        frame.undecided_topics.clear();
-
-        if !goes_on {
-            self.request = if frame.accounted {
-                Request::Produce
-            } else {
-                Request::Discard(frame_len as u64)
+        self.produce.begin(start, frame_len, head, &found, limits);
+        if found.goes_on && (head.acks != 0 || found.absorbs) {
+            // An answer to acks=0 counts against its limits from here on.
+            let absorbed_bytes = if found.absorbs { frame_len } else { 0 };
+            let fate = match found.walks() {
+                true => Fate::Open,
+                false => Fate::Produce { raised: None },
             };
-            return Ok(());
+            self.produce.waits_in_queue = true;
+            self.push_produce(start, fate, absorbed_bytes);
         }
-        // acks=0 waits in the queue once it is raised; an answer is counted against its limits from here on.
-        let absorbed_bytes = if none && enforces(acks_stand) {
-            frame_len
-        } else {
-            0
+        self.request = match found.goes_on {
+            true if found.walks() => Request::Produce,
+            // Scenarios are off, or acks is all and nothing can be too large.
+            true => Request::Pass(frame_len as u64),
+            false if self.produce.accounted => Request::Produce,
+            false => Request::Discard(frame_len as u64),
         };
-        if !none || enforces(acks_stand) {
-            frame.waits_in_queue = true;
-            self.push_produce(start, Fate::Open, absorbed_bytes);
-        }
-        if walks {
-            self.request = Request::Produce;
-            return Ok(());
-        }
-        // Nothing about it needs its topics: scenarios are off, or acks is all and nothing can be too large.
-        if let Some(newest) = self
-            .in_flight
-            .newest()
-            .filter(|_| self.produce.waits_in_queue)
-        {
-            newest.fate = Fate::Produce { raised: None };
-        }
-        self.request = Request::Pass(frame_len as u64);
         Ok(())
+    }
+
+    fn at_head(&self, env: &Env<'_>, head: Head, size: u64, limits: Sizes) -> Option<AtHead> {
+        let standing = self.standing.as_ref()?;
+        let scenario = plan::acks_scenario(head.acks);
+        let acks_stand = scenario.map_or(Stand::Off, |scenario| standing.get(scenario));
+        let timeout_stand = standing.get(Scenario::AckTimeout);
+        let raises = mode_of(acks_stand) == Some(Mode::Enforce);
+        let absorbs = head.acks == 0 && raises;
+        // While a connection is drained, what nobody waits for can still be forwarded: nothing of it is lost then.
+        let drains = self.closing == Some(CloseCause::Drain) && absorbs && !self.severed;
+        let goes_on = self.closing.is_none() || drains;
+        let too_large = mode_of(standing.get(Scenario::OversizedRequest))
+            .filter(|_| goes_on && size > u64::from(limits.request));
+        let batches = mode_of(standing.get(Scenario::OversizedBatch))
+            .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
+        let heeds_degraded = raises
+            && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
+            && env.view.any_degraded(env.node_id);
+        Some(AtHead {
+            scenario,
+            acks_stand,
+            timeout_stand,
+            goes_on,
+            absorbs,
+            too_large,
+            batches,
+            heeds_degraded,
+            by_topic: raises
+                && [acks_stand, timeout_stand]
+                    .iter()
+                    .any(|stand| matches!(stand, Stand::ByTopic(_))),
+        })
     }
 
     pub(super) fn room_in_flight(
@@ -441,7 +460,10 @@ impl Session {
         match frame.walker.next(&lane.fresh()[cursor..]) {
             Step::Need(n) => self.need(env, lane, n),
             Step::Malformed(why) => self.malformed_produce(self.produce.version, why),
-            Step::Done => self.produce_done(lane),
+            Step::Done => {
+                self.ended(lane);
+                Ok(())
+            }
             Step::Part { part, len } => {
                 let part = Owned::of(part, env);
                 self.produce_part(env, lane, part, len)
@@ -529,7 +551,7 @@ impl Session {
                 facts,
                 count_at,
                 width,
-            } => self.topic_begins(env, topic, facts, count_at, width),
+            } => self.topic_begins(topic, facts, count_at, width),
             Owned::Partition { index } => {
                 frame.partition = index;
                 frame.partition_at = frame.cursor;
@@ -557,7 +579,6 @@ impl Session {
 
     fn topic_begins(
         &mut self,
-        env: &Env<'_>,
         topic: Topic,
         facts: Option<Arc<TopicFacts>>,
         count_at: usize,
@@ -601,7 +622,6 @@ impl Session {
             records: 0,
             batches,
         });
-        let _ = env;
     }
 
     fn partition_begins(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
@@ -639,56 +659,55 @@ impl Session {
             frame.over_refused = frame.cuts();
             return Ok(());
         }
-        let Some((scenario_mode, topic)) =
-            frame
-                .batches
-                .and(frame.topic.as_ref())
-                .and_then(|topic| match topic.batches {
-                    Stand::Apply(mode) => Some((mode, topic)),
-                    _ => None,
-                })
-        else {
+        let Some(large) = self.too_large_entry(entry) else {
             return self.release_if_settled(lane);
         };
-        let Some(standing) = &self.standing else {
-            return Ok(());
-        };
-        let name = topic.topic.name().cloned().unwrap_or_else(|| "".into());
-        let confirmed = frame
-            .confirmed_limits
-            .iter()
-            .find(|(topic, _)| *topic == name)
-            .map(|(_, limit)| *limit);
-        let learned = confirmed.unwrap_or(topic.limit);
-        let Some(found) =
-            oversized_batch::judge(entry.size, standing.settings().max_batch_bytes, learned)
-        else {
-            return self.release_if_settled(lane);
-        };
-        if scenario_mode == Mode::Observe {
+        if large.mode == Mode::Observe {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedBatch,
                 mode: Mode::Observe,
                 api_key: ApiKey::PRODUCE,
                 error_code: ErrorCode::MESSAGE_TOO_LARGE,
-                topic: Some(name),
+                topic: Some(large.topic),
                 records: u64::from(entry.records),
                 bytes: entry.size,
             });
             return self.release_if_settled(lane);
         }
+        let frame = &mut self.produce;
         if !frame.holding {
             return Ok(());
         }
-        if !found.explicit && confirmed.is_none() {
-            frame.unconfirmed = Some((entry, name.clone()));
-            return Err(Want::Confirm(name));
+        if !large.certain {
+            frame.unconfirmed = Some((entry, large.topic.clone()));
+            return Err(Want::Confirm(large.topic));
         }
-        let text = oversized_batch::text(found, &name).into();
+        let text = oversized_batch::text(large.found, &large.topic).into();
         let over = std::mem::take(&mut frame.over);
         self.refuse(lane, Scenario::OversizedBatch, text);
         (self.produce.over, self.produce.over_refused) = (over, true);
         Ok(())
+    }
+
+    /// Whether an entry is above a limit in force for its topic.
+    fn too_large_entry(&self, entry: Entry) -> Option<LargeEntry> {
+        let frame = &self.produce;
+        let (standing, topic) = (self.standing.as_ref()?, frame.topic.as_ref()?);
+        let Stand::Apply(mode) = topic.batches else {
+            return None;
+        };
+        let explicit = standing.settings().max_batch_bytes;
+        let name = topic.topic.name();
+        let limits = &frame.confirmed_limits;
+        let confirmed = limits.iter().find(|(topic, _)| Some(topic) == name);
+        let learned = confirmed.map_or(topic.limit, |(_, limit)| *limit);
+        let found = oversized_batch::judge(entry.size, explicit, learned)?;
+        Some(LargeEntry {
+            topic: name.cloned().unwrap_or_else(|| "".into()),
+            mode,
+            found,
+            certain: found.explicit || confirmed.is_some(),
+        })
     }
 
     /// The look that a refusal waits for came back, or nobody answered.
@@ -1026,11 +1045,6 @@ impl Session {
         }
     }
 
-    fn produce_done(&mut self, lane: &mut Lane) -> Result<(), Want> {
-        self.ended(lane);
-        Ok(())
-    }
-
     fn malformed_produce(&mut self, version: i16, why: &str) -> Result<(), Want> {
         let detail = format!("Produce request version {version}: {why}");
         self.misdeed(CloseCause::Malformed, detail);
@@ -1087,6 +1101,27 @@ impl Session {
     }
 }
 
+/// The mode in which a scenario may be applied to a request, to all of its topics or to some.
+fn mode_of(stand: Stand) -> Option<Mode> {
+    match stand {
+        Stand::Apply(mode) | Stand::ByTopic(mode) => Some(mode),
+        Stand::Off | Stand::Exempt(_) => None,
+    }
+}
+
+impl From<Stand> for Settled {
+    fn from(stand: Stand) -> Settled {
+        match stand {
+            Stand::ByTopic(mode) => Settled::Open {
+                mode,
+                exempt: None,
+                strict: false,
+            },
+            stand => Settled::Is(stand),
+        }
+    }
+}
+
 impl Settled {
     fn settle(self) -> Stand {
         match self {
@@ -1099,6 +1134,16 @@ impl Settled {
             Settled::Open { mode, .. } => Stand::Apply(mode),
         }
     }
+}
+
+/// An entry above a limit.
+struct LargeEntry {
+    /// Empty where only an id is known.
+    topic: Arc<str>,
+    mode: Mode,
+    found: TooLarge,
+    /// The limit is the operator's, or was asked for during this request.
+    certain: bool,
 }
 
 /// A part of a Produce with what it borrowed from the buffer looked up or copied, so that the buffer may be edited.
@@ -1168,15 +1213,6 @@ pub(super) fn topic_of(key: TopicKey<'_>, env: &Env<'_>) -> (Topic, Option<Arc<T
             )
         }
     }
-}
-
-/// The size up to which no request can hold a batch above any limit in force.
-fn smallest_limit(env: &Env<'_>) -> u64 {
-    let smallest = [env.view.smallest_batch_limit, env.policy.max_batch_bytes]
-        .into_iter()
-        .flatten()
-        .min();
-    smallest.map_or(u64::MAX, u64::from)
 }
 
 fn count_of<'a>(lane: &'a mut Lane, topic: &TopicBeingRead) -> &'a mut [u8] {

@@ -612,6 +612,26 @@ impl Rig {
         all
     }
 
+    /// Requests, and records of a topic in them, that a scenario changed, or would have.
+    pub fn topic_overrides(&self, scenario: Scenario, topic: &str) -> (u64, u64) {
+        let mut sums = (0, 0);
+        for event in &self.events {
+            if let Event::OverrideTopic {
+                scenario: s,
+                topic: t,
+                records,
+                count,
+                ..
+            } = event
+                && *s == scenario
+                && &**t == topic
+            {
+                sums = (sums.0 + count, sums.1 + records);
+            }
+        }
+        sums
+    }
+
     pub fn has(&self, wanted: impl Fn(&Event) -> bool) -> bool {
         self.events.iter().any(wanted)
     }
