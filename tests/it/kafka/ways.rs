@@ -92,13 +92,14 @@ impl Said {
     }
 }
 
-/// Partition, key and value of each record, without its offset, sorted: transaction markers take offsets too, and how
-/// a client fills its batches is not for a gateway to decide.
-pub fn contents(records: &[Record]) -> Vec<(i32, Option<Vec<u8>>, Option<Vec<u8>>)> {
-    let mut contents: Vec<_> = records
-        .iter()
-        .map(|r| (r.partition, r.key.clone(), r.value.clone()))
-        .collect();
+/// The records without their offsets, sorted: transaction markers take offsets too, and how a client fills its batches is
+/// not for a gateway to decide.
+pub fn contents(records: &[Record]) -> Vec<Record> {
+    let without_offset = |record: &Record| Record {
+        offset: 0,
+        ..record.clone()
+    };
+    let mut contents: Vec<Record> = records.iter().map(without_offset).collect();
     contents.sort_unstable();
     contents
 }
