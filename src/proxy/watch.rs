@@ -380,6 +380,10 @@ impl Looker {
         }
         if changed {
             self.publish();
+            // A passing Metadata may be the first to name brokers: where the watch is not let in, the only one.
+            if !*self.ready.borrow() && !self.shared.view.load().brokers.is_empty() {
+                self.ready.send_replace(true);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::header::{self, RESPONSE_START_LEN};
-use crate::wire::produce::{self, Answer, TopicKey, UNUSED_TAG};
+use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::{fetch, versions};
 use bytes::Bytes;
 
@@ -273,7 +273,7 @@ impl Session {
             _ => {}
         })?;
         if let Some(at) = node_endpoints {
-            frame[at] = UNUSED_TAG;
+            produce::hide_node_endpoints(frame, at);
         }
         if stale {
             self.learned.push(Learned::NotLeader);

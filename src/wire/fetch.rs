@@ -1,8 +1,8 @@
 //! A Fetch answer as a stream, on the way to the one field at its very end that names brokers.
 //!
 //! `node_endpoints` (v16+, KIP-951) is tag 0 of the last tag section, behind all records, when the length has long gone
-//! out. Its one-byte tag number is changed to one that nobody uses: the size stays, and clients skip it. Records are
-//! passed over by their length. Versions below 16 name no brokers and need no walk. Does not judge anything.
+//! out. Its one-byte tag number is changed to one that nobody uses and its content is blanked: the size stays, and clients
+//! skip it. Records are passed over by their length. Versions below 16 name no brokers and need no walk. Does not judge anything.
 //!
 //! ```text
 //! throttle_time_ms i32 | error_code i16 | session_id i32 | COMPACT_ARRAY responses { topic_id UUID | COMPACT_ARRAY partitions {
@@ -42,6 +42,8 @@ enum Of {
 enum At {
     Tags(Of),
     Tag(Of, u32),
+    /// In the content of `node_endpoints`, that many bytes of it, with that many tags behind it.
+    Blank(u64, u32),
     Head,
     Topic,
     Partition,
@@ -81,6 +83,20 @@ impl Walker {
         match self.at {
             At::Tags(of) => self.tags(window, of),
             At::Tag(of, left) => self.tag(window, of, left),
+            At::Blank(0, left) => {
+                self.at = self.behind_tag(Of::Answer, left);
+                self.next(window)
+            }
+            At::Blank(size, left) => {
+                let here = window
+                    .len()
+                    .min(usize::try_from(size).unwrap_or(usize::MAX));
+                if here == 0 {
+                    return Step::Need(1);
+                }
+                window[..here].fill(0);
+                self.pass(here as u64, At::Blank(size - here as u64, left))
+            }
             At::Head => {
                 let (count, width) = match self.count(window, 10) {
                     Ok(count) => count,
@@ -164,13 +180,19 @@ impl Walker {
         if of == Of::Answer && tag == 0 {
             // A tag number of more than one byte would be no 0 that Kafka writes; all its bytes are changed then.
             varint::overwrite(&mut window[..tag_width], u32::from(UNUSED_TAG));
+            // Its content is blanked as it comes: no address of a broker leaves the gateway.
+            let next = At::Blank(u64::from(size), left - 1);
+            return self.pass((tag_width + size_width) as u64, next);
         }
-        let next = if left == 1 {
-            self.behind(of)
-        } else {
-            At::Tag(of, left - 1)
-        };
+        let next = self.behind_tag(of, left - 1);
         self.pass((tag_width + size_width) as u64 + u64::from(size), next)
+    }
+
+    fn behind_tag(&self, of: Of, left: u32) -> At {
+        match left {
+            0 => self.behind(of),
+            left => At::Tag(of, left),
+        }
     }
 
     fn behind(&self, of: Of) -> At {
@@ -221,6 +243,37 @@ impl Walker {
             )),
             Look::Need(n) => Err(Step::Need(n)),
             Look::Malformed(why) => Err(Step::Malformed(why)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_endpoints_leave_as_zeros_under_a_tag_that_nobody_uses_however_they_come() {
+        // Header tags, throttle_time_ms, error_code, session_id, no topics, two tags: node_endpoints and another.
+        let answer = [
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 4, 1, 2, 3, 4, 1, 1, 9,
+        ];
+        let mut expected = answer;
+        expected[13] = UNUSED_TAG;
+        expected[15..19].fill(0);
+        for step in 1..=answer.len() {
+            let mut bytes = answer;
+            let mut walker = Walker::new(bytes.len() as u64);
+            let (mut at, mut end) = (0, 0);
+            loop {
+                match walker.next(&mut bytes[at..end]) {
+                    Step::Pass(n) => at += n as usize,
+                    Step::Need(n) => end = (at + n.max(step)).min(answer.len()),
+                    Step::Done => break,
+                    Step::Malformed(why) => panic!("{why}"),
+                }
+                end = end.max(at);
+            }
+            assert_eq!((bytes, at), (expected, answer.len()), "{step} at a time");
         }
     }
 }

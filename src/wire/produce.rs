@@ -538,6 +538,17 @@ pub fn is_sole_success(frame: &[u8], version: i16) -> bool {
         && (!flexible || partition[end] == 0)
 }
 
+/// Hides what [`walk_answer`] found: the tag at `at` gets a number that clients skip, and its content is blanked, so that
+/// no address of a broker leaves the gateway.
+pub fn hide_node_endpoints(frame: &mut [u8], at: usize) {
+    let end = frame.len();
+    if let Look::Ready((size, width)) = varint::at(frame, at + 1, end) {
+        let content = at + 1 + width;
+        frame[content..end.min(content + size as usize)].fill(0);
+    }
+    frame[at] = UNUSED_TAG;
+}
+
 /// A bounds-checked reader of a whole frame.
 struct Cursor<'a> {
     frame: &'a [u8],

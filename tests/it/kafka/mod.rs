@@ -1,8 +1,15 @@
 //! Tests that need what Apache Kafka publishes: its jars and, started from them, its brokers. Nothing is ever skipped.
 
+mod absorb;
+mod addresses;
 mod clients;
+mod clients_through;
 mod cluster;
 mod distribution;
 mod loss;
+mod oversized_in_the_middle;
+mod sasl;
 mod schemas;
+mod tools;
 mod watch;
+mod ways;

@@ -1,7 +1,7 @@
 //! The watch against brokers that answer, hang, lie and die.
 
 use super::fake::{Fake, Manner, Topic};
-use holdfast::cluster::{Learned, View};
+use holdfast::cluster::{Broker, Learned, MetadataDelta, TopicFacts, View};
 use holdfast::proxy::settings::{Cluster, HostPort};
 use holdfast::proxy::watch::{Handle, Watch};
 use std::sync::Arc;
@@ -92,6 +92,56 @@ async fn the_first_view_has_brokers_and_topics_come_when_a_session_saw_them() {
     assert!(view.is_degraded("a", 1) && !view.is_degraded("a", 0));
     assert_eq!(fake.state().configs_asked, [["a"]]);
     assert!(fake.state().metadata_asked.contains(&vec!["a".to_owned()]));
+}
+
+/// A client asks about a topic before it writes to it, and its first batch may be too large already.
+#[tokio::test]
+async fn limits_of_a_topic_that_a_passing_metadata_named_do_not_wait_for_the_next_look() {
+    let fake = Fake::start(1).await;
+    fake.state()
+        .topics
+        .insert("a".into(), Topic::new(1, 5_000, 1, &[(1, 1, 1)]));
+    let watching = watching_every(&[&fake.server], Duration::from_secs(3600));
+    watching.ready().await;
+    let passed = TopicFacts {
+        name: "a".into(),
+        id: Some([1; 16]),
+        max_message_bytes: None,
+        min_insync_replicas: None,
+        partitions: Vec::new(),
+    };
+    let delta = MetadataDelta {
+        topics: vec![passed],
+        ..MetadataDelta::default()
+    };
+    watching.handle.learned(Learned::Metadata(Box::new(delta)));
+    watching
+        .until("configs of a", |view| {
+            view.topic("a")
+                .is_some_and(|topic| topic.max_message_bytes == Some(5_000))
+        })
+        .await;
+}
+
+/// A listener that asks for a password lets clients in, and the watch not.
+#[tokio::test]
+async fn a_passing_metadata_is_a_first_view_where_no_server_answers_the_watch() {
+    let fake = Fake::start(1).await;
+    let server = fake.server.clone();
+    drop(fake);
+    let watching = watching(&[&server]);
+    let broker = Broker {
+        host: "kafka-1".into(),
+        port: 9092,
+        rack: None,
+    };
+    let delta = MetadataDelta {
+        brokers: vec![(1, broker)],
+        ..MetadataDelta::default()
+    };
+    watching.handle.learned(Learned::Metadata(Box::new(delta)));
+    watching.ready().await;
+    assert_eq!(watching.handle.view().brokers[&1].host, "kafka-1");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -195,7 +195,7 @@ pub struct Cluster {
 /// One process. A broker unless its id is 9.
 pub struct Node {
     pub id: i32,
-    port: u16,
+    port: AtomicU16,
     /// Name and port of the further listeners.
     listeners: Vec<(String, u16)>,
     version: Version,
@@ -522,11 +522,22 @@ pub fn tool_command(version: Version, main_class: &str, args: &[&str]) -> Comman
 impl Node {
     /// `host:port` of the plain listener.
     pub fn addr(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// Stops it and starts it again with its plain listener at another port.
+    pub fn move_to(&self, port: u16) {
+        self.stop();
+        let file = self.dir.join("server.properties");
+        let text = fs::read_to_string(&file).expect("the node's properties");
+        let moved = format!("127.0.0.1:{port}");
+        fs::write(&file, text.replace(&self.addr(), &moved)).expect("the node's properties");
+        self.port.store(port, Ordering::Relaxed);
+        self.restart();
     }
 
     #[track_caller]
@@ -669,7 +680,7 @@ fn lay_out(spec: &Spec, root: &Path) -> Vec<Node> {
         .iter()
         .map(|&id| Node {
             id,
-            port: ports::free(),
+            port: AtomicU16::new(ports::free()),
             listeners: spec
                 .listeners
                 .iter()
@@ -683,7 +694,7 @@ fn lay_out(spec: &Spec, root: &Path) -> Vec<Node> {
     // A controller of its own listens on its only port; a combined node has one more.
     let quorum: Vec<(i32, u16)> = match spec.shape {
         Shape::Combined => ids.iter().map(|&id| (id, ports::free())).collect(),
-        Shape::DedicatedController => vec![(CONTROLLER, nodes[0].port)],
+        Shape::DedicatedController => vec![(CONTROLLER, nodes[0].port())],
     };
     for node in &nodes {
         fs::create_dir_all(node.dir.join("data")).expect("a directory in the scratch directory");
