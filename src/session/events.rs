@@ -31,6 +31,8 @@ impl Events {
             .iter_mut()
             .rev()
             .take(FOLD)
+            // What another client id did is not this one's.
+            .take_while(|last| !matches!(last, Event::ClientId(_)))
             .any(|last| fold(last, &event))
         {
             return;

@@ -69,8 +69,8 @@ pub enum Want {
 pub struct Session {
     client_id: Option<Arc<str>>,
     standing: Option<Standing>,
-    /// The topic of the last request that named one alone: most connections stay with theirs.
-    last_topic: Option<inflight::Topic>,
+    /// Requests in a row that were overridden alike and are not told of yet.
+    tally: Option<sole::Tally>,
     request: Request,
     produce: ProduceFrame,
     /// The first byte of the frame being read has gone on.
@@ -101,7 +101,7 @@ impl Session {
         Session {
             client_id: None,
             standing: None,
-            last_topic: None,
+            tally: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             begun: false,
@@ -232,11 +232,12 @@ impl Session {
     }
 
     pub fn events(&mut self, each: impl FnMut(Event)) {
+        self.tell_tally();
         self.events.drain(each);
     }
 
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty() || !self.learned.is_empty()
+        !self.events.is_empty() || !self.learned.is_empty() || self.has_tally()
     }
 
     pub fn learned(&mut self) -> impl Iterator<Item = Learned> + '_ {

@@ -302,6 +302,9 @@ impl Session {
             return;
         }
         let client_id: Option<Arc<str>> = client_id.map(|id| String::from_utf8_lossy(id).into());
+        // What was tallied is the old name's, and was judged under the old settings.
+        self.tell_tally();
+        self.tally = None;
         self.standing = Some(Standing::of(env.policy, client_id.as_deref()));
         if renamed {
             self.events.push(Event::ClientId(client_id.clone()));
@@ -841,7 +844,7 @@ impl Session {
             None if frame.scenario.is_some() => {
                 frame.undecided_topics.push((topic.topic, topic.records))
             }
-            Some(plan) => topic_events(&mut self.events, plan, &topic.topic, topic.records),
+            Some(plan) => topic_events(&mut self.events, plan, &topic.topic, topic.records, 1),
             None => {}
         }
     }
@@ -998,7 +1001,7 @@ impl Session {
             });
         }
         for (topic, records) in frame.undecided_topics.drain(..) {
-            topic_events(&mut self.events, &plan, &topic, records);
+            topic_events(&mut self.events, &plan, &topic, records, 1);
         }
         self.set_fate(plan);
     }
@@ -1224,6 +1227,7 @@ pub(super) fn topic_events(
     plan: &Plan,
     topic: &Topic,
     records: u64,
+    count: u64,
 ) {
     let Some(name) = topic.name() else { return };
     for found in [plan.acks, plan.timeout].into_iter().flatten() {
@@ -1232,7 +1236,7 @@ pub(super) fn topic_events(
             mode: found.mode,
             topic: name.clone(),
             records,
-            count: 1,
+            count,
         });
     }
 }

@@ -1,6 +1,6 @@
 //! The common overridden request, dealt with in one look: one topic, one partition, one batch whose header is here, and
-//! nothing in force that needs more of it. What it costs is a few dozen nanoseconds; everything else takes the long way
-//! (`produce.rs`), to the same end.
+//! nothing in force that needs more of it. Requests like the one before only add to a [`Tally`], so that what one costs is
+//! a few dozen nanoseconds; everything else takes the long way (`produce.rs`), to the same end.
 
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
@@ -8,12 +8,24 @@ use super::lane::Lane;
 use super::produce::{topic_events, topic_of};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::Learned;
+use crate::policy::Scenario;
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::Stand;
-use crate::policy::{Mode, Scenario};
 use crate::wire::api::ApiKey;
 use crate::wire::header::Start;
 use crate::wire::produce::{self, Head, TopicKey};
+use crate::wire::record_batch::Entry;
+
+/// Requests in a row that were alike: what became of them, and how many they were.
+#[derive(Debug)]
+pub(super) struct Tally {
+    acks: i16,
+    timeout_ms: i32,
+    topic: Topic,
+    plan: Plan,
+    requests: u64,
+    records: u64,
+}
 
 impl Session {
     /// Whether the request was dealt with. Its size is below every limit; the connection is not ending.
@@ -29,84 +41,82 @@ impl Session {
         else {
             return Ok(false);
         };
-        let Stand::Apply(mode) = standing.get(scenario) else {
+        let Stand::Apply(_) = standing.get(scenario) else {
             return Ok(false);
         };
-        let enforces = mode == Mode::Enforce;
         let needs_topics = matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_))
-            || enforces
-                && plan::heeds_degraded(scenario, standing.settings())
-                && env.view.any_degraded(env.node_id);
+            || env.view.any_degraded(env.node_id)
+                && plan::heeds_degraded(scenario, standing.settings());
         let left = (frame_len - head.topics_at) as u64;
         let window = lane.fresh().get(head.topics_at..).unwrap_or_default();
         let sole = produce::sole_batch(window, left, start.api_version);
         let Some((key, partition, entry)) = sole.filter(|_| !needs_topics) else {
             return Ok(false);
         };
-        let absorbs = enforces && head.acks == 0;
-        self.room_in_flight(env, absorbs, frame_len)?;
-
-        let stands = |scenario| standing.get(scenario);
-        let plan = plan::judge(
-            head.acks,
-            head.timeout_ms,
-            standing.settings(),
-            &stands,
-            false,
-        );
-        let known = self.last_topic.as_ref().filter(|topic| topic.is(key));
-        let topic = match known {
-            Some(topic) => topic.clone(),
-            None => self.meet(key, env),
+        let alike = self.tally.as_ref().is_some_and(|tally| {
+            (tally.acks, tally.timeout_ms) == (head.acks, head.timeout_ms) && tally.topic.is(key)
+        });
+        let plan = match &self.tally {
+            Some(tally) if alike => tally.plan,
+            _ => plan::judge(
+                head.acks,
+                head.timeout_ms,
+                standing.settings(),
+                &|scenario| standing.get(scenario),
+                false,
+            ),
         };
-        self.events.request(ApiKey::PRODUCE);
-        for found in [plan.acks, plan.timeout].into_iter().flatten() {
-            let (scenario, mode) = (found.scenario, found.mode);
-            self.events.push(Event::Override {
-                scenario,
-                mode,
-                api_key: ApiKey::PRODUCE,
-                count: 1,
-            });
+        self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
+        if !alike {
+            self.begin_tally(env, head, key, plan);
         }
-        let records = u64::from(entry.records);
-        topic_events(&mut self.events, &plan, &topic, records);
+        self.events.request(ApiKey::PRODUCE);
         patch(lane, head, plan);
-        let of = RecordsOf {
-            topic,
-            partition,
-            records,
-            bytes: entry.size,
-            exact: entry.exact,
-            answered: false,
-        };
-        self.queue_sole(
-            start,
-            frame_len,
-            head.acks == 0,
-            absorbs.then_some(scenario),
-            plan,
-            of,
-        );
+        self.queue_sole(start, frame_len, partition, entry);
         self.pass_frame(lane, frame_len);
         Ok(true)
     }
 
-    fn queue_sole(
-        &mut self,
-        start: Start,
-        frame_len: usize,
-        none: bool,
-        absorbed: Option<Scenario>,
-        plan: Plan,
-        of: RecordsOf,
-    ) {
-        let raised = plan
-            .acks
-            .filter(|_| plan.new_acks.is_some())
-            .map(|found| found.scenario);
-        match (none, absorbed) {
-            (true, Some(raised)) => {
+    fn begin_tally(&mut self, env: &Env<'_>, head: Head, key: TopicKey<'_>, plan: Plan) {
+        self.tell_tally();
+        let (topic, facts) = topic_of(key, env);
+        if facts.is_none() {
+            self.learned.push(match &topic {
+                Topic::Name(name) => Learned::TopicSeen(name.clone()),
+                Topic::Id(id, _) => Learned::TopicIdSeen(*id),
+            });
+        }
+        let (acks, timeout_ms) = (head.acks, head.timeout_ms);
+        self.tally = Some(Tally {
+            acks,
+            timeout_ms,
+            topic,
+            plan,
+            requests: 0,
+            records: 0,
+        });
+    }
+
+    /// Counts the request, and puts it where its answer will find it.
+    fn queue_sole(&mut self, start: Start, frame_len: usize, partition: i32, entry: Entry) {
+        let Some(tally) = &mut self.tally else { return };
+        tally.requests += 1;
+        tally.records += u64::from(entry.records);
+        let raised = tally.plan.acks.filter(|_| tally.plan.new_acks.is_some());
+        let raised = raised.map(|found| found.scenario);
+        if tally.acks != 0 {
+            return self.push_produce(start, Fate::Produce { raised }, 0);
+        }
+        let of = RecordsOf {
+            topic: tally.topic.clone(),
+            partition,
+            records: u64::from(entry.records),
+            bytes: entry.size,
+            exact: entry.exact,
+            answered: false,
+        };
+        match raised {
+            Some(raised) => {
                 self.push_produce(start, Fate::Absorb { raised }, frame_len);
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
@@ -114,7 +124,7 @@ impl Session {
                 }
             }
             // It goes up as acks=0: brokers do not answer, and nobody waits.
-            (true, None) => {
+            None => {
                 let event = acks0_event(
                     Outcome::Unknown,
                     OutcomeCause::NotAsked,
@@ -123,21 +133,35 @@ impl Session {
                 );
                 self.events.push(event);
             }
-            (false, _) => self.push_produce(start, Fate::Produce { raised }, 0),
         }
     }
 
-    fn meet(&mut self, key: TopicKey<'_>, env: &Env<'_>) -> Topic {
-        let (topic, facts) = topic_of(key, env);
-        if facts.is_none() {
-            self.learned.push(match &topic {
-                Topic::Name(name) => Learned::TopicSeen(name.clone()),
-                Topic::Id(id, _) => Learned::TopicIdSeen(*id),
-            });
-        } else {
-            self.last_topic = Some(topic.clone());
+    pub(super) fn has_tally(&self) -> bool {
+        self.tally.as_ref().is_some_and(|tally| tally.requests > 0)
+    }
+
+    /// Turns what was tallied into events. A topic that had no name yet is looked up anew next time.
+    pub(super) fn tell_tally(&mut self) {
+        let Some(tally) = &mut self.tally else { return };
+        let (count, records) = (
+            std::mem::take(&mut tally.requests),
+            std::mem::take(&mut tally.records),
+        );
+        if count > 0 {
+            for found in [tally.plan.acks, tally.plan.timeout].into_iter().flatten() {
+                let (scenario, mode) = (found.scenario, found.mode);
+                self.events.push(Event::Override {
+                    scenario,
+                    mode,
+                    api_key: ApiKey::PRODUCE,
+                    count,
+                });
+            }
+            topic_events(&mut self.events, &tally.plan, &tally.topic, records, count);
         }
-        topic
+        if tally.topic.name().is_none() {
+            self.tally = None;
+        }
     }
 }
 

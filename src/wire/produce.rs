@@ -391,28 +391,41 @@ impl Walker {
 /// at the topics array, `left` bytes before the end of the frame.
 #[inline]
 pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<(TopicKey<'_>, i32, Entry)> {
-    let mut walker = Walker::new(version, left);
-    let mut at = 0;
-    let mut next = || match walker.next(window.get(at..)?) {
-        Step::Part { part, len } => {
-            at = at.checked_add(usize::try_from(len).ok()?)?;
-            Some((part, walker.records_left()))
+    let flexible = version >= FLEXIBLE_FROM;
+    // A count of one, as either encoding writes it.
+    let one: &[u8] = if flexible { &[2] } else { &[0, 0, 0, 1] };
+    let name = window.strip_prefix(one)?;
+    let (name_len, name) = match (version >= TOPIC_IDS_FROM, flexible) {
+        (true, _) => (16, name),
+        (_, true) => (usize::from(*name.first()?).checked_sub(1)?, &name[1..]),
+        (_, false) => (
+            usize::from(u16::from_be_bytes(*name.first_chunk()?)),
+            &name[2..],
+        ),
+    };
+    // A longer name has a length of two bytes in the compact encoding: that is for the walk.
+    let (name, rest) = name
+        .split_at_checked(name_len)
+        .filter(|_| name_len < 0x7f)?;
+    let rest = rest.strip_prefix(one)?;
+    let (index, rest) = rest.split_first_chunk()?;
+    let (records, rest) = match flexible {
+        true => match varint::at(rest, 0, usize::MAX) {
+            Look::Ready((size, width)) => (u64::from(size.checked_sub(1)?), &rest[width..]),
+            _ => return None,
+        },
+        false => {
+            let (size, rest) = rest.split_first_chunk()?;
+            (u64::try_from(i32::from_be_bytes(*size)).ok()?, rest)
         }
-        _ => None,
     };
-    let (Part::Topics { count: 1, .. }, _) = next()? else {
-        return None;
+    let entry = record_batch::entry(rest, records).ok()??;
+    let fits = entry.size == records && (window.len() - rest.len()) as u64 + records <= left;
+    let key = match <[u8; 16]>::try_from(name) {
+        Ok(id) if version >= TOPIC_IDS_FROM => TopicKey::Id(id),
+        _ => TopicKey::Name(name),
     };
-    let (Part::Topic { key, count: 1, .. }, _) = next()? else {
-        return None;
-    };
-    let (Part::Partition { index }, _) = next()? else {
-        return None;
-    };
-    match next()? {
-        (Part::Entry(entry), 0) => Some((key, index, entry)),
-        _ => None,
-    }
+    fits.then_some((key, i32::from_be_bytes(*index), entry))
 }
 
 /// What a Produce answer says, in order. Offsets count from the size prefix.
