@@ -23,7 +23,7 @@ fn rig(chunks: &Chunks) -> Rig {
 type Plan<'a> = &'a [(&'a str, &'a [(i32, usize)])];
 
 fn request(version: i16, acks: i16, plan: Plan<'_>) -> raw::Produce {
-    let batches: Vec<(&str, Vec<(i32, Vec<u8>)>)> = plan
+    let batches: Vec<(&str, rig::Partitions)> = plan
         .iter()
         .map(|(topic, partitions)| {
             let partition = |(index, size): &(i32, usize)| {
@@ -35,15 +35,18 @@ fn request(version: i16, acks: i16, plan: Plan<'_>) -> raw::Produce {
             (*topic, partitions.iter().map(partition).collect())
         })
         .collect();
-    let topics: Vec<(&str, &[(i32, Vec<u8>)])> = batches
+    let topics: Vec<(&str, &[rig::Partition])> = batches
         .iter()
         .map(|(topic, all)| (*topic, &all[..]))
         .collect();
     produce(version, acks, &topics)
 }
 
+/// Topic by name or by id, partition, error code.
+type Codes = Vec<(String, [u8; 16], i32, i16)>;
+
 /// What a broker says to the whole request when it checks sizes itself.
-fn broker_says(request: &raw::Produce) -> Vec<(String, [u8; 16], i32, i16)> {
+fn broker_says(request: &raw::Produce) -> Codes {
     let broker = Broker {
         max_message_bytes: Some(LIMIT as usize),
         ..Broker::default()
@@ -54,7 +57,7 @@ fn broker_says(request: &raw::Produce) -> Vec<(String, [u8; 16], i32, i16)> {
     codes(request.version, &answer)
 }
 
-fn codes(version: i16, frame: &[u8]) -> Vec<(String, [u8; 16], i32, i16)> {
+fn codes(version: i16, frame: &[u8]) -> Codes {
     let (_, answer) = parse_answer(version, frame);
     let mut codes: Vec<_> = answer
         .partitions
@@ -603,5 +606,30 @@ fn records_of_a_cut_off_request_end_refused_once_whether_they_were_kept_or_not()
             places.dedup();
             assert_eq!(places.len(), all, "{ends:?}");
         }
+    }
+}
+
+#[test]
+fn a_refused_request_between_others_is_answered_in_its_turn() {
+    for chunks in Chunks::every() {
+        let mut rig = rig(&chunks).without_broker();
+        let small = |id| frame(id, &one(9, -1, records(9, 1)));
+        let large = frame(2, &request(9, 1, &[("orders", &[(0, 2001)])]));
+        rig.send(&[small(1), large.clone(), small(3), large, small(4)].concat());
+        assert!(rig.to_client.is_empty(), "{chunks:?}");
+        let answers: Vec<Vec<u8>> = rig
+            .produced()
+            .iter()
+            .map(|request| Broker::default().produce(request))
+            .collect();
+        assert_eq!(answers.len(), 3);
+        let ids = |rig: &Rig| -> Vec<u8> { rig.client_frames().iter().map(|f| f[7]).collect() };
+        rig.answer(&answers[0]);
+        assert_eq!(ids(&rig), [1, 2], "{chunks:?}");
+        rig.answer(&answers[1][..9]);
+        rig.answer(&answers[1][9..]);
+        assert_eq!(ids(&rig), [1, 2, 3, 2], "{chunks:?}");
+        rig.answer(&answers[2]);
+        assert_eq!(ids(&rig), [1, 2, 3, 2, 4], "{chunks:?}");
     }
 }

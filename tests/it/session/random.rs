@@ -60,7 +60,7 @@ fn chunks() -> impl Strategy<Value = Chunks> {
 }
 
 fn encode(correlation_id: i32, random: &Random) -> raw::Produce {
-    let topics: Vec<(&str, Vec<(i32, Vec<u8>)>)> = random
+    let topics: Vec<(&str, rig::Partitions)> = random
         .topics
         .iter()
         .map(|(topic, sizes)| {
@@ -81,7 +81,7 @@ fn encode(correlation_id: i32, random: &Random) -> raw::Produce {
             )
         })
         .collect();
-    let topics: Vec<(&str, &[(i32, Vec<u8>)])> = topics
+    let topics: Vec<(&str, &[rig::Partition])> = topics
         .iter()
         .map(|(topic, all)| (*topic, &all[..]))
         .collect();

@@ -707,6 +707,10 @@ pub fn topic_id(name: &str) -> [u8; 16] {
 /// Topics, each with its partitions and their records.
 pub type Topics<'a> = [(&'a str, &'a [(i32, Vec<u8>)])];
 
+/// A partition and its records.
+pub type Partition = (i32, Vec<u8>);
+pub type Partitions = Vec<Partition>;
+
 /// A Produce request of several topics, each with its partitions.
 pub fn produce(version: i16, acks: i16, topics: &Topics<'_>) -> raw::Produce {
     let topic = |(name, partitions): &(&str, &[(i32, Vec<u8>)])| raw::ProduceTopic {
