@@ -621,7 +621,7 @@ impl<D: Dial> Connection<D> {
         let mut next = self.now + idle;
         let mut acted = false;
         if let Some(since) = self.closing_since {
-            let at = since + self.closing_timeout();
+            let at = self.closing_deadline(since);
             if self.passed(at, &mut next) {
                 self.finish(OutcomeCause::CloseDeadline);
                 return (next, true);
@@ -722,15 +722,21 @@ impl<D: Dial> Connection<D> {
         false
     }
 
-    fn closing_timeout(&self) -> Duration {
+    fn closing_deadline(&self, since: Instant) -> Instant {
         let settings = &self.shared.settings;
+        let patience = settings.drain.close_drain_timeout;
         match self.session.closing() {
             // What it handed over is still being delivered.
             Some(CloseCause::ClientClosed | CloseCause::ClientReset) => {
-                settings.limits.idle_timeout
+                since + settings.limits.idle_timeout
             }
-            Some(CloseCause::Drain) => settings.drain.timeout,
-            _ => settings.drain.close_drain_timeout,
+            // A client that has nothing under way and sends nothing more is not waited for to the last.
+            Some(CloseCause::Drain) if self.session.in_flight().is_empty() => {
+                let quiet_since = since.max(self.active_at);
+                (quiet_since + patience).min(since + settings.drain.timeout)
+            }
+            Some(CloseCause::Drain) => since + settings.drain.timeout,
+            _ => since + patience,
         }
     }
 

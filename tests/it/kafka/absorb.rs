@@ -5,7 +5,7 @@ use super::ways::assert_each_once;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::kafka::{Cluster, Spec, Version, shared_cluster, unique};
-use crate::support::raw::{Batch, Body, METADATA, PRODUCE, Produce, Raw};
+use crate::support::raw::{Batch, Body, METADATA, Metadata, PRODUCE, Produce, Raw};
 use crate::support::rdk::{self, IdProducer, Settings};
 use std::time::{Duration, Instant};
 
@@ -142,6 +142,20 @@ fn sigterm_under_load_ends_in_time_with_all_that_was_acknowledged_stored() {
         lost.len()
     );
     assert_each_once(&silent_stored);
+}
+
+#[test]
+fn a_client_that_has_nothing_under_way_and_stays_does_not_hold_up_the_end() {
+    let cluster = shared_cluster();
+    let toml = "[drain]\ndelay_ms = 0\ntimeout_ms = 60000\nclose_drain_timeout_ms = 1000\n";
+    let mut holdfast = Holdfast::start_with(Options::new(&cluster.bootstrap()).config(toml));
+    let _never_spoke = Raw::connect(&holdfast.bootstrap()).unwrap();
+    let mut has_spoken = Raw::connect(&holdfast.bootstrap()).unwrap();
+    Metadata::ask(&mut has_spoken, Some(&[]), CLIENTS_PATIENCE).unwrap();
+    holdfast.sigterm();
+    let status = holdfast.wait_exit(Duration::from_secs(15));
+    let log = holdfast.log();
+    assert!(status.is_some_and(|status| status.success()), "{log}");
 }
 
 #[test]
