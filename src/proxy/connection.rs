@@ -597,8 +597,14 @@ impl<D: Dial> Connection<D> {
         if self.session.closing().is_none() {
             self.session.close(CloseCause::Drain);
         }
-        self.session
-            .finish(self.requests.lane.written_bytes(), cause);
+        let env = env(
+            &self.shared,
+            &self.view,
+            &self.policy,
+            self.node_id,
+            self.brokers_outside,
+        );
+        self.session.finish(&env, &mut self.requests.lane, cause);
         if matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
             self.meter.upstream_closed();
         }

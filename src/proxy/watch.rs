@@ -361,12 +361,14 @@ impl Looker {
 
     /// Topics whose configs are not known are asked for next.
     fn want_lacking_configs(&mut self) {
+        // What a full refresh has queued stays queued.
+        let asked: HashSet<_> = self.due.configs.iter().cloned().collect();
         let untold = &self.due.untold;
         let lacking = self
             .knowledge
             .without_config()
-            .filter(|name| !untold.contains(*name));
-        self.due.configs = lacking.cloned().collect();
+            .filter(|name| !untold.contains(*name) && !asked.contains(*name));
+        self.due.configs.extend(lacking.cloned());
     }
 
     /// Takes in what sessions learned: everything that waits, and then one new view.

@@ -30,6 +30,21 @@ fn outcomes(rig: &Rig) -> Vec<(i32, Outcome, OutcomeCause)> {
 }
 
 #[test]
+fn whole_frames_that_waited_their_turn_have_their_end_when_the_time_is_up() {
+    let mut rig = Rig::default().without_broker().topic("orders", None);
+    rig.limits.max_absorbed_in_flight = 2;
+    for id in 0..5 {
+        let batches = [(0, records(7, 3))];
+        rig.send(&frame(id, &produce(7, 0, &[("orders", &batches)])));
+    }
+    rig.drain().finish();
+    let ends = rig.ends();
+    let records: u64 = ends.iter().map(|end| end.records).sum();
+    assert_eq!(records, 15, "{ends:?}");
+    assert!(rig.session.in_flight().is_empty());
+}
+
+#[test]
 fn a_frame_that_the_client_does_not_finish_is_refused_as_far_as_it_was_seen() {
     for version in [3, 8, 9, 13] {
         let batches = [(0, records(version, 3)), (1, records(version, 4))];

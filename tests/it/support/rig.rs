@@ -301,8 +301,9 @@ impl Rig {
 
     /// The last word.
     pub fn finish(&mut self) -> &mut Rig {
+        let env = env!(self);
         self.session
-            .finish(self.requests.written_bytes(), OutcomeCause::Aborted);
+            .finish(&env, &mut self.requests, OutcomeCause::Aborted);
         self.take_events();
         self
     }
