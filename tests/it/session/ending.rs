@@ -40,7 +40,8 @@ fn whole_frames_that_waited_their_turn_have_their_end_when_the_time_is_up() {
     rig.drain().finish();
     let ends = rig.ends();
     let records: u64 = ends.iter().map(|end| end.records).sum();
-    assert_eq!(records, 15, "{ends:?}");
+    // Two were forwarded, one was read and waited; the others are still in the client's socket.
+    assert_eq!((records, rig.unread() > 0), (9, true), "{ends:?}");
     assert!(rig.session.in_flight().is_empty());
 }
 
