@@ -85,6 +85,8 @@ pub struct Session {
     draining: bool,
     /// Nothing goes to the broker any more, not even what a drain lets through.
     severed: bool,
+    /// As what records end that are read and not forwarded any more.
+    unforwarded: OutcomeCause,
     close_after_frame: Option<CloseCause>,
     events: Events,
     learned: Vec<Learned>,
@@ -113,6 +115,7 @@ impl Session {
             closing: None,
             draining: false,
             severed: false,
+            unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
             events: Events::default(),
             learned: Vec::new(),
@@ -220,6 +223,13 @@ impl Session {
             cause: OutcomeCause::BrokerLost,
             written_bytes,
         });
+    }
+
+    /// Nothing goes anywhere any more: what is still judged ends as refused for this reason.
+    pub fn sever(&mut self, cause: OutcomeCause) {
+        self.severed = true;
+        self.unforwarded = cause;
+        self.doom_request(cause);
     }
 
     /// The last word: whatever still waits ends here. Idempotent.

@@ -326,7 +326,7 @@ impl Session {
         frame.holding =
             goes_on && (degraded_ahead || by_topic || batches == Some(Mode::Enforce) || refuse_all);
         (frame.over, frame.over_refused) = (0, false);
-        frame.doomed = (!goes_on).then_some(OutcomeCause::Closing);
+        frame.doomed = (!goes_on).then_some(self.unforwarded);
         frame.cannot_collect = false;
         frame.too_large = (goes_on && refuse_all).then_some((size, request_limit));
         frame.scenario = scenario;
