@@ -85,6 +85,8 @@ pub struct Session {
     draining: bool,
     /// Nothing goes to the broker any more, not even what a drain lets through.
     severed: bool,
+    /// As what records end that are read and not forwarded any more.
+    unforwarded: OutcomeCause,
     close_after_frame: Option<CloseCause>,
     events: Events,
     learned: Vec<Learned>,
@@ -113,6 +115,7 @@ impl Session {
             closing: None,
             draining: false,
             severed: false,
+            unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
             events: Events::default(),
             learned: Vec::new(),
@@ -222,16 +225,16 @@ impl Session {
         });
     }
 
-    /// The last word: whatever still waits, or was read and not looked at yet, ends here. Idempotent. The connection must
-    /// be closing.
-    pub fn finish(&mut self, env: &Env<'_>, requests: &mut Lane, cause: OutcomeCause) {
+    /// Nothing goes anywhere any more: what is still judged ends as refused for this reason.
+    pub fn sever(&mut self, cause: OutcomeCause) {
         self.severed = true;
+        self.unforwarded = cause;
         self.doom_request(cause);
-        requests.clear_plan();
-        // Whole frames that waited their turn in the lane are counted like those that come too late.
-        self.on_request(env, requests);
+    }
+
+    /// The last word: whatever still waits ends here. Idempotent.
+    pub fn finish(&mut self, written_bytes: u64, cause: OutcomeCause) {
         self.abandon_request(cause);
-        let written_bytes = requests.written_bytes();
         self.give_up(Lost {
             cause,
             written_bytes,

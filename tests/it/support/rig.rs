@@ -301,9 +301,12 @@ impl Rig {
 
     /// The last word.
     pub fn finish(&mut self) -> &mut Rig {
-        let env = env!(self);
+        // As the driver does: what is in the lane is judged, what is in the client's socket is not.
+        self.session.sever(OutcomeCause::Aborted);
+        self.requests.clear_plan();
+        self.session.on_request(&env!(self), &mut self.requests);
         self.session
-            .finish(&env, &mut self.requests, OutcomeCause::Aborted);
+            .finish(self.requests.written_bytes(), OutcomeCause::Aborted);
         self.take_events();
         self
     }
