@@ -303,9 +303,9 @@ impl ConnectionMeter {
 /// A connection without a cause was ended from outside: by its own panic, or at the deadline of the drain.
 impl Drop for ConnectionMeter {
     fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        self.telemetry.counters.panics.inc_by(u64::from(panicked));
         if !self.closed {
-            let panicked = std::thread::panicking();
-            self.telemetry.counters.panics.inc_by(u64::from(panicked));
             self.closed(if panicked {
                 CloseCause::Panic
             } else {
