@@ -38,6 +38,8 @@ const BYTES_PER_WAKE: usize = 1024 * 1024;
 const STASH_BYTES: usize = 1024;
 /// What a frame must bring in each `frame_timeout`.
 const LEAST_PROGRESS: u64 = 16 * 1024;
+/// Answers of our own that a client has not taken, beyond which nothing more of it is read.
+const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 /// Parts of one vectored write.
 const SLICES: usize = 16;
 
@@ -193,6 +195,10 @@ impl<D: Dial> Connection<D> {
             if self.requests.lane.has_output() && !self.write_to_broker(cx, &mut moved) {
                 return moved;
             }
+            // What we answer ourselves costs the client nothing: one that takes no answers must not pile them up here.
+            if self.responses.lane.output_len() > OWN_ANSWERS_BYTES && !self.ending() {
+                return moved;
+            }
             if self.requests.may_judge() {
                 self.judge_requests();
                 moved = true;
@@ -221,7 +227,12 @@ impl<D: Dial> Connection<D> {
             self.brokers_outside,
         );
         self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
+        let in_flight = self.session.in_flight().len();
         self.session.flush_answers(&mut self.responses.lane);
+        if self.requests.want == Want::Answers && self.session.in_flight().len() < in_flight {
+            // Our own answers made room, and no broker will say anything that would wake us.
+            self.requests.news = true;
+        }
         if !self.session.holds_announcement() {
             self.announced = None;
         }
@@ -235,14 +246,21 @@ impl<D: Dial> Connection<D> {
     }
 
     fn note_want(&mut self) {
-        let waits = matches!(self.requests.want, Want::Announce(_) | Want::Collect(_))
-            && self.requests.collected.is_none();
-        match waits {
+        let (announces, collects) = match self.requests.want {
+            Want::Announce(_) => (true, false),
+            Want::Collect(len) => (false, !self.requests.holds_room_for(len)),
+            _ => (false, false),
+        };
+        match announces || collects {
             true => self.budget_since = self.budget_since.or(Some(self.now)),
             false => self.budget_since = None,
         }
-        if !matches!(self.requests.want, Want::Announce(_)) {
+        // A place in a queue that nobody asks about any more would keep what it is given.
+        if !announces {
             self.announce_wait.give_up();
+        }
+        if !collects {
+            self.requests.collect_wait.give_up();
         }
     }
 
@@ -373,7 +391,10 @@ impl<D: Dial> Connection<D> {
     fn read_client(&mut self, cx: &mut Context<'_>) -> bool {
         match read(&mut self.client, &mut self.requests, cx) {
             Poll::Pending => {
-                self.requests.rest(&self.shared.budgets.requests);
+                // Who may announce keeps its buffer: those who wait for that may hold all others.
+                if self.announced.is_none() {
+                    self.requests.rest(&self.shared.budgets.requests);
+                }
                 false
             }
             Poll::Ready(Ok(n)) if n > 0 => {
@@ -453,6 +474,7 @@ impl<D: Dial> Connection<D> {
         while self.responses.lane.has_output() {
             if !self.client_writes {
                 self.responses.lane.clear_plan();
+                self.responses.blocked_since = None;
                 return true;
             }
             match write(&mut self.client, &self.responses.lane, cx) {
@@ -532,13 +554,16 @@ impl<D: Dial> Connection<D> {
             self.meter.upstream_closed();
         }
         self.broker = Broker::Gone;
+        self.announced = None;
+        self.responses.collect_wait.give_up();
         self.session
             .broker_lost(self.requests.lane.written_bytes(), cause);
         self.requests.lane.clear_plan();
+        self.requests.blocked_since = None;
         let rest = self.responses.lane.fresh_len();
         self.responses.lane.skip(rest);
         self.session.flush_answers(&mut self.responses.lane);
-        self.requests.news = true;
+        self.requests.judge_again();
     }
 
     // ---- the end ----
@@ -550,7 +575,7 @@ impl<D: Dial> Connection<D> {
         };
         if self.closing_since.is_none() {
             self.closing_since = Some(self.now);
-            self.requests.news = true;
+            self.requests.judge_again();
             return true;
         }
         let mut changed = false;
@@ -590,12 +615,22 @@ impl<D: Dial> Connection<D> {
             self.meter.upstream_closed();
         }
         self.broker = Broker::Gone;
+        self.announced = None;
+    }
+
+    fn ending(&self) -> bool {
+        self.session.closing().is_some()
     }
 
     /// Everything that still waits ends here.
     fn finish(&mut self, cause: OutcomeCause) {
         if self.session.closing().is_none() {
             self.session.close(CloseCause::Drain);
+        }
+        if std::thread::panicking() {
+            // Looking at what brought the panic about might bring a second one, which ends the process.
+            let rest = self.requests.lane.fresh_len();
+            self.requests.lane.skip(rest);
         }
         let env = env(
             &self.shared,
@@ -691,8 +726,11 @@ impl<D: Dial> Connection<D> {
         next: &mut Instant,
     ) -> bool {
         let begun = self.session.mid_request() || self.requests.lane.fresh_len() > 0;
-        let reading =
-            self.client_reads && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_));
+        // It is not to blame for bytes that we do not read.
+        let reading = self.client_reads
+            && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_))
+            && self.budget_since.is_none()
+            && !self.requests.lease_wait.is_waiting();
         if !begun || !reading || self.requests.lane.has_output() || self.closing_since.is_some() {
             self.frame_since = None;
             return false;
@@ -912,6 +950,14 @@ impl Half {
         }
     }
 
+    /// What became of the frame being read has changed: it may not need what it waited for, nor keep what it holds.
+    fn judge_again(&mut self) {
+        self.news = true;
+        if let Want::Bytes(n) = &mut self.want {
+            *n = 1;
+        }
+    }
+
     fn wrote(&mut self, n: usize) {
         self.blocked_since = None;
         self.lane.wrote(n);
@@ -933,6 +979,14 @@ impl Half {
         if self.collected.is_some() {
             if self.lane.is_empty() {
                 self.end_collecting();
+            } else if !matches!(self.want, Want::Collect(_))
+                && self.lane.held_bytes() < RELAY_BUFFER_BYTES
+                && self.lease.is_some()
+            {
+                // The frame went on, and what is left fits into what any connection has.
+                self.lane.replace_storage(vec![0; RELAY_BUFFER_BYTES]);
+                self.collected = None;
+                self.collect_len = 0;
             } else {
                 let held = self.lane.held_bytes();
                 let wanted = (held + RELAY_BUFFER_BYTES)
@@ -953,9 +1007,11 @@ impl Half {
 
     /// Room for a frame that must be held whole: `false` when there never is so much.
     fn poll_collect(&mut self, budget: &Budget, len: usize, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.collected.is_some() && self.collect_len >= len {
+        if self.holds_room_for(len) {
             return Poll::Ready(true);
         }
+        // Whoever waits holds none: what is left of the frame before is no more than a relay buffer.
+        self.collected = None;
         if !budget.can_hold(len) {
             return Poll::Ready(false);
         }
@@ -964,6 +1020,10 @@ impl Half {
         // What was read already may reach beyond the frame.
         self.collect_len = len.max(self.lane.held_bytes());
         Poll::Ready(true)
+    }
+
+    fn holds_room_for(&self, len: usize) -> bool {
+        self.collected.is_some() && self.collect_len >= len
     }
 
     fn end_collecting(&mut self) {

@@ -119,6 +119,11 @@ impl Lane {
         self.planned_bytes > self.written_bytes
     }
 
+    /// Bytes planned and not yet written.
+    pub fn output_len(&self) -> u64 {
+        self.planned_bytes - self.written_bytes
+    }
+
     /// Neither planned nor fresh bytes.
     pub fn is_empty(&self) -> bool {
         self.start == self.end && self.plan.is_empty()

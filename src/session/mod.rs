@@ -85,6 +85,8 @@ pub struct Session {
     draining: bool,
     /// Nothing goes to the broker any more, not even what a drain lets through.
     severed: bool,
+    /// As what records end that are read and not forwarded any more.
+    unforwarded: OutcomeCause,
     close_after_frame: Option<CloseCause>,
     events: Events,
     learned: Vec<Learned>,
@@ -113,6 +115,7 @@ impl Session {
             closing: None,
             draining: false,
             severed: false,
+            unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
             events: Events::default(),
             learned: Vec::new(),
@@ -226,6 +229,7 @@ impl Session {
     /// be closing.
     pub fn finish(&mut self, env: &Env<'_>, requests: &mut Lane, cause: OutcomeCause) {
         self.severed = true;
+        self.unforwarded = cause;
         self.doom_request(cause);
         requests.clear_plan();
         // Whole frames that waited their turn in the lane are counted like those that come too late.

@@ -234,7 +234,6 @@ impl ProduceFrame {
             walker: Walker::new(start.api_version, (frame_len - head.topics_at) as u64),
             cursor: head.topics_at,
             holding: found.holds(),
-            doomed: (!found.goes_on).then_some(OutcomeCause::Closing),
             too_large: refuses_all.then_some((frame_len as u64 - 4, limits.request)),
             scenario: found.scenario,
             acks_stand: found.acks_stand.into(),
@@ -353,6 +352,7 @@ impl Session {
             });
         }
         self.produce.begin(start, frame_len, head, &found, limits);
+        self.produce.doomed = (!found.goes_on).then_some(self.unforwarded);
         if found.goes_on && (head.acks != 0 || found.absorbs) {
             // An answer to acks=0 counts against its limits from here on.
             let absorbed_bytes = if found.absorbs { frame_len } else { 0 };
