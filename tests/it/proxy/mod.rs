@@ -1,5 +1,9 @@
-//! Floor 5 over real sockets, against brokers that are made up here: no Kafka, no Java.
+//! Floor 5 over real sockets and over streams that the test plays, against brokers that are made up here: no Kafka, no Java.
 
+mod driven;
+mod driver;
+mod ending;
 mod fake;
+mod room;
 mod upstream;
 mod watch;

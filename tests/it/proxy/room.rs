@@ -1,0 +1,211 @@
+//! Budgets under pressure: whoever waits gets its turn, whoever gave up is in nobody's way, and nobody is blamed for
+//! waiting.
+
+use super::driven::{Gate, SOON, answers_all, frame, opaque};
+use crate::support::rig;
+use holdfast::session::event::CloseCause;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+/// A request whose topics must all be seen: an exemption may hold for one of them.
+const BY_TOPIC: &str = r#"
+[exemptions.some]
+scenarios = ["acks_leader"]
+topics = ["exempt-*"]
+owner = "tests"
+reason = "frames must be held"
+"#;
+
+/// Held from its first byte to its last topic: only that shows that the exemption does not hold.
+fn held(correlation_id: i32, bytes: usize) -> Vec<u8> {
+    let (large, small) = ([(0, rig::batch(5, bytes))], [(0, rig::batch(1, 100))]);
+    let produce = rig::produce(9, 1, &[("exempt-a", &large), ("orders", &small)]);
+    rig::frame(correlation_id, &produce)
+}
+
+fn gate(limits: &str) -> Gate {
+    Gate::new(&format!("[limits]\n{limits}\n{BY_TOPIC}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_too_long_for_room_is_in_nobodys_way() {
+    let gate = gate(
+        "buffer_bytes = 4194304\nbudget_timeout_ms = 1000\n[drain]\nclose_drain_timeout_ms = 29000",
+    );
+    let bytes = held(1, 800_000);
+    let mut holder = gate.connect();
+    holder.client.write_all(&bytes[..700_000]).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let mut waiter = gate.connect();
+    waiter.client.write_all(&bytes[..70_000]).await.unwrap();
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(gate.closes(), [CloseCause::BudgetTimeout]);
+    holder.client.write_all(&bytes[700_000..]).await.unwrap();
+    let broker = tokio::spawn(answers_all(holder.broker().await));
+    frame(&mut holder.client).await.unwrap();
+    let mut next = gate.connect();
+    let got_through = timeout(Duration::from_secs(2), async {
+        next.client.write_all(&bytes).await.unwrap();
+        frame(&mut next.broker().await).await.unwrap()
+    });
+    assert_eq!(got_through.await.expect("its turn").len(), bytes.len());
+    broker.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_is_not_blamed_for_bringing_nothing() {
+    let gate = gate("buffer_bytes = 4194304\nframe_timeout_ms = 1000\nbudget_timeout_ms = 20000");
+    let bytes = held(1, 800_000);
+    let mut holder = gate.connect();
+    holder.client.write_all(&bytes[..100_000]).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let mut waiter = gate.connect();
+    let mut part = 100_000;
+    let (waiting, mut writes) = tokio::io::split(waiter.client);
+    let all = bytes.clone();
+    let sending = tokio::spawn(async move { writes.write_all(&all).await.map(|()| writes) });
+    // The holder goes on, only not fast.
+    for _ in 0..7 {
+        sleep(Duration::from_millis(500)).await;
+        let next = part + 20_000;
+        holder.client.write_all(&bytes[part..next]).await.unwrap();
+        part = next;
+    }
+    assert_eq!(gate.closes(), []);
+    holder.client.write_all(&bytes[part..]).await.unwrap();
+    let one = tokio::spawn(answers_all(holder.brokers.recv().await.unwrap()));
+    let two = waiter.brokers.recv();
+    let two = tokio::spawn(answers_all(timeout(SOON, two).await.unwrap().unwrap()));
+    let (mut waiting, _) = (waiting, sending.await.unwrap().unwrap());
+    assert!(frame(&mut waiting).await.is_some());
+    one.abort();
+    two.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_holds_its_room_and_stalls_is_closed_and_the_next_has_its_turn() {
+    let gate = gate("buffer_bytes = 4194304\nframe_timeout_ms = 2000");
+    let bytes = held(1, 800_000);
+    let mut holder = gate.connect();
+    holder.client.write_all(&bytes[..700_000]).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let mut next = gate.connect();
+    let got_through = timeout(Duration::from_secs(4), async {
+        next.client.write_all(&bytes).await.unwrap();
+        frame(&mut next.broker().await).await.unwrap()
+    });
+    assert_eq!(got_through.await.expect("its turn").len(), bytes.len());
+    assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
+    drop(holder);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_connections_share_room_for_one_held_frame() {
+    let gate = gate("buffer_bytes = 4194304");
+    let bytes = held(1, 900_000);
+    let mut tasks = Vec::new();
+    for _ in 0..64 {
+        let mut line = gate.connect();
+        let bytes = bytes.clone();
+        tasks.push(tokio::spawn(async move {
+            let (mut reads, mut writes) = tokio::io::split(line.client);
+            let sending = tokio::spawn(async move {
+                for _ in 0..2 {
+                    writes.write_all(&bytes).await.unwrap();
+                }
+                writes.shutdown().await.unwrap();
+            });
+            let broker = tokio::spawn(answers_all(line.brokers.recv().await.unwrap()));
+            for _ in 0..2 {
+                assert!(frame(&mut reads).await.is_some());
+            }
+            sending.await.unwrap();
+            assert_eq!(broker.await.unwrap(), 2);
+            line.task.await.unwrap();
+        }));
+    }
+    for task in tasks {
+        timeout(SOON, task).await.expect("its turn").unwrap();
+    }
+    gate.assert_all_given_back();
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_half_sent_frames_than_there_is_room_for_do_not_stop_an_honest_one_for_longer_than_their_time()
+ {
+    let gate = gate("buffer_bytes = 4194304\nframe_timeout_ms = 2000\nheader_timeout_ms = 2000");
+    let bytes = held(1, 60_000);
+    // 16 relay buffers: each of these keeps one.
+    let mut half_sent = Vec::new();
+    for _ in 0..40 {
+        let mut line = gate.connect();
+        line.client.write_all(&bytes[..30_000]).await.unwrap();
+        half_sent.push(line);
+    }
+    let mut honest = gate.connect();
+    let got_through = timeout(Duration::from_secs(10), async {
+        honest.client.write_all(&opaque(1, 100)).await.unwrap();
+        frame(&mut honest.broker().await).await
+    });
+    assert!(got_through.await.expect("its turn").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_let_announce_never_waits_for_those_who_wait_to_announce() {
+    // Four relay buffers; leave to announce for one.
+    let gate = gate("buffer_bytes = 1048576\nannounced_bytes = 1048576\nframe_timeout_ms = 25000");
+    let bytes = opaque(1, 1_000_000);
+    let mut first = gate.connect();
+    let (mut client, mut broker) = {
+        first.client.write_all(&bytes[..2000]).await.unwrap();
+        let broker = first.broker().await;
+        (first.client, broker)
+    };
+    sleep(Duration::from_millis(100)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        let mut line = gate.connect();
+        line.client.write_all(&bytes[..2000]).await.unwrap();
+        waiting.push(line);
+    }
+    sleep(Duration::from_millis(100)).await;
+    let sending = tokio::spawn(async move {
+        client.write_all(&bytes[2000..]).await.unwrap();
+        client
+    });
+    let whole = timeout(Duration::from_secs(5), frame(&mut broker)).await;
+    assert!(whole.expect("not held up").is_some());
+    sending.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_announced_than_allowed_and_an_honest_client_gets_through() {
+    const FRAME: usize = 99 * 1024 * 1024;
+    let gate = Gate::new("[limits]\nannounced_bytes = 268435456\n");
+    let whole = opaque(1, 0);
+    let mut start = whole.clone();
+    start[..4].copy_from_slice(&((whole.len() - 4 + FRAME) as u32).to_be_bytes());
+    start.extend([b'x'; 2000]);
+    let mut lines = Vec::new();
+    for _ in 0..210 {
+        let mut line = gate.connect();
+        line.client.write_all(&start).await.unwrap();
+        lines.push(line);
+    }
+    sleep(Duration::from_secs(1)).await;
+    let (mut announced, mut kept) = (0, Vec::new());
+    for line in &mut lines {
+        if let Ok(broker) = line.brokers.try_recv() {
+            announced += FRAME;
+            kept.push(broker);
+        }
+    }
+    assert!(announced > 0 && announced <= 268_435_456, "{announced}");
+    let mut honest = gate.connect();
+    honest.client.write_all(&opaque(1, 60_000)).await.unwrap();
+    let mut broker = timeout(Duration::from_secs(1), honest.broker()).await;
+    assert!(frame(broker.as_mut().unwrap()).await.is_some());
+    drop(lines);
+    sleep(Duration::from_secs(1)).await;
+}
