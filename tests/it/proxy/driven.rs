@@ -192,7 +192,7 @@ impl<S> Line<S> {
     }
 }
 
-struct Dialer(Box<dyn Fn() -> Result<Wire, (CloseCause, String)> + Send>);
+pub struct Dialer(Box<dyn Fn() -> Result<Wire, (CloseCause, String)> + Send>);
 
 impl Dial for Dialer {
     type Stream = Wire;
