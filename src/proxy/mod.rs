@@ -52,6 +52,28 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// For a gateway that serves.
+    pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
+        let limits = &settings.limits;
+        Shared {
+            session_limits: session::Limits {
+                max_in_flight: limits.max_in_flight,
+                max_absorbed_in_flight: limits.max_absorbed_in_flight,
+                max_absorbed_bytes: limits.max_absorbed_bytes,
+                relay_buffer_bytes: RELAY_BUFFER_BYTES,
+            },
+            policy: ArcSwap::new(settings.policy.clone()),
+            budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
+            watch,
+            telemetry,
+            phase: AtomicU8::new(Phase::Serving as u8),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            limits: listener::ConnectionLimits::default(),
+            settings,
+        }
+    }
+
     /// One load, where asking the tokens would take a lock.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
@@ -61,7 +83,8 @@ impl Shared {
         }
     }
 
-    fn enter(&self, phase: Phase) {
+    /// All connections go over to it.
+    pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
         match phase {
             Phase::Serving => {}
@@ -103,24 +126,7 @@ pub async fn run(
     let background = CancellationToken::new();
     let _end_background = background.clone().drop_guard();
     let watch = Watch::start(settings.cluster.clone(), background.clone());
-    let limits = &settings.limits;
-    let shared = Arc::new(Shared {
-        session_limits: session::Limits {
-            max_in_flight: limits.max_in_flight,
-            max_absorbed_in_flight: limits.max_absorbed_in_flight,
-            max_absorbed_bytes: limits.max_absorbed_bytes,
-            relay_buffer_bytes: RELAY_BUFFER_BYTES,
-        },
-        policy: ArcSwap::new(settings.policy.clone()),
-        budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
-        watch,
-        telemetry,
-        phase: AtomicU8::new(Phase::Serving as u8),
-        drain: CancellationToken::new(),
-        abort: CancellationToken::new(),
-        limits: listener::ConnectionLimits::default(),
-        settings,
-    });
+    let shared = Arc::new(Shared::new(settings, watch, telemetry));
     let accepting = CancellationToken::new();
     for listener in listeners {
         tasks.spawn(listener::accept(

@@ -4,11 +4,8 @@
 use crate::support::rig::{self, Received};
 use holdfast::config::{self, Overrides};
 use holdfast::proxy::Shared;
-use holdfast::proxy::budget::{Budgets, RELAY_BUFFER_BYTES};
 use holdfast::proxy::connection::{Connection, Dial, Dialing};
-use holdfast::proxy::listener::ConnectionLimits;
 use holdfast::proxy::watch::Watch;
-use holdfast::session::Limits;
 use holdfast::session::event::{CloseCause, Event, Outcome};
 use holdfast::telemetry::Telemetry;
 use std::future::Future;
@@ -61,25 +58,8 @@ impl Gate {
         let ended = CancellationToken::new();
         let watch = Watch::start(settings.cluster.clone(), ended.clone());
         ended.cancel();
-        let limits = &settings.limits;
-        let shared = Shared {
-            session_limits: Limits {
-                max_in_flight: limits.max_in_flight,
-                max_absorbed_in_flight: limits.max_absorbed_in_flight,
-                max_absorbed_bytes: limits.max_absorbed_bytes,
-                relay_buffer_bytes: RELAY_BUFFER_BYTES,
-            },
-            policy: arc_swap::ArcSwap::new(settings.policy.clone()),
-            budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
-            watch,
-            telemetry: telemetry.clone(),
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            limits: ConnectionLimits::default(),
-            settings,
-        };
         Gate {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(settings, watch, telemetry.clone())),
             telemetry,
             events,
         }

@@ -4,6 +4,7 @@ use super::driven::{
     Counts, Gate, PIPE_BYTES, SOON, Wire, answers_all, frame, opaque, produce, reply,
 };
 use crate::support::rig;
+use holdfast::proxy::Phase;
 use holdfast::session::event::CloseCause;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,7 +76,7 @@ async fn hand_over(blow: Blow) -> Gate {
                 answers_all(broker).await;
             }
             Blow::Drain => {
-                shared.drain.cancel();
+                shared.enter(Phase::Draining);
                 answers_all(broker).await;
             }
         }
@@ -134,9 +135,9 @@ async fn what_was_read_and_not_judged_when_the_deadline_comes_is_counted_too() {
     line.client.write_all(&requests).await.unwrap();
     let mut broker = line.broker().await;
     frame(&mut broker).await.unwrap();
-    gate.shared.drain.cancel();
+    gate.shared.enter(Phase::Draining);
     sleep(Duration::from_secs(1)).await;
-    gate.shared.abort.cancel();
+    gate.shared.enter(Phase::Aborting);
     timeout(SOON, line.task).await.unwrap().unwrap();
     assert_eq!(gate.ended(), [0, 27, 3]);
     assert_eq!(gate.ended_by("refused", "close_deadline"), 27);
