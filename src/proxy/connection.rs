@@ -627,13 +627,19 @@ impl<D: Dial> Connection<D> {
         if self.session.closing().is_none() {
             self.session.close(CloseCause::Drain);
         }
-        if !std::thread::panicking() && self.requests.lane.fresh_len() > 0 {
-            // Whole frames that waited for their turn were handed over, too: they are counted under the same cause.
-            self.session.sever(cause);
-            self.judge_requests();
+        if std::thread::panicking() {
+            // Looking at what brought the panic about might bring a second one, which ends the process.
+            let rest = self.requests.lane.fresh_len();
+            self.requests.lane.skip(rest);
         }
-        self.session
-            .finish(self.requests.lane.written_bytes(), cause);
+        let env = env(
+            &self.shared,
+            &self.view,
+            &self.policy,
+            self.node_id,
+            self.brokers_outside,
+        );
+        self.session.finish(&env, &mut self.requests.lane, cause);
         if matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
             self.meter.upstream_closed();
         }

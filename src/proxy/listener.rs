@@ -110,11 +110,9 @@ async fn serve(
     {
         tracing::debug!(%peer, %error, "socket options");
     }
-    // Which broker a port leads to is not known before the first view: held unread.
-    let mut ready = shared.watch.ready();
-    if node_id.is_some() && !*ready.borrow() {
-        let first_view = ready.wait_for(|ready| *ready);
-        let _ = tokio::time::timeout(shared.settings.cluster.connect_timeout, first_view).await;
+    if node_id.is_some() && !first_view(&shared).await {
+        drop(seat);
+        return;
     }
     let meter = shared.telemetry.connection(peer);
     let dial = BrokerDial {
@@ -123,6 +121,19 @@ async fn serve(
     };
     Connection::new(shared, Stream::Plain(stream), dial, node_id, meter).await;
     drop(seat);
+}
+
+/// Which broker a port leads to is not known before the first view: held unread. `false` when the gateway goes down first.
+async fn first_view(shared: &Shared) -> bool {
+    let mut ready = shared.watch.ready();
+    if *ready.borrow() {
+        return true;
+    }
+    let viewed = ready.wait_for(|ready| *ready);
+    tokio::select! {
+        () = shared.drain.cancelled() => false,
+        _ = tokio::time::timeout(shared.settings.cluster.connect_timeout, viewed) => true,
+    }
 }
 
 /// Dials the broker of a port, or any living bootstrap server.

@@ -52,7 +52,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: Settings, telemetry: Arc<Telemetry>, watch: watch::Handle) -> Shared {
+    /// For a gateway that serves.
+    pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
         let limits = &settings.limits;
         Shared {
             session_limits: session::Limits {
@@ -82,7 +83,7 @@ impl Shared {
         }
     }
 
-    /// Goes on to a later phase, and wakes all connections.
+    /// All connections go over to it.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
         match phase {
@@ -125,7 +126,7 @@ pub async fn run(
     let background = CancellationToken::new();
     let _end_background = background.clone().drop_guard();
     let watch = Watch::start(settings.cluster.clone(), background.clone());
-    let shared = Arc::new(Shared::new(settings, telemetry, watch));
+    let shared = Arc::new(Shared::new(settings, watch, telemetry));
     let accepting = CancellationToken::new();
     for listener in listeners {
         tasks.spawn(listener::accept(

@@ -225,16 +225,17 @@ impl Session {
         });
     }
 
-    /// Nothing goes anywhere any more: what is still judged ends as refused for this reason.
-    pub fn sever(&mut self, cause: OutcomeCause) {
+    /// The last word: whatever still waits, or was read and not looked at yet, ends here. Idempotent. The connection must
+    /// be closing.
+    pub fn finish(&mut self, env: &Env<'_>, requests: &mut Lane, cause: OutcomeCause) {
         self.severed = true;
         self.unforwarded = cause;
         self.doom_request(cause);
-    }
-
-    /// The last word: whatever still waits ends here. Idempotent.
-    pub fn finish(&mut self, written_bytes: u64, cause: OutcomeCause) {
+        requests.clear_plan();
+        // Whole frames that waited their turn in the lane are counted like those that come too late.
+        self.on_request(env, requests);
         self.abandon_request(cause);
+        let written_bytes = requests.written_bytes();
         self.give_up(Lost {
             cause,
             written_bytes,

@@ -170,8 +170,6 @@ struct AtHead {
     timeout_stand: Stand,
     /// Forwarded, as far as its partitions let it; else it is only counted.
     goes_on: bool,
-    /// Why, where it does not go on.
-    unforwarded: OutcomeCause,
     /// acks=0 that becomes more: the answer will be absorbed.
     absorbs: bool,
     too_large: Option<Mode>,
@@ -236,7 +234,6 @@ impl ProduceFrame {
             walker: Walker::new(start.api_version, (frame_len - head.topics_at) as u64),
             cursor: head.topics_at,
             holding: found.holds(),
-            doomed: (!found.goes_on).then_some(found.unforwarded),
             too_large: refuses_all.then_some((frame_len as u64 - 4, limits.request)),
             scenario: found.scenario,
             acks_stand: found.acks_stand.into(),
@@ -355,6 +352,7 @@ impl Session {
             });
         }
         self.produce.begin(start, frame_len, head, &found, limits);
+        self.produce.doomed = (!found.goes_on).then_some(self.unforwarded);
         if found.goes_on && (head.acks != 0 || found.absorbs) {
             // An answer to acks=0 counts against its limits from here on.
             let absorbed_bytes = if found.absorbs { frame_len } else { 0 };
@@ -393,7 +391,6 @@ impl Session {
             && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
             && env.view.any_degraded(env.node_id);
         Some(AtHead {
-            unforwarded: self.unforwarded,
             scenario,
             acks_stand,
             timeout_stand,

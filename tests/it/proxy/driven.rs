@@ -58,9 +58,8 @@ impl Gate {
         let ended = CancellationToken::new();
         let watch = Watch::start(settings.cluster.clone(), ended.clone());
         ended.cancel();
-        let shared = Shared::new(settings, telemetry.clone(), watch);
         Gate {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(settings, watch, telemetry.clone())),
             telemetry,
             events,
         }
@@ -173,7 +172,7 @@ impl<S> Line<S> {
     }
 }
 
-struct Dialer(Box<dyn Fn() -> Result<Wire, (CloseCause, String)> + Send>);
+pub struct Dialer(Box<dyn Fn() -> Result<Wire, (CloseCause, String)> + Send>);
 
 impl Dial for Dialer {
     type Stream = Wire;

@@ -1,9 +1,9 @@
 //! Budgets under pressure: whoever waits gets its turn, whoever gave up is in nobody's way, and nobody is blamed for
 //! waiting.
 
-use super::driven::{Gate, SOON, answers_all, frame, opaque};
+use super::driven::{Gate, SOON, answers_all, frame, opaque, reply};
 use crate::support::rig;
-use holdfast::session::event::CloseCause;
+use holdfast::session::event::{CloseCause, Event};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
@@ -208,4 +208,94 @@ async fn no_more_is_announced_than_allowed_and_an_honest_client_gets_through() {
     assert!(frame(broker.as_mut().unwrap()).await.is_some());
     drop(lines);
     sleep(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_brokers_stalled_and_go_on_every_connection_goes_on() {
+    // Four relay buffers for twenty connections.
+    let gate = gate("buffer_bytes = 1048576");
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        let line = gate.connect();
+        let (reads, mut writes) = tokio::io::split(line.client);
+        let sending = tokio::spawn(async move {
+            for id in 0..8 {
+                writes.write_all(&opaque(id, 50_000)).await.unwrap();
+            }
+            writes
+        });
+        stalled.push((reads, sending, line.brokers));
+    }
+    sleep(Duration::from_secs(25)).await;
+    assert_eq!(gate.closes(), []);
+    let mut going_on = Vec::new();
+    for (mut reads, sending, mut brokers) in stalled {
+        going_on.push(tokio::spawn(async move {
+            let broker = tokio::spawn(answers_all(brokers.recv().await.unwrap()));
+            for _ in 0..8 {
+                assert!(frame(&mut reads).await.is_some());
+            }
+            drop((sending.await.unwrap(), reads));
+            assert_eq!(broker.await.unwrap(), 8);
+        }));
+    }
+    for task in going_on {
+        timeout(SOON, task).await.expect("it goes on").unwrap();
+    }
+    sleep(Duration::from_secs(1)).await;
+    gate.assert_all_given_back();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_fill_their_room_leave_answers_theirs() {
+    let gate = gate("buffer_bytes = 1048576\nframe_timeout_ms = 60000\nheader_timeout_ms = 60000");
+    let mut served = gate.connect();
+    served.client.write_all(&opaque(1, 10)).await.unwrap();
+    let mut broker = served.broker().await;
+    frame(&mut broker).await.unwrap();
+    // All four relay buffers of requests are held by halves of frames.
+    let mut half_sent = Vec::new();
+    for _ in 0..4 {
+        let mut line = gate.connect();
+        let half = &held(1, 60_000)[..30_000];
+        line.client.write_all(half).await.unwrap();
+        half_sent.push(line);
+    }
+    sleep(Duration::from_secs(1)).await;
+    let relay = gate.shared.budgets.requests.relay.budget();
+    assert_eq!(relay.used_bytes(), relay.limit_bytes());
+    broker.write_all(&reply(&opaque(1, 10))).await.unwrap();
+    let answer = timeout(Duration::from_secs(1), frame(&mut served.client));
+    assert!(answer.await.expect("at once").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_larger_than_all_room_streams_where_no_enforced_rule_needs_it_and_is_closed_where_one_does()
+ {
+    let limits = "[limits]\nbuffer_bytes = 1048576\n";
+    let bytes = held(1, 900_000);
+    let streams = Gate::new(&format!("{limits}{BY_TOPIC}"));
+    let mut line = streams.connect();
+    let (client, all) = (&mut line.client, bytes.clone());
+    client.write_all(&all[..65_536]).await.unwrap();
+    let mut broker = timeout(SOON, line.brokers.recv()).await.unwrap().unwrap();
+    let (whole, sent) = tokio::join!(frame(&mut broker), line.client.write_all(&all[65_536..]));
+    sent.unwrap();
+    assert_eq!(whole.unwrap().len(), bytes.len());
+    let unjudged = streams.telemetry.sum("holdfast_unjudged_total", &[]);
+    assert_eq!(unjudged, 1);
+
+    let needed = Gate::new(&format!(
+        "{limits}[policy.oversized_batch]\nmax_batch_bytes = 100000\n"
+    ));
+    let partitions: Vec<_> = (0..12).map(|n| (n, rig::batch(1, 90_000))).collect();
+    let bytes = rig::frame(1, &rig::produce(9, -1, &[("orders", &partitions)]));
+    let mut line = needed.connect();
+    line.client.write_all(&bytes[..65_537]).await.unwrap();
+    assert!(frame(&mut line.client).await.is_none());
+    assert_eq!(needed.closes(), [CloseCause::LimitExceeded]);
+    let said = needed.events().iter().any(
+        |event| matches!(event, Event::Misdeed { detail, .. } if detail.contains("buffer_bytes")),
+    );
+    assert!(said, "{:?}", needed.events());
 }

@@ -301,12 +301,9 @@ impl Rig {
 
     /// The last word.
     pub fn finish(&mut self) -> &mut Rig {
-        // As the driver does: what is in the lane is judged, what is in the client's socket is not.
-        self.session.sever(OutcomeCause::Aborted);
-        self.requests.clear_plan();
-        self.session.on_request(&env!(self), &mut self.requests);
+        let env = env!(self);
         self.session
-            .finish(self.requests.written_bytes(), OutcomeCause::Aborted);
+            .finish(&env, &mut self.requests, OutcomeCause::Aborted);
         self.take_events();
         self
     }
