@@ -42,7 +42,10 @@ impl Events {
 
     /// Hands every event out, in order but for folding, and forgets them.
     pub fn drain(&mut self, mut each: impl FnMut(Event)) {
-        self.flush_requests();
+        // Straight from where it is counted: a connection that does nothing noteworthy never needs the list.
+        if let Some((api_key, count)) = self.requests.take() {
+            each(Event::Requests { api_key, count });
+        }
         for event in self.list.drain(..) {
             each(event);
         }
