@@ -84,11 +84,32 @@ struct Half {
     blocked_since: Option<Instant>,
 }
 
+/// What is judged by: replaced between requests only.
+struct Known {
+    view: Arc<View>,
+    brokers_outside: bool,
+    policy: Arc<policy::Settings>,
+    node_id: Option<i32>,
+}
+
+impl Known {
+    fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
+        Env {
+            view: &self.view,
+            policy: &self.policy,
+            advertised: &shared.settings.listener.advertised,
+            limits: &shared.session_limits,
+            node_id: self.node_id,
+            brokers_outside: self.brokers_outside,
+        }
+    }
+}
+
 /// See the module.
 pub struct Connection<D: Dial> {
     shared: Arc<Shared>,
     dial: D,
-    node_id: Option<i32>,
+    known: Known,
     client: D::Stream,
     client_reads: bool,
     client_writes: bool,
@@ -99,9 +120,6 @@ pub struct Connection<D: Dial> {
     announced: Option<Share>,
     announce_wait: Waiting,
     lookup: Option<(oneshot::Receiver<Option<Arc<TopicFacts>>>, Instant)>,
-    view: Arc<View>,
-    brokers_outside: bool,
-    policy: Arc<policy::Settings>,
     meter: ConnectionMeter,
     phase: Phase,
     /// Wakes the task when the gateway drains, and then when it aborts.
@@ -133,11 +151,15 @@ impl<D: Dial> Connection<D> {
     ) -> Self {
         let now = Instant::now();
         let view = shared.watch.view();
-        let policy = shared.policy.load_full();
-        let brokers_outside = shared.brokers_outside(&view);
+        let known = Known {
+            brokers_outside: shared.brokers_outside(&view),
+            policy: shared.policy.load_full(),
+            view,
+            node_id,
+        };
         Connection {
             dial,
-            node_id,
+            known,
             client,
             client_reads: true,
             client_writes: true,
@@ -148,9 +170,6 @@ impl<D: Dial> Connection<D> {
             announced: None,
             announce_wait: Waiting::default(),
             lookup: None,
-            view,
-            brokers_outside,
-            policy,
             meter,
             phase: Phase::Serving,
             signal: Box::pin(shared.drain.clone().cancelled_owned()),
@@ -219,13 +238,7 @@ impl<D: Dial> Connection<D> {
 
     fn judge_requests(&mut self) {
         self.requests.news = false;
-        let env = env(
-            &self.shared,
-            &self.view,
-            &self.policy,
-            self.node_id,
-            self.brokers_outside,
-        );
+        let env = self.known.env(&self.shared);
         self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
         let in_flight = self.session.in_flight().len();
         self.session.flush_answers(&mut self.responses.lane);
@@ -446,13 +459,7 @@ impl<D: Dial> Connection<D> {
 
     fn judge_responses(&mut self) {
         self.responses.news = false;
-        let env = env(
-            &self.shared,
-            &self.view,
-            &self.policy,
-            self.node_id,
-            self.brokers_outside,
-        );
+        let env = self.known.env(&self.shared);
         self.responses.want =
             self.session
                 .on_response(&env, UpstreamId::FIRST, &mut self.responses.lane);
@@ -632,13 +639,7 @@ impl<D: Dial> Connection<D> {
             let rest = self.requests.lane.fresh_len();
             self.requests.lane.skip(rest);
         }
-        let env = env(
-            &self.shared,
-            &self.view,
-            &self.policy,
-            self.node_id,
-            self.brokers_outside,
-        );
+        let env = self.known.env(&self.shared);
         self.session.finish(&env, &mut self.requests.lane, cause);
         if matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
             self.meter.upstream_closed();
@@ -824,13 +825,13 @@ impl<D: Dial> Connection<D> {
             return;
         }
         let view = self.shared.watch.published().load();
-        if !Arc::ptr_eq(&view, &self.view) {
-            self.view = Arc::clone(&view);
-            self.brokers_outside = self.shared.brokers_outside(&self.view);
+        if !Arc::ptr_eq(&view, &self.known.view) {
+            self.known.view = Arc::clone(&view);
+            self.known.brokers_outside = self.shared.brokers_outside(&self.known.view);
         }
         let policy = self.shared.policy.load();
-        if !Arc::ptr_eq(&policy, &self.policy) {
-            self.policy = Arc::clone(&policy);
+        if !Arc::ptr_eq(&policy, &self.known.policy) {
+            self.known.policy = Arc::clone(&policy);
         }
     }
 
@@ -1058,23 +1059,6 @@ impl Half {
             let buffer = self.lane.replace_storage(Vec::new());
             buffers.relay.give_back(buffer);
         }
-    }
-}
-
-fn env<'a>(
-    shared: &'a Shared,
-    view: &'a View,
-    policy: &'a Arc<policy::Settings>,
-    node_id: Option<i32>,
-    brokers_outside: bool,
-) -> Env<'a> {
-    Env {
-        view,
-        policy,
-        advertised: &shared.settings.listener.advertised,
-        limits: &shared.session_limits,
-        node_id,
-        brokers_outside,
     }
 }
 

@@ -281,7 +281,7 @@ impl Session {
                 return Err(Want::Answers);
             }
             self.events.request(ApiKey::PRODUCE);
-            self.push_produce(start, Fate::Produce { raised: None }, 0);
+            self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
             return Ok(());
         }
@@ -361,7 +361,7 @@ impl Session {
                 false => Fate::Produce { raised: None },
             };
             self.produce.waits_in_queue = true;
-            self.push_produce(start, fate, absorbed_bytes);
+            self.push(start, absorbed_bytes, fate);
         }
         self.request = match found.goes_on {
             true if found.walks() => Request::Produce,
@@ -421,7 +421,8 @@ impl Session {
         }
     }
 
-    pub(super) fn push_produce(&mut self, start: Start, fate: Fate, absorbed_bytes: usize) {
+    /// The request has its place in the queue. `absorbed_bytes`: its length, where nobody waits for the answer.
+    pub(super) fn push(&mut self, start: Start, absorbed_bytes: usize, fate: Fate) {
         self.in_flight.push(Pending {
             correlation_id: start.correlation_id,
             api_key: start.api_key.0,

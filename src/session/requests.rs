@@ -160,7 +160,7 @@ impl Session {
                 // A client newer than we are asks again with a lower version (KIP-511).
                 self.events.request(start.api_key);
                 let answer = versions::api_versions_unsupported(start.correlation_id);
-                self.push(start, Fate::Answer(Bytes::from(answer)));
+                self.push(start, 0, Fate::Answer(Bytes::from(answer)));
                 self.request = Request::Discard(frame_len as u64);
                 return Ok(());
             }
@@ -175,7 +175,7 @@ impl Session {
             }
         };
         self.events.request(start.api_key);
-        self.push(start, fate);
+        self.push(start, 0, fate);
         self.pass_frame(lane, frame_len);
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Session {
             true => Fate::Fetch,
             false => Fate::Relay,
         };
-        self.push(start, fate);
+        self.push(start, 0, fate);
         self.request = match new {
             Some(new) => {
                 lane.insert(Bytes::from(new));
@@ -249,11 +249,11 @@ impl Session {
         self.events.request(start.api_key);
         if tokens == 0 {
             let answer = sasl::unsupported(start.correlation_id);
-            self.push(start, Fate::Answer(Bytes::from(answer)));
+            self.push(start, 0, Fate::Answer(Bytes::from(answer)));
             self.request = Request::Discard(frame_len as u64);
             return Ok(());
         }
-        self.push(start, Fate::SaslHandshake { tokens });
+        self.push(start, 0, Fate::SaslHandshake { tokens });
         lane.forward(frame_len);
         self.ended(lane);
         self.request = Request::AwaitSaslHandshake;
@@ -293,19 +293,6 @@ impl Session {
         self.after_token = left - 1;
         self.request = Request::Pass(size as u64 + 4);
         Ok(())
-    }
-
-    fn push(&mut self, start: Start, fate: Fate) {
-        self.in_flight.push(Pending {
-            correlation_id: start.correlation_id,
-            api_key: start.api_key.0,
-            api_version: start.api_version,
-            fate,
-            upstream: UpstreamId::FIRST,
-            end: u64::MAX,
-            absorbed_bytes: 0,
-            records: 0,
-        });
     }
 
     /// Before the first byte of a frame goes on: a large one needs leave. `at` of its bytes are judged and here.

@@ -105,7 +105,7 @@ impl Session {
         let raised = tally.plan.acks.filter(|_| tally.plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);
         if tally.acks != 0 {
-            return self.push_produce(start, Fate::Produce { raised }, 0);
+            return self.push(start, 0, Fate::Produce { raised });
         }
         let of = RecordsOf {
             topic: tally.topic.clone(),
@@ -117,7 +117,7 @@ impl Session {
         };
         match raised {
             Some(raised) => {
-                self.push_produce(start, Fate::Absorb { raised }, frame_len);
+                self.push(start, frame_len, Fate::Absorb { raised });
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;
