@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-/// Bytes after which a connection lets others go first.
+/// Bytes read, to be relayed or thrown away, after which a connection lets others go first.
 const BYTES_PER_WAKE: usize = 1024 * 1024;
 /// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
 const STASH_BYTES: usize = 1024;
@@ -314,7 +314,6 @@ impl<D: Dial> Connection<D> {
                 }
                 Poll::Ready(Ok(n)) if n > 0 => {
                     *moved = true;
-                    self.moved += n;
                     self.requests.wrote(n);
                     if !self.requests.lane.has_output() {
                         return true;
@@ -412,6 +411,7 @@ impl<D: Dial> Connection<D> {
             }
             Poll::Ready(Ok(n)) if n > 0 => {
                 self.read_bytes += n as u64;
+                self.moved += n;
                 self.active_at = self.now;
                 self.requests.filled(n, self.now);
                 true
@@ -491,7 +491,6 @@ impl<D: Dial> Connection<D> {
                 }
                 Poll::Ready(Ok(n)) if n > 0 => {
                     *moved = true;
-                    self.moved += n;
                     self.responses.wrote(n);
                     self.active_at = self.now;
                 }
@@ -537,6 +536,7 @@ impl<D: Dial> Connection<D> {
                 false
             }
             Poll::Ready(Ok(n)) if n > 0 => {
+                self.moved += n;
                 self.active_at = self.now;
                 self.responses.filled(n, self.now);
                 true

@@ -264,3 +264,24 @@ async fn a_panic_ends_its_connection_alone_is_counted_and_gives_everything_back(
     honest.client.write_all(&opaque(1, 10)).await.unwrap();
     assert!(frame(&mut honest.broker().await).await.is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn others_have_their_turn_after_a_megabyte_relayed_or_thrown_away() {
+    const BYTES: usize = 8 * 1024 * 1024;
+    for thrown_away in [false, true] {
+        let gate = Gate::new("");
+        let mut line = gate.connect_with(&Arc::default(), &Arc::default(), 2 * BYTES);
+        line.client.write_all(&opaque(1, 10)).await.unwrap();
+        let mut broker = line.broker().await;
+        frame(&mut broker).await.unwrap();
+        if thrown_away {
+            drop(broker);
+            assert!(frame(&mut line.client).await.is_none());
+        }
+        let before = line.polls.load(Relaxed);
+        line.client.write_all(&opaque(2, BYTES)).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        let polls = line.polls.load(Relaxed) - before;
+        assert!((8..20).contains(&polls), "{polls} wakes, {thrown_away}");
+    }
+}

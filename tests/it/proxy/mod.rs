@@ -7,6 +7,7 @@ mod fake;
 mod gateway;
 mod limits;
 mod memory;
+mod resident;
 mod room;
 mod upstream;
 mod watch;
