@@ -134,8 +134,8 @@ pub static METADATA_REFRESH: Key = number("cluster", "metadata_refresh_ms", 5_00
     "Period of the gateway's own look at the cluster (Metadata, DescribeConfigs); errors that show a stale view trigger\none at once. Until a look has seen that a partition fell below min.insync.replicas, acks=0 is still raised to all.");
 pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1, 1000, MS,
     "How long the refusal of a batch by a learned limit waits for a fresh DescribeConfigs; without an answer the batch is\nforwarded, and counted in holdfast_unverified_total. Forwarding never waits.");
-pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 30_000, 1000, HOUR_MS, MS,
-    "TCP_USER_TIMEOUT towards brokers: unacknowledged bytes end a dead connection after this time.");
+pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_000, 1000, HOUR_MS, MS,
+    "TCP_USER_TIMEOUT towards brokers: bytes that are not acknowledged end a dead connection after this time. Linux counts\nthe time in which the broker takes nothing, too, and a broker reads nothing while it works on a request: keep it above\nthe largest timeout_ms of your producers.");
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe"],
     "\"default\" enforces every scenario, \"observe\" changes nothing and counts everything. A mode below overrides it.");
@@ -189,7 +189,7 @@ pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
     "A client that takes none of the bytes written to it for so long is closed. A Java consumer reads only while it polls, so\nanything below its max.poll.interval.ms cuts working clients; a broker waits for connections.max.idle.ms, ten minutes.");
 pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
-    "Longest wait of a connection for its share of buffer_bytes or announced_bytes.");
+    "Longest wait of a connection for room to hold a request whole (buffer_bytes) or to announce one (announced_bytes). For a\nrelay buffer it waits as long as it takes: closing would lose more.");
 pub static WORKER_THREADS: Key = number("limits", "worker_threads", 0, 0, 1024, "threads",
     "Threads that move bytes; 0: as many as the process may use CPUs (cgroup quota included).");
 
