@@ -1,7 +1,7 @@
 //! Tests of the admin endpoint over real sockets on loopback.
 
 use super::*;
-use crate::policy::{self, BelowMinIsr, Mode, Scenario};
+use crate::policy::{self, Mode, Scenario};
 use crate::telemetry;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,11 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 async fn started() -> (SocketAddr, Arc<Telemetry>, tokio_util::sync::DropGuard) {
     let policy = policy::Settings {
         modes: [Mode::Enforce; Scenario::COUNT],
-        below_min_isr: BelowMinIsr::Refuse,
-        ack_timeout_floor_ms: 30_000,
-        max_batch_bytes: None,
-        max_request_bytes: None,
-        exemptions: Vec::new(),
+        ..policy::Settings::default()
     };
     let settings = telemetry::Settings {
         max_label_values: 10,

@@ -7,7 +7,7 @@ use super::file::{At, File, Found, List, Number, Text};
 use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
-use crate::policy::{self, BelowMinIsr, Exemption, Mode, Pattern, Scenario};
+use crate::policy::{self, BelowMinIsr, Exemption, Mode, Pattern, Preset, Scenario};
 use crate::proxy::settings::{Cluster, Drain, HostPort, Limits, Listener};
 use crate::{admin, proxy, telemetry};
 use std::collections::BTreeMap;
@@ -141,43 +141,19 @@ impl Checker<'_> {
 
     fn policy(&mut self, file: &File) -> policy::Settings {
         let file_policy = &file.policy;
-        let preset = match self.value_of(&file_policy.preset) {
-            Some("observe") => Mode::Observe,
-            _ => Mode::Enforce,
-        };
-        let mut modes = [preset; Scenario::COUNT];
-        for (scenario, key, found) in [
-            (
-                Scenario::AcksNone,
-                &keys::ACKS_NONE_MODE,
-                &file_policy.acks_none.mode,
-            ),
-            (
-                Scenario::AcksLeader,
-                &keys::ACKS_LEADER_MODE,
-                &file_policy.acks_leader.mode,
-            ),
-            (
-                Scenario::AckTimeout,
-                &keys::ACK_TIMEOUT_MODE,
-                &file_policy.ack_timeout.mode,
-            ),
-            (
-                Scenario::OversizedBatch,
-                &keys::OVERSIZED_BATCH_MODE,
-                &file_policy.oversized_batch.mode,
-            ),
-            (
-                Scenario::OversizedRequest,
-                &keys::OVERSIZED_REQUEST_MODE,
-                &file_policy.oversized_request.mode,
-            ),
-        ] {
-            let chosen = self.choice(key, found);
-            if let Some(mode) = Mode::ALL.into_iter().find(|mode| mode.name() == chosen) {
-                modes[scenario as usize] = mode;
-            }
-        }
+        let preset = self.value_of(&file_policy.preset);
+        let preset = Preset::ALL
+            .into_iter()
+            .find(|known| Some(known.name()) == preset)
+            .unwrap_or(Preset::Default);
+        let modes = Scenario::ALL.map(|scenario| {
+            let key = Key::find(&format!("policy.{}.mode", scenario.name()));
+            let chosen = key.map(|key| self.choice(key, file_policy.mode(scenario)));
+            Mode::ALL
+                .into_iter()
+                .find(|mode| Some(mode.name()) == chosen)
+                .unwrap_or(scenario.preset(preset))
+        });
         policy::Settings {
             modes,
             below_min_isr: match self
@@ -223,8 +199,19 @@ impl Checker<'_> {
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             self.wrong(&table, place, format!("found {name:?}; allowed: a name of 1 to 64 letters, digits, _ and - (it becomes a metric label)"));
         }
-        if file.topics.is_none() && file.client_ids.is_none() {
-            self.wrong(&table, place, "found neither topics nor client_ids; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
+        if file.topics.is_none() && file.client_ids.is_none() && file.groups.is_none() {
+            self.wrong(&table, place, "found neither topics nor client_ids nor groups; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
+        }
+        if file.expires.is_none() {
+            let path = format!("{table}.expires");
+            self.wrong(
+                &path,
+                place,
+                format!(
+                    "found nothing; allowed: {}",
+                    keys::EXEMPTION_EXPIRES.allowed
+                ),
+            );
         }
         let expires = file.expires.as_ref().and_then(|found| {
             let end = end_of_day(&found.value);
@@ -244,6 +231,7 @@ impl Checker<'_> {
             scenarios: self.exempted(&table, place, &file.scenarios),
             topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
             client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),
+            groups: self.patterns(&keys::EXEMPTION_GROUPS, &table, &file.groups),
             owner: self.given(&keys::EXEMPTION_OWNER, &table, place, &file.owner),
             reason: self.given(&keys::EXEMPTION_REASON, &table, place, &file.reason),
             expires,

@@ -5,6 +5,7 @@
 
 use super::error::{Error, Place, Problem, Source};
 use super::keys::Key;
+use crate::policy::Scenario;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -74,49 +75,43 @@ pub struct Cluster {
     pub tcp_user_timeout_ms: Number,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policy {
-    pub preset: Text,
-    pub acks_none: AcksNone,
-    pub acks_leader: AcksLeader,
-    pub ack_timeout: AckTimeout,
-    pub oversized_batch: OversizedBatch,
-    pub oversized_request: OversizedRequest,
+/// `[policy]`, and a table for each scenario: its mode, and what else it is told.
+macro_rules! policy {
+    ({ $($own:ident: $Own:ty),* $(,)? } $($Scenario:ident $table:ident { $($key:ident: $Kind:ty),* $(,)? })*) => {
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Policy {
+            $(pub $own: $Own,)*
+            $(pub $table: $Scenario,)*
+        }
+
+        $(
+            #[derive(Clone, Debug, Default, Deserialize)]
+            #[serde(deny_unknown_fields, default)]
+            pub struct $Scenario {
+                pub mode: Text,
+                $(pub $key: $Kind,)*
+            }
+        )*
+
+        impl Policy {
+            pub fn mode(&self, scenario: Scenario) -> &Text {
+                match scenario {
+                    $(Scenario::$Scenario => &self.$table.mode,)*
+                }
+            }
+        }
+    };
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AcksNone {
-    pub mode: Text,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AcksLeader {
-    pub mode: Text,
-    pub below_min_isr: Text,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AckTimeout {
-    pub mode: Text,
-    pub floor_ms: Number,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OversizedBatch {
-    pub mode: Text,
-    pub max_batch_bytes: Number,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OversizedRequest {
-    pub mode: Text,
-    pub max_request_bytes: Number,
+policy! {
+    { preset: Text }
+    AcksNone acks_none {}
+    AcksLeader acks_leader { below_min_isr: Text }
+    AckTimeout ack_timeout { floor_ms: Number }
+    OversizedBatch oversized_batch { max_batch_bytes: Number }
+    OversizedRequest oversized_request { max_request_bytes: Number }
+    UncleanElection unclean_election {}
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -125,6 +120,7 @@ pub struct Exemption {
     pub scenarios: List,
     pub topics: List,
     pub client_ids: List,
+    pub groups: List,
     pub owner: Text,
     pub reason: Text,
     pub expires: Text,

@@ -3,6 +3,8 @@
 //!
 //! Does not know how a value becomes a setting (`check.rs`).
 
+use crate::policy::Scenario;
+
 /// One key of `gateway.toml`.
 #[derive(Debug)]
 pub struct Key {
@@ -21,6 +23,8 @@ pub enum Allowed {
     /// Inclusive; the unit in words.
     Range(i64, i64, &'static str),
     OneOf(&'static [&'static str]),
+    /// A list of names of scenarios.
+    Scenarios,
     /// Text, or a list of texts, of this form.
     Form(&'static str),
 }
@@ -79,13 +83,18 @@ impl std::fmt::Display for Allowed {
                 }
                 Ok(())
             }
+            Allowed::Scenarios => {
+                f.write_str("a list of at least one of ")?;
+                let names = Scenario::ALL.map(|scenario| format!("\"{}\"", scenario.name()));
+                f.write_str(&names.join(", "))
+            }
             Allowed::Form(form) => f.write_str(form),
         }
     }
 }
 
 /// What each table is about, in the order of `gateway.toml`.
-pub const TABLES: [(&str, &str); 14] = [
+pub const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect. All ports are bound at start, so that every replica of the gateway agrees."),
     ("cluster", "The Kafka cluster behind the gateway."),
     ("policy", "What is done about each way of losing records. `holdfast explain <scenario>` prints the manual of one."),
@@ -94,6 +103,7 @@ pub const TABLES: [(&str, &str); 14] = [
     ("policy.ack_timeout", "A timeout_ms too short for replication is raised where nobody waits for the answer."),
     ("policy.oversized_batch", "A batch that its topic would not take is refused early, alone, and with the right error."),
     ("policy.oversized_request", "A Produce request for which a broker would hang up is answered instead."),
+    ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
@@ -137,34 +147,31 @@ pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1,
 pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_000, 1000, HOUR_MS, MS,
     "TCP_USER_TIMEOUT towards brokers: bytes that are not acknowledged end a dead connection after this time. Linux counts\nthe time in which the broker takes nothing, too, and a broker reads nothing while it works on a request: keep it above\nthe largest timeout_ms of your producers.");
 
-pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe"],
-    "\"default\" enforces every scenario, \"observe\" changes nothing and counts everything. A mode below overrides it.");
-pub static ACKS_NONE_MODE: Key = mode("policy.acks_none");
-pub static ACKS_LEADER_MODE: Key = mode("policy.acks_leader");
+pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
+    "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
 pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
     "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
-pub static ACK_TIMEOUT_MODE: Key = mode("policy.ack_timeout");
 pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
     "Smallest timeout_ms of a request whose acks was 0. Default: Kafka's own default of request.timeout.ms.");
-pub static OVERSIZED_BATCH_MODE: Key = mode("policy.oversized_batch");
 pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_batch_bytes", "max.message.bytes of each topic alone", "1048588", 61, I32_MAX, BYTES,
     "A limit of your own for 12 + batchLength of a batch as sent, in force beside the topic's max.message.bytes. It refuses\nwithout asking the brokers first. The least is a batch header (KIP-98).");
-pub static OVERSIZED_REQUEST_MODE: Key = mode("policy.oversized_request");
 pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,
     "Largest request frame, instead of what the brokers say.");
 
-pub static EXEMPTION_SCENARIOS: Key = example(EXEMPTION, "scenarios", "[\"acks_none\"]", "a list of at least one of \"acks_none\", \"acks_leader\", \"ack_timeout\", \"oversized_batch\", \"oversized_request\"",
-    "What is not applied. Required.");
+pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
+    "What is not applied. Required." };
 pub static EXEMPTION_TOPICS: Key = example(EXEMPTION, "topics", "[\"metrics.*\"]", "a list of topic names; * stands for any run of characters",
     "Topics that it holds for; none given: every topic. A request that mixes topics gets the stricter treatment.");
 pub static EXEMPTION_CLIENT_IDS: Key = example(EXEMPTION, "client_ids", "[\"telegraf-*\"]", "a list of client ids; * stands for any run of characters",
-    "Client ids that it holds for; none given: every client. Topics and client ids must both match; one of them must be given.");
+    "Client ids that it holds for; none given: every client. Topics, client ids and groups that are given must all match;\none of them must be given.");
+pub static EXEMPTION_GROUPS: Key = example(EXEMPTION, "groups", "[\"backfill-*\"]", "a list of group ids; * stands for any run of characters",
+    "Groups that it holds for; none given: every group, and requests that concern none.");
 pub static EXEMPTION_OWNER: Key = example(EXEMPTION, "owner", "\"team-observability\"", "text that is not empty",
     "Who answers for it. Required.");
 pub static EXEMPTION_REASON: Key = example(EXEMPTION, "reason", "\"a lost sample is replaced ten seconds later\"", "text that is not empty",
     "Why. Required.");
 pub static EXEMPTION_EXPIRES: Key = example(EXEMPTION, "expires", "\"2027-01-31\"", "a date as in \"2027-01-31\"",
-    "Last day (UTC) on which it works; afterwards it is reported in the log and as holdfast_exemption_expiry_timestamp_seconds.");
+    "Last day (UTC) on which it works. Required. Afterwards it is reported in the log and as holdfast_exemption_expiry_timestamp_seconds.");
 
 pub static MAX_CONNECTIONS: Key = number("limits", "max_connections", 9000, 1, 1_000_000, "connections",
     "Client connections at a time; each takes two file descriptors. More are closed at once.");
@@ -215,9 +222,10 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
-    &PRESET, &ACKS_NONE_MODE, &ACKS_LEADER_MODE, &BELOW_MIN_ISR, &ACK_TIMEOUT_MODE, &FLOOR,
-    &OVERSIZED_BATCH_MODE, &MAX_BATCH_BYTES, &OVERSIZED_REQUEST_MODE, &MAX_REQUEST_BYTES,
-    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
+    &PRESET, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
+    &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
+    &mode("policy.unclean_election"),
+    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
     &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &ADMIN_BIND, &MAX_LABEL_VALUES,

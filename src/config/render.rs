@@ -15,13 +15,13 @@ pub fn commented() -> String {
     );
     for (table, doc) in TABLES {
         let _ = write!(text, "\n{}", comment(doc));
-        let commented_out = if table == EXEMPTION { "# " } else { "" };
+        let commented_out = if *table == EXEMPTION { "# " } else { "" };
         let _ = writeln!(
             text,
             "{commented_out}[{}]",
             table.replace("<name>", "metrics_pipeline")
         );
-        let keys = KEYS.iter().filter(|key| key.table == table);
+        let keys = KEYS.iter().filter(|key| key.table == *table);
         for (position, key) in keys.enumerate() {
             text.push_str(if position == 0 { "" } else { "\n" });
             text.push_str(&documented(key));
@@ -57,12 +57,12 @@ fn comment(text: &str) -> String {
 /// The settings in force, key by key; a key without a value is left out. Reading it back gives the same settings.
 pub fn effective(settings: &Settings) -> String {
     let mut text = String::new();
-    for (table, _) in TABLES.into_iter().filter(|(table, _)| *table != EXEMPTION) {
+    for (table, _) in TABLES.iter().filter(|(table, _)| *table != EXEMPTION) {
         if !text.is_empty() {
             text.push('\n');
         }
         let _ = writeln!(text, "[{table}]");
-        for key in KEYS.iter().filter(|key| key.table == table) {
+        for key in KEYS.iter().filter(|key| key.table == *table) {
             if let Some(value) = value(settings, key) {
                 let _ = writeln!(text, "{} = {value}", key.name);
             }
@@ -145,6 +145,9 @@ fn exempted(exemption: &Exemption) -> String {
     }
     if !exemption.client_ids.is_empty() {
         let _ = writeln!(text, "client_ids = {}", names(&exemption.client_ids));
+    }
+    if !exemption.groups.is_empty() {
+        let _ = writeln!(text, "groups = {}", names(&exemption.groups));
     }
     let _ = writeln!(text, "owner = {}", quoted(&exemption.owner));
     let _ = writeln!(text, "reason = {}", quoted(&exemption.reason));

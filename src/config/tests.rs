@@ -1,7 +1,7 @@
 //! Tests of the configuration as a whole: text and flags in, settings or lines of complaint out.
 
 use super::*;
-use crate::policy::{BelowMinIsr, Mode, Scenario};
+use crate::policy::{BelowMinIsr, Mode, Preset, Scenario};
 use std::time::Duration;
 
 const CLUSTER: &str = "[cluster]\nbootstrap_servers = [\"kafka-1:9092\"]\n";
@@ -42,7 +42,7 @@ fn flags_alone_are_enough() {
     );
     assert_eq!(
         settings.proxy.policy.modes,
-        [Mode::Enforce; Scenario::COUNT]
+        Scenario::ALL.map(|scenario| scenario.preset(Preset::Default))
     );
     assert_eq!(settings.proxy.limits.max_connections_per_ip, 9000);
 }
@@ -63,7 +63,7 @@ fn a_flag_replaces_the_file_and_is_named_when_it_is_wrong() {
     assert_eq!(
         lines,
         [
-            "--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\"",
+            "--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\", \"strict\"",
             "--bootstrap-port: listener.bootstrap_port: found 70000; allowed: 1 to 65535 (port)",
         ]
     );
@@ -135,16 +135,12 @@ fn a_mode_overrides_the_preset() {
         "[policy]\npreset = \"observe\"\n[policy.acks_none]\nmode = \"enforce\"\n[policy.oversized_batch]\nmode = \"off\"\n[policy.acks_leader]\nbelow_min_isr = \"leader\"\n{CLUSTER}"
     );
     let policy = load_text(&text).expect("sound").proxy.policy;
-    assert_eq!(
-        policy.modes,
-        [
-            Mode::Enforce,
-            Mode::Observe,
-            Mode::Observe,
-            Mode::Off,
-            Mode::Observe
-        ]
-    );
+    let expected = Scenario::ALL.map(|scenario| match scenario {
+        Scenario::AcksNone => Mode::Enforce,
+        Scenario::OversizedBatch => Mode::Off,
+        _ => Mode::Observe,
+    });
+    assert_eq!(policy.modes, expected);
     assert_eq!(policy.below_min_isr, BelowMinIsr::Leader);
 }
 

@@ -1,57 +1,98 @@
 //! Floor 2: pure decisions. What a request shows, what is known of the cluster and the settings go in; what is to be done
 //! comes out. No bytes are edited here and nothing is remembered.
 
-pub mod ack_timeout;
-pub mod acks_leader;
-pub mod acks_none;
-pub mod oversized_batch;
-pub mod oversized_request;
 pub mod plan;
 pub mod standing;
 
+use crate::wire::api::{ApiKey, ErrorCode};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// One way in which records get lost. Its name is the file, the config table, the metric label and the README row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Scenario {
-    AcksNone,
-    AcksLeader,
-    AckTimeout,
-    OversizedBatch,
-    OversizedRequest,
+/// The table of scenarios: one row each makes the enum, the module and everything that is said of it elsewhere.
+macro_rules! scenarios {
+    ($($Scenario:ident $name:ident {
+        apis: [$($api:ident),*], overrides: $overrides:expr, refuses_with: [$($code:ident),*], counts: $counts:expr,
+        default: $default:ident, strict: $strict:ident,
+    })*) => {
+        $(pub mod $name;)*
+
+        /// One way in which records get lost. Its name is the file, the config table, the metric label and the README row.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[repr(u8)]
+        pub enum Scenario {
+            $($Scenario),*
+        }
+
+        impl Scenario {
+            pub const ALL: [Scenario; Scenario::COUNT] = [$(Scenario::$Scenario),*];
+            pub const COUNT: usize = [$(stringify!($name)),*].len();
+        }
+
+        const ROWS: [Row; Scenario::COUNT] = [$(Row {
+            name: stringify!($name),
+            source: include_str!(concat!(stringify!($name), ".rs")),
+            apis: &[$(ApiKey::$api),*],
+            overrides: $overrides,
+            refuses_with: &[$(ErrorCode::$code),*],
+            counts: $counts,
+            default: Mode::$default,
+            strict: Mode::$strict,
+        }),*];
+    };
+}
+
+// By API, in the order of their keys. `default` and `strict` are the modes of the two presets.
+scenarios! {
+    AcksNone acks_none {
+        apis: [PRODUCE], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    AcksLeader acks_leader {
+        apis: [PRODUCE], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    AckTimeout ack_timeout {
+        apis: [PRODUCE], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    OversizedBatch oversized_batch {
+        apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    OversizedRequest oversized_request {
+        apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    UncleanElection unclean_election {
+        apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+}
+
+/// What the table says of one scenario.
+struct Row {
+    name: &'static str,
+    source: &'static str,
+    apis: &'static [ApiKey],
+    overrides: bool,
+    refuses_with: &'static [ErrorCode],
+    counts: bool,
+    default: Mode,
+    strict: Mode,
 }
 
 impl Scenario {
-    pub const COUNT: usize = 5;
-    pub const ALL: [Scenario; Scenario::COUNT] = [
-        Scenario::AcksNone,
-        Scenario::AcksLeader,
-        Scenario::AckTimeout,
-        Scenario::OversizedBatch,
-        Scenario::OversizedRequest,
-    ];
+    const fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
 
     pub fn name(self) -> &'static str {
-        match self {
-            Scenario::AcksNone => "acks_none",
-            Scenario::AcksLeader => "acks_leader",
-            Scenario::AckTimeout => "ack_timeout",
-            Scenario::OversizedBatch => "oversized_batch",
-            Scenario::OversizedRequest => "oversized_request",
-        }
+        self.row().name
     }
 
     /// The scenario's manual: the `//!` of its file.
     pub fn source(self) -> &'static str {
-        match self {
-            Scenario::AcksNone => include_str!("acks_none.rs"),
-            Scenario::AcksLeader => include_str!("acks_leader.rs"),
-            Scenario::AckTimeout => include_str!("ack_timeout.rs"),
-            Scenario::OversizedBatch => include_str!("oversized_batch.rs"),
-            Scenario::OversizedRequest => include_str!("oversized_request.rs"),
-        }
+        self.row().source
     }
 
     pub fn from_name(name: &str) -> Option<Scenario> {
@@ -60,10 +101,69 @@ impl Scenario {
             .find(|scenario| scenario.name() == name)
     }
 
-    /// Whether the scenario changes requests (`holdfast_overrides_total`) or refuses them (`holdfast_rejections_total`).
-    pub fn refuses(self) -> bool {
-        matches!(self, Scenario::OversizedBatch | Scenario::OversizedRequest)
+    /// The APIs whose requests or answers it judges.
+    pub fn apis(self) -> &'static [ApiKey] {
+        self.row().apis
     }
+
+    /// Whether it changes requests (`holdfast_overrides_total`).
+    pub fn overrides(self) -> bool {
+        self.row().overrides
+    }
+
+    /// The codes with which it refuses (`holdfast_rejections_total`); none: it refuses nothing.
+    pub fn refuses_with(self) -> &'static [ErrorCode] {
+        self.row().refuses_with
+    }
+
+    /// Whether it only counts what it finds (`holdfast_observations_total`).
+    pub fn counts(self) -> bool {
+        self.row().counts
+    }
+
+    /// The mode that a preset gives it.
+    pub fn preset(self, preset: Preset) -> Mode {
+        match preset {
+            Preset::Default => self.row().default,
+            Preset::Observe => Mode::Observe,
+            Preset::Strict => self.row().strict,
+        }
+    }
+}
+
+/// The mode of every scenario that has none of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preset {
+    /// What no working client can notice on a healthy cluster is enforced, everything else observed.
+    Default,
+    /// Nothing is changed, everything is counted.
+    Observe,
+    /// Whatever can be enforced without being told names is.
+    Strict,
+}
+
+impl Preset {
+    pub const ALL: [Preset; 3] = [Preset::Default, Preset::Observe, Preset::Strict];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Default => "default",
+            Preset::Observe => "observe",
+            Preset::Strict => "strict",
+        }
+    }
+}
+
+/// What came of a finding: each has a metric family of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Deed {
+    /// A request was changed (`holdfast_overrides_total`).
+    Override,
+    /// A part of a request was refused (`holdfast_rejections_total`).
+    Reject,
+    /// It was counted (`holdfast_observations_total`).
+    Count,
 }
 
 /// What is done about a scenario.
@@ -110,8 +210,10 @@ pub struct Exemption {
     pub scenarios: Vec<Scenario>,
     /// Empty: every topic.
     pub topics: Vec<Pattern>,
-    /// Empty: every client id. Topics and client ids must both match.
+    /// Empty: every client id. What is named of topics, client ids and groups must all match.
     pub client_ids: Vec<Pattern>,
+    /// Empty: every group, and requests that concern none.
+    pub groups: Vec<Pattern>,
     pub owner: String,
     pub reason: String,
     /// From then on it no longer works.
@@ -134,7 +236,35 @@ pub struct Settings {
     pub exemptions: Vec<Exemption>,
 }
 
+impl Default for Settings {
+    /// What holds when nothing is configured.
+    fn default() -> Settings {
+        Settings {
+            modes: Scenario::ALL.map(|scenario| scenario.preset(Preset::Default)),
+            below_min_isr: BelowMinIsr::Refuse,
+            ack_timeout_floor_ms: 30_000,
+            max_batch_bytes: None,
+            max_request_bytes: None,
+            exemptions: Vec::new(),
+        }
+    }
+}
+
 impl Settings {
+    /// Whether any scenario looks at this API.
+    pub fn judges(&self, api_key: ApiKey) -> bool {
+        Scenario::ALL
+            .into_iter()
+            .any(|scenario| self.mode(scenario) != Mode::Off && scenario.apis().contains(&api_key))
+    }
+
+    /// Whether any scenario may change or refuse a request of this API.
+    pub fn enforces(&self, api_key: ApiKey) -> bool {
+        Scenario::ALL.into_iter().any(|scenario| {
+            self.mode(scenario) == Mode::Enforce && scenario.apis().contains(&api_key)
+        })
+    }
+
     pub fn mode(&self, scenario: Scenario) -> Mode {
         self.modes[scenario as usize]
     }

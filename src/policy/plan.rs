@@ -100,10 +100,7 @@ mod tests {
         Settings {
             modes: [Mode::Enforce; Scenario::COUNT],
             below_min_isr,
-            ack_timeout_floor_ms: 30_000,
-            max_batch_bytes: None,
-            max_request_bytes: None,
-            exemptions: Vec::new(),
+            ..Settings::default()
         }
     }
 

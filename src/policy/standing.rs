@@ -14,7 +14,7 @@ pub enum Stand {
     Apply(Mode),
     /// The exemption with that position in the settings keeps it from being applied.
     Exempt(usize),
-    /// It depends on the topic.
+    /// It depends on the topic or the group.
     ByTopic(Mode),
 }
 
@@ -55,17 +55,24 @@ impl Standing {
         client_id: Option<&str>,
         topic: Option<&str>,
     ) -> Stand {
+        self.for_names(scenario, client_id, topic, None)
+    }
+
+    /// The same for a topic, a group, or a topic of a group. What is not named falls under no exemption that names some.
+    pub fn for_names(
+        &self,
+        scenario: Scenario,
+        client_id: Option<&str>,
+        topic: Option<&str>,
+        group: Option<&str>,
+    ) -> Stand {
         let Stand::ByTopic(mode) = self.get(scenario) else {
             return self.get(scenario);
         };
         let found = self.settings.exemptions.iter().position(|exemption| {
             concerns(exemption, scenario, client_id)
-                && topic.is_some_and(|topic| {
-                    exemption
-                        .topics
-                        .iter()
-                        .any(|pattern| pattern.matches(topic))
-                })
+                && names(&exemption.topics, topic)
+                && names(&exemption.groups, group)
         });
         found.map_or(Stand::Apply(mode), Stand::Exempt)
     }
@@ -85,7 +92,7 @@ fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> St
         if !concerns(exemption, scenario, client_id) {
             continue;
         }
-        if exemption.topics.is_empty() {
+        if exemption.topics.is_empty() && exemption.groups.is_empty() {
             return Stand::Exempt(position);
         }
         stand = Stand::ByTopic(mode);
@@ -94,14 +101,17 @@ fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> St
 }
 
 fn concerns(exemption: &Exemption, scenario: Scenario, client_id: Option<&str>) -> bool {
-    exemption.scenarios.contains(&scenario)
-        && (exemption.client_ids.is_empty()
-            || client_id.is_some_and(|id| {
-                exemption
-                    .client_ids
-                    .iter()
-                    .any(|pattern| pattern.matches(id))
-            }))
+    exemption.scenarios.contains(&scenario) && names(&exemption.client_ids, client_id)
+}
+
+/// Whether the patterns, if there are any, name it.
+fn names(patterns: &[Pattern], name: Option<&str>) -> bool {
+    patterns.is_empty() || name.is_some_and(|name| any_matches(patterns, name))
+}
+
+/// Whether one of the patterns matches.
+pub fn any_matches(patterns: &[Pattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name))
 }
 
 impl Pattern {
@@ -134,16 +144,12 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::BelowMinIsr;
 
     fn settings(exemptions: Vec<Exemption>) -> Arc<Settings> {
         Arc::new(Settings {
             modes: [Mode::Enforce; Scenario::COUNT],
-            below_min_isr: BelowMinIsr::Refuse,
-            ack_timeout_floor_ms: 30_000,
-            max_batch_bytes: None,
-            max_request_bytes: None,
             exemptions,
+            ..Settings::default()
         })
     }
 
@@ -158,6 +164,7 @@ mod tests {
             scenarios: vec![Scenario::AcksNone],
             topics: patterns(topics),
             client_ids: patterns(client_ids),
+            groups: Vec::new(),
             owner: "platform".into(),
             reason: "may be lost".into(),
             expires: None,

@@ -42,7 +42,7 @@ fn without_expired(settings: &Settings, now: SystemTime) -> Option<(Settings, Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{BelowMinIsr, Mode, Scenario};
+    use crate::policy::{Mode, Scenario};
 
     #[test]
     fn an_exemption_ends_when_its_date_has_passed_and_the_others_stay() {
@@ -52,20 +52,18 @@ mod tests {
             scenarios: vec![Scenario::AcksNone],
             topics: Vec::new(),
             client_ids: Vec::new(),
+            groups: Vec::new(),
             owner: "team".into(),
             reason: "migration".into(),
             expires,
         };
         let mut settings = Settings {
             modes: [Mode::Enforce; Scenario::COUNT],
-            below_min_isr: BelowMinIsr::Refuse,
-            ack_timeout_floor_ms: 30_000,
-            max_batch_bytes: None,
-            max_request_bytes: None,
             exemptions: vec![
                 exemption("ever", None),
                 exemption("later", Some(now + Duration::from_secs(1))),
             ],
+            ..Settings::default()
         };
         assert!(without_expired(&settings, now).is_none());
         settings.exemptions.push(exemption("over", Some(now)));

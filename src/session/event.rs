@@ -184,6 +184,24 @@ impl CloseCause {
     }
 }
 
+/// Whether a count misses what other connections or other replicas of the gateway have seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Completeness {
+    Exact,
+    Partial,
+}
+
+impl Completeness {
+    pub const ALL: [Completeness; 2] = [Completeness::Exact, Completeness::Partial];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Completeness::Exact => "exact",
+            Completeness::Partial => "partial",
+        }
+    }
+}
+
 /// One thing that happened. Topic names are absent where only a topic id is known.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -223,6 +241,14 @@ pub enum Event {
         topic: Option<Arc<str>>,
         records: u64,
         bytes: u64,
+    },
+    /// A scenario that changes nothing counted something, in the unit of its manual.
+    Observed {
+        scenario: Scenario,
+        completeness: Completeness,
+        topic: Option<Arc<str>>,
+        group: Option<Arc<str>>,
+        count: u64,
     },
     /// A refusal by a learned limit could not be confirmed in time, so the request was forwarded.
     Unverified { scenario: Scenario },

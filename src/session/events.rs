@@ -117,6 +117,22 @@ fn fold(last: &mut Event, new: &Event) -> bool {
                 count: more,
             },
         ) if (&*scenario, &*exemption) == (s, e) => *count += more,
+        (
+            Event::Observed {
+                scenario,
+                completeness,
+                topic,
+                group,
+                count,
+            },
+            Event::Observed {
+                scenario: s,
+                completeness: c,
+                topic: t,
+                group: g,
+                count: more,
+            },
+        ) if (&*scenario, &*completeness, &*topic, &*group) == (s, c, t, g) => *count += more,
         (Event::Absorbed { count }, Event::Absorbed { count: more }) => *count += more,
         _ => return false,
     }

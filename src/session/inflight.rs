@@ -41,6 +41,8 @@ pub enum Fate {
     Token,
     /// We answer ourselves.
     Answer(Bytes),
+    /// The broker's answer to what was left of a judged request, with our answer to the rest put in: a response body.
+    Join(Bytes),
     /// The broker's answer, with partitions that we refused put in.
     Merge {
         raised: Option<Scenario>,

@@ -7,6 +7,7 @@
 pub mod event;
 mod events;
 pub mod inflight;
+mod judged;
 pub mod lane;
 mod merge;
 mod produce;
@@ -73,6 +74,7 @@ pub struct Session {
     tally: Option<sole::Tally>,
     request: Request,
     produce: ProduceFrame,
+    judged: judged::Lookups,
     /// The first byte of the frame being read has gone on.
     begun: bool,
     announced: bool,
@@ -106,6 +108,7 @@ impl Session {
             tally: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
+            judged: judged::Lookups::default(),
             begun: false,
             announced: false,
             after_token: 0,
@@ -156,12 +159,18 @@ impl Session {
 
     /// The frame at the front is larger than everything that may be collected.
     pub fn cannot_collect(&mut self) {
-        self.produce.cannot_collect = true;
+        match self.request {
+            Request::Start => self.judged.cannot_collect = true,
+            _ => self.produce.cannot_collect = true,
+        }
     }
 
     /// The answer to [`Want::Confirm`]; `None`: nobody answered in time.
     pub fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        self.produce.confirmation = Some(facts);
+        match self.request {
+            Request::Start => self.judged.confirmed(facts),
+            _ => self.produce.confirmation = Some(facts),
+        }
     }
 
     /// Puts our own answers whose turn it is behind what was planned for the client.

@@ -294,7 +294,7 @@ impl Session {
     }
 
     /// Under whose name, and under which settings, what follows is judged.
-    fn stand_as(&mut self, env: &Env<'_>, client_id: Option<&[u8]>) {
+    pub(super) fn stand_as(&mut self, env: &Env<'_>, client_id: Option<&[u8]>) {
         let renamed = client_id != self.client_id.as_deref().map(str::as_bytes);
         let stands = self.standing.as_ref();
         if !renamed && stands.is_some_and(|standing| standing.is_of(env.policy)) {

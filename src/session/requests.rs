@@ -151,6 +151,11 @@ impl Session {
                 ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
                     return self.sasl_handshake(env, lane, start, frame_len);
                 }
+                _ if env.policy.judges(start.api_key)
+                    && listed.is_some_and(|api| api.treatment == versions::Treatment::Judged) =>
+                {
+                    return self.judged_start(env, lane, start, frame_len);
+                }
                 _ => match listed.map(|api| api.treatment) {
                     Some(versions::Treatment::RewrittenResponse) => Fate::Rewrite,
                     _ => Fate::Relay,
@@ -216,7 +221,7 @@ impl Session {
         Ok(())
     }
 
-    fn malformed_request(&mut self, start: Start, what: &str) -> Result<(), Want> {
+    pub(super) fn malformed_request(&mut self, start: Start, what: &str) -> Result<(), Want> {
         let detail = format!(
             "{what} of a {:?} request version {} does not follow its schema",
             start.api_key, start.api_version

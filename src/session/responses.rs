@@ -3,6 +3,7 @@
 
 use super::event::{CloseCause, Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, Pending, UpstreamId};
+use super::judged;
 use super::lane::Lane;
 use super::merge::Merge;
 use super::requests::{Request, whole};
@@ -201,6 +202,7 @@ impl Session {
                 self.sasl_handshake_answered(frame, *tokens);
                 Ok(Done::Forward)
             }
+            Fate::Join(ours) => judged::join(frame, &pending, ours).map(Done::Replace),
             Fate::Rewrite => self.rewrite(env, frame, &pending).map(Done::Replace),
             Fate::Open | Fate::Relay | Fate::Fetch | Fate::Token | Fate::Answer(_) => {
                 Ok(Done::Forward)
@@ -225,14 +227,7 @@ impl Session {
         pending: &Pending,
     ) -> Result<Vec<u8>, &'static str> {
         let api_key = ApiKey(pending.api_key);
-        let tagged = versions::response_header_version(api_key, pending.api_version) == Some(1);
-        let body_at =
-            match tagged.then(|| header::skip_tags(frame, RESPONSE_START_LEN, frame.len())) {
-                None => RESPONSE_START_LEN,
-                Some(header::Look::Ready(at)) => at,
-                Some(_) => return Err("tags of its header"),
-            };
-        let (head, body) = frame.split_at(body_at);
+        let (head, body) = frame.split_at(body_at(frame, pending)?);
         let mut delta = MetadataDelta::default();
         let rewritten = endpoints::rewrite(
             api_key,
@@ -386,6 +381,17 @@ impl Session {
     fn malformed_answer(&mut self, why: &str) -> Result<(), Want> {
         self.misdeed(CloseCause::Malformed, format!("answer of a broker: {why}"));
         Err(Want::Close)
+    }
+}
+
+/// Where the body of an answer begins.
+pub(super) fn body_at(frame: &[u8], pending: &Pending) -> Result<usize, &'static str> {
+    let api_key = ApiKey(pending.api_key);
+    let tagged = versions::response_header_version(api_key, pending.api_version) == Some(1);
+    match tagged.then(|| header::skip_tags(frame, RESPONSE_START_LEN, frame.len())) {
+        None => Ok(RESPONSE_START_LEN),
+        Some(header::Look::Ready(at)) => Ok(at),
+        Some(_) => Err("tags of its header"),
     }
 }
 

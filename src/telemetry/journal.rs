@@ -3,7 +3,7 @@
 //!
 //! Names that clients chose appear as fields only, never in the message.
 
-use crate::policy::{Mode, Scenario};
+use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::CloseCause;
 use crate::wire::api::ErrorCode;
 use std::collections::HashMap;
@@ -66,6 +66,7 @@ impl Sum {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Subject {
     scenario: Scenario,
+    deed: Deed,
     mode: Mode,
     client_id: Option<Arc<str>>,
     topic: Option<Arc<str>>,
@@ -103,13 +104,13 @@ impl Journal {
     /// The sum to add to, logging the subject when it is met for the first time. Takes a lock.
     pub fn meet(
         &self,
-        scenario: Scenario,
-        mode: Mode,
+        (scenario, deed, mode): (Scenario, Deed, Mode),
         client_id: &Option<Arc<str>>,
         topic: &Option<Arc<str>>,
     ) -> Arc<Sum> {
         let subject = Subject {
             scenario,
+            deed,
             mode,
             client_id: client_id.clone(),
             topic: topic.clone(),
@@ -130,7 +131,7 @@ impl Journal {
             client_id = client_id.as_deref(),
             topic = topic.as_deref(),
             "{}; further ones are summed up",
-            first_words(scenario, mode),
+            first_words(deed, mode),
         );
         sum
     }
@@ -304,12 +305,13 @@ fn name_of(slot: usize) -> &'static str {
     }
 }
 
-fn first_words(scenario: Scenario, mode: Mode) -> &'static str {
-    match (scenario.refuses(), mode) {
-        (false, Mode::Enforce) => "requests are overridden",
-        (false, _) => "requests would be overridden",
-        (true, Mode::Enforce) => "batches are refused",
-        (true, _) => "batches would be refused",
+fn first_words(deed: Deed, mode: Mode) -> &'static str {
+    match (deed, mode) {
+        (Deed::Override, Mode::Enforce) => "requests are overridden",
+        (Deed::Override, _) => "requests would be overridden",
+        (Deed::Reject, Mode::Enforce) => "parts of requests are refused",
+        (Deed::Reject, _) => "parts of requests would be refused",
+        (Deed::Count, _) => "something to count was seen",
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::journal::{Sum, Who};
 use super::{Direction, Telemetry};
-use crate::policy::{Mode, Scenario};
-use crate::session::event::{CloseCause, Event};
+use crate::policy::{Deed, Mode, Scenario};
+use crate::session::event::{CloseCause, Completeness, Event};
 use prometheus::IntCounter;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,19 +35,20 @@ pub struct ConnectionMeter {
     closed: bool,
 }
 
+/// What a connection meets: a scenario, what came of it, and in which mode.
+type Met = (Scenario, Deed, Mode);
+
 /// The present client id's counter of a scenario.
 #[derive(Debug)]
 struct ClientHandle {
-    scenario: Scenario,
-    mode: Mode,
+    met: Met,
     counter: IntCounter,
 }
 
 /// A topic's counter of a scenario, and its sum in the journal under the present client id.
 #[derive(Debug)]
 struct TopicHandle {
-    scenario: Scenario,
-    mode: Mode,
+    met: Met,
     topic: Option<Arc<str>>,
     counter: IntCounter,
     sum: Arc<Sum>,
@@ -85,7 +86,8 @@ impl ConnectionMeter {
                 count,
             } => {
                 counters.overrides.add((*scenario, *api_key, *mode), *count);
-                self.client(*scenario, *mode).inc_by(*count);
+                self.client((*scenario, Deed::Override, *mode))
+                    .inc_by(*count);
             }
             Event::OverrideTopic {
                 scenario,
@@ -94,7 +96,7 @@ impl ConnectionMeter {
                 records,
                 count,
             } => {
-                let handle = self.topic(*scenario, *mode, Some(topic));
+                let handle = self.topic((*scenario, Deed::Override, *mode), Some(topic));
                 handle.counter.inc_by(*count);
                 handle.sum.add(*count, *records);
             }
@@ -118,10 +120,32 @@ impl ConnectionMeter {
                     .add((*scenario, *api_key, *error_code, *mode), 1);
                 counters.rejected_records.add((*scenario, *mode), *records);
                 counters.rejected_bytes.add((*scenario, *mode), *bytes);
-                self.client(*scenario, *mode).inc();
-                let handle = self.topic(*scenario, *mode, topic.as_ref());
+                self.client((*scenario, Deed::Reject, *mode)).inc();
+                let handle = self.topic((*scenario, Deed::Reject, *mode), topic.as_ref());
                 handle.counter.inc();
                 handle.sum.add(1, *records);
+            }
+            Event::Observed {
+                scenario,
+                completeness,
+                topic,
+                group,
+                count,
+            } => {
+                counters
+                    .observations
+                    .add((*scenario, *completeness), *count);
+                if let Some(group) = group {
+                    let label = completeness.name();
+                    let family = &counters.observations_by_group;
+                    let counter = family.resolve(scenario.name(), label, Some(group));
+                    counter.inc_by(*count);
+                }
+                let met = (*scenario, Deed::Count, as_mode(*completeness));
+                self.client(met).inc_by(*count);
+                let handle = self.topic(met, topic.as_ref());
+                handle.counter.inc_by(*count);
+                handle.sum.add(*count, 0);
             }
             Event::Unverified { scenario } => counters.unverified.add(*scenario, 1),
             Event::Unjudged { scenario } => counters.unjudged.add(*scenario, 1),
@@ -211,52 +235,46 @@ impl ConnectionMeter {
         self.oldest = 0;
     }
 
-    fn client(&mut self, scenario: Scenario, mode: Mode) -> &IntCounter {
-        let met = |handle: &ClientHandle| (handle.scenario, handle.mode) == (scenario, mode);
-        let position = self.clients.iter().position(met).unwrap_or_else(|| {
+    fn client(&mut self, met: Met) -> &IntCounter {
+        let before = self.clients.iter().position(|handle| handle.met == met);
+        let position = before.unwrap_or_else(|| {
+            let (scenario, deed, mode) = met;
             let counters = &self.telemetry.counters;
-            let family = match scenario.refuses() {
-                true => &counters.rejections_by_client,
-                false => &counters.overrides_by_client,
+            let (family, label) = match deed {
+                Deed::Reject => (&counters.rejections_by_client, mode.name()),
+                Deed::Override => (&counters.overrides_by_client, mode.name()),
+                Deed::Count => (&counters.observations_by_client, completeness(mode)),
             };
-            let counter = family.resolve(scenario.name(), mode.name(), self.client_id.as_deref());
-            self.clients.push(ClientHandle {
-                scenario,
-                mode,
-                counter,
-            });
+            let counter = family.resolve(scenario.name(), label, self.client_id.as_deref());
+            self.clients.push(ClientHandle { met, counter });
             self.clients.len() - 1
         });
         &self.clients[position].counter
     }
 
-    fn topic(&mut self, scenario: Scenario, mode: Mode, topic: Option<&Arc<str>>) -> &TopicHandle {
+    fn topic(&mut self, met: Met, topic: Option<&Arc<str>>) -> &TopicHandle {
         let topic = topic.filter(|topic| topic.len() <= MAX_TOPIC_BYTES);
-        let met = |handle: &TopicHandle| {
-            (handle.scenario, handle.mode) == (scenario, mode) && same(handle.topic.as_ref(), topic)
-        };
+        let before = |handle: &TopicHandle| handle.met == met && same(handle.topic.as_ref(), topic);
         let position = self
             .topics
             .iter()
-            .position(met)
-            .unwrap_or_else(|| self.meet(scenario, mode, topic.cloned()));
+            .position(before)
+            .unwrap_or_else(|| self.meet(met, topic.cloned()));
         &self.topics[position]
     }
 
-    fn meet(&mut self, scenario: Scenario, mode: Mode, topic: Option<Arc<str>>) -> usize {
+    fn meet(&mut self, met: Met, topic: Option<Arc<str>>) -> usize {
         let counters = &self.telemetry.counters;
-        let family = match scenario.refuses() {
-            true => &counters.rejections_by_topic,
-            false => &counters.overrides_by_topic,
+        let (scenario, deed, mode) = met;
+        let (family, label) = match deed {
+            Deed::Reject => (&counters.rejections_by_topic, mode.name()),
+            Deed::Override => (&counters.overrides_by_topic, mode.name()),
+            Deed::Count => (&counters.observations_by_topic, completeness(mode)),
         };
         let handle = TopicHandle {
-            scenario,
-            mode,
-            counter: family.resolve(scenario.name(), mode.name(), topic.as_deref()),
-            sum: self
-                .telemetry
-                .journal
-                .meet(scenario, mode, &self.client_id, &topic),
+            met,
+            counter: family.resolve(scenario.name(), label, topic.as_deref()),
+            sum: self.telemetry.journal.meet(met, &self.client_id, &topic),
             topic,
         };
         if self.topics.len() < MAX_TOPICS {
@@ -314,6 +332,21 @@ impl Drop for ConnectionMeter {
         }
         self.telemetry.counters.connections.dec();
         self.telemetry.counters.upstream.sub(self.upstreams);
+    }
+}
+
+/// What is only counted has no mode; its completeness stands in that place.
+fn as_mode(completeness: Completeness) -> Mode {
+    match completeness {
+        Completeness::Exact => Mode::Enforce,
+        Completeness::Partial => Mode::Observe,
+    }
+}
+
+fn completeness(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => Completeness::Exact.name(),
+        _ => Completeness::Partial.name(),
     }
 }
 

@@ -14,7 +14,7 @@ pub use families::{FAMILIES, Family, Kind};
 pub use meter::ConnectionMeter;
 
 use crate::policy::{self, Exemption, Mode, Scenario};
-use crate::session::event::{CloseCause, Event, Outcome, OutcomeCause};
+use crate::session::event::{CloseCause, Completeness, Event, Outcome, OutcomeCause};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
 use capped::Capped;
@@ -99,6 +99,10 @@ struct Counters {
     rejections: Pairs<(Scenario, ApiKey, ErrorCode, Mode), 4>,
     rejections_by_client: Capped,
     rejections_by_topic: Capped,
+    observations: Pairs<(Scenario, Completeness), 2>,
+    observations_by_client: Capped,
+    observations_by_topic: Capped,
+    observations_by_group: Capped,
     rejected_records: Pairs<(Scenario, Mode), 2>,
     rejected_bytes: Pairs<(Scenario, Mode), 2>,
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
@@ -361,18 +365,13 @@ impl Counters {
                 settings.max_label_values,
             )
         };
-        let overriding = Scenario::ALL
-            .into_iter()
-            .filter(|scenario| !scenario.refuses());
-        let refusing = Scenario::ALL
-            .into_iter()
-            .filter(|scenario| scenario.refuses());
         let raising = [Scenario::AcksNone, Scenario::AcksLeader];
         Counters {
             overrides: Pairs::new(
                 make.counters("holdfast_overrides_total"),
                 |(scenario, api_key, mode)| [scenario.name(), api_key.name(), mode.name()],
-                with_modes(overriding).map(|(scenario, mode)| (scenario, ApiKey::PRODUCE, mode)),
+                each_api(Scenario::overrides)
+                    .flat_map(|(scenario, api_key)| MODES.map(|mode| (scenario, api_key, mode))),
             ),
             overrides_by_client: capped("holdfast_overrides_by_client_total"),
             overrides_by_topic: capped("holdfast_overrides_by_topic_total"),
@@ -381,19 +380,26 @@ impl Counters {
                 |(scenario, api_key, code, mode)| {
                     [scenario.name(), api_key.name(), code.name(), mode.name()]
                 },
-                with_modes(refusing.clone()).map(|(scenario, mode)| {
-                    (
-                        scenario,
-                        ApiKey::PRODUCE,
-                        ErrorCode::MESSAGE_TOO_LARGE,
-                        mode,
-                    )
+                each_api(|_| true).flat_map(|(scenario, api_key)| {
+                    let codes = scenario.refuses_with().iter();
+                    codes.flat_map(move |code| MODES.map(|mode| (scenario, api_key, *code, mode)))
                 }),
             ),
             rejections_by_client: capped("holdfast_rejections_by_client_total"),
             rejections_by_topic: capped("holdfast_rejections_by_topic_total"),
-            rejected_records: by_mode(make, "holdfast_rejected_records_total", refusing.clone()),
-            rejected_bytes: by_mode(make, "holdfast_rejected_bytes_total", refusing.clone()),
+            rejected_records: by_mode(make, "holdfast_rejected_records_total"),
+            rejected_bytes: by_mode(make, "holdfast_rejected_bytes_total"),
+            observations: Pairs::new(
+                make.counters("holdfast_observations_total"),
+                |(scenario, completeness)| [scenario.name(), completeness.name()],
+                Scenario::ALL
+                    .into_iter()
+                    .filter(|scenario| scenario.counts())
+                    .flat_map(|scenario| Completeness::ALL.map(|found| (scenario, found))),
+            ),
+            observations_by_client: capped("holdfast_observations_by_client_total"),
+            observations_by_topic: capped("holdfast_observations_by_topic_total"),
+            observations_by_group: capped("holdfast_observations_by_group_total"),
             override_failures: Pairs::new(
                 make.counters("holdfast_override_failures_total"),
                 |(scenario, code)| [scenario.name(), code.name()],
@@ -405,7 +411,9 @@ impl Counters {
             unverified: by_scenario(
                 make,
                 "holdfast_unverified_total",
-                [Scenario::OversizedBatch],
+                Scenario::ALL
+                    .into_iter()
+                    .filter(|scenario| !scenario.refuses_with().is_empty()),
             ),
             unjudged: by_scenario(make, "holdfast_unjudged_total", Scenario::ALL),
             exemption_hits: exemption_hits(make, policy),
@@ -476,19 +484,29 @@ const PRODUCE_CODES: [i16; 22] = [
     -1, 2, 3, 5, 6, 7, 10, 17, 18, 19, 20, 29, 32, 43, 44, 45, 47, 56, 59, 76, 87, 100,
 ];
 
-fn with_modes(scenarios: impl Iterator<Item = Scenario>) -> impl Iterator<Item = (Scenario, Mode)> {
-    scenarios.flat_map(|scenario| [Mode::Observe, Mode::Enforce].map(|mode| (scenario, mode)))
+/// The modes in which something is found.
+const MODES: [Mode; 2] = [Mode::Observe, Mode::Enforce];
+
+fn each_api(which: fn(Scenario) -> bool) -> impl Iterator<Item = (Scenario, ApiKey)> {
+    let scenarios = Scenario::ALL
+        .into_iter()
+        .filter(move |scenario| which(*scenario));
+    scenarios.flat_map(|scenario| {
+        scenario
+            .apis()
+            .iter()
+            .map(move |api_key| (scenario, *api_key))
+    })
 }
 
-fn by_mode(
-    make: &Maker,
-    name: &'static str,
-    scenarios: impl Iterator<Item = Scenario>,
-) -> Pairs<(Scenario, Mode), 2> {
+/// Of the scenarios that refuse records.
+fn by_mode(make: &Maker, name: &'static str) -> Pairs<(Scenario, Mode), 2> {
+    let refusing = each_api(|scenario| !scenario.refuses_with().is_empty());
+    let records = refusing.filter(|(_, api_key)| *api_key == ApiKey::PRODUCE);
     Pairs::new(
         make.counters(name),
         |(scenario, mode)| [scenario.name(), mode.name()],
-        with_modes(scenarios),
+        records.flat_map(|(scenario, _)| MODES.map(|mode| (scenario, mode))),
     )
 }
 

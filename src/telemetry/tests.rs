@@ -9,19 +9,17 @@ const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_0
 fn policy() -> policy::Settings {
     policy::Settings {
         modes: [Mode::Enforce; Scenario::COUNT],
-        below_min_isr: policy::BelowMinIsr::Refuse,
-        ack_timeout_floor_ms: 30_000,
-        max_batch_bytes: None,
-        max_request_bytes: None,
         exemptions: vec![Exemption {
             name: "metrics".into(),
             scenarios: vec![Scenario::AcksNone],
             topics: Vec::new(),
             client_ids: vec![policy::Pattern("telegraf".into())],
+            groups: Vec::new(),
             owner: "o".into(),
             reason: "r".into(),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)),
         }],
+        ..policy::Settings::default()
     }
 }
 

@@ -16,6 +16,7 @@ impl ApiKey {
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
+    pub const ELECT_LEADERS: ApiKey = ApiKey(43);
     pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);
     pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
@@ -72,6 +73,7 @@ impl ErrorCode {
     pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
+    pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
 

@@ -19,6 +19,8 @@ pub enum Treatment {
     RewrittenResponse,
     /// The whole response is collected and cut to this table.
     Advertised,
+    /// The whole request is judged before any of it goes on, and so is, where parts of it were refused, the answer.
+    Judged,
     /// The request says what follows on the connection (`sasl.rs`).
     Handshake,
 }
@@ -55,16 +57,25 @@ const fn api(
     }
 }
 
+impl Api {
+    /// Without the versions before `first`, which brokers from 4.0 on do not have either (KIP-896).
+    const fn since(mut self, first: i16) -> Api {
+        self.versions.first = first;
+        self
+    }
+}
+
 /// Ascending by key. Produce must reach 12 while finalized `transaction.version` 2 is forwarded: a TV2 producer decides by
 /// that feature to leave AddPartitionsToTxn out, and an older Produce is then refused with INVALID_TXN_STATE (KIP-890).
 #[rustfmt::skip]
-pub const TABLE: [Api; 10] = [
+pub const TABLE: &[Api] = &[
     api(ApiKey::PRODUCE,                   13, 9,        true,  Treatment::Hot),
     api(ApiKey::FETCH,                     18, 12,       true,  Treatment::Hot),
     api(ApiKey::METADATA,                  13, 9,        true,  Treatment::RewrittenResponse),
     api(ApiKey::FIND_COORDINATOR,          6,  3,        true,  Treatment::RewrittenResponse),
     api(ApiKey::SASL_HANDSHAKE,            1,  i16::MAX, false, Treatment::Handshake),
     api(ApiKey::API_VERSIONS,              5,  3,        false, Treatment::Advertised),
+    api(ApiKey::ELECT_LEADERS,             2,  2,        false, Treatment::Judged),
     api(ApiKey::DESCRIBE_CLUSTER,          2,  0,        true,  Treatment::RewrittenResponse),
     api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0,  0,        true,  Treatment::RewrittenResponse),
     api(ApiKey::SHARE_FETCH,               2,  0,        true,  Treatment::RewrittenResponse),
@@ -125,6 +136,14 @@ impl Visitor<'_> for Cut {
     fn field(&mut self, name: Name, value: Value<'_>, range: Range<usize>) {
         match name {
             Name::ApiKey => self.key = value.as_i16(),
+            Name::MinVersion => {
+                let api = self.key.and_then(|key| listed(ApiKey(key)));
+                if let (Some(api), Some(oldest)) = (api, value.as_i16())
+                    && oldest < api.versions.first
+                {
+                    self.edits.replace(range, &api.versions.first.to_be_bytes());
+                }
+            }
             // Features have a `max_version` as well, but no `api_key` before it.
             Name::MaxVersion => {
                 let api = self.key.and_then(|key| listed(ApiKey(key)));
@@ -165,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_table_agrees_with_the_schemas_it_has_tables_for() {
-        for api in TABLE {
+        for api in TABLE.iter().copied() {
             for message in schema::MESSAGES
                 .iter()
                 .filter(|message| message.api_key == api.key)

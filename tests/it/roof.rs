@@ -37,7 +37,7 @@ fn a_wrong_configuration_ends_with_2_and_every_mistake_in_the_place_for_errors()
         for line in [
             "holdfast: 3 problems with the configuration\n",
             "\n--bootstrap-port: listener.bootstrap_port: found 0; allowed: 1 to 65535 (port)\n",
-            "\n--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\"\n",
+            "\n--preset: policy.preset: found \"lenient\"; allowed: \"default\", \"observe\", \"strict\"\n",
             "\ncluster.bootstrap_servers: found nothing",
         ] {
             assert!(errors.contains(line), "{line:?} in {errors}");

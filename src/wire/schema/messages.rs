@@ -42,11 +42,11 @@ impl Field {
 
 /// Every table.
 #[rustfmt::skip]
-pub static MESSAGES: [&Message; 13] = [
+pub static MESSAGES: &[&Message] = &[
     &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
-    &SHARE_ACKNOWLEDGE_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -351,6 +351,42 @@ pub static DESCRIBE_TOPIC_PARTITIONS_RESPONSE: Message = Message {
 };
 
 #[rustfmt::skip]
+pub static ELECT_LEADERS_REQUEST: Message = Message {
+    name: "ElectLeadersRequest",
+    api_key: ApiKey::ELECT_LEADERS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ElectionType, since(1), Kind::I8),
+        field(Name::TopicPartitions, since(0), Kind::Structs(&[
+            field(Name::Topic, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Array(&Kind::I32)),
+        ])).nullable(since(0)),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ELECT_LEADERS_RESPONSE: Message = Message {
+    name: "ElectLeadersResponse",
+    api_key: ApiKey::ELECT_LEADERS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(1), Kind::I16),
+        field(Name::ReplicaElectionResults, since(0), Kind::Structs(&[
+            field(Name::Topic, since(0), Kind::String),
+            field(Name::PartitionResult, since(0), Kind::Structs(&[
+                field(Name::PartitionId, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
 pub static SHARE_FETCH_RESPONSE: Message = Message {
     name: "ShareFetchResponse",
     api_key: ApiKey::SHARE_FETCH,
@@ -460,6 +496,7 @@ names! {
     CurrentLeaderEpoch = "current_leader_epoch",
     DeliveryCount = "delivery_count",
     Documentation = "documentation",
+    ElectionType = "election_type",
     EligibleLeaderReplicas = "eligible_leader_replicas",
     EndpointType = "endpoint_type",
     ErrorCode = "error_code",
@@ -501,9 +538,11 @@ names! {
     OfflineReplicas = "offline_replicas",
     Partition = "partition",
     PartitionData = "partition_data",
+    PartitionId = "partition_id",
     PartitionIndex = "partition_index",
     PartitionMaxBytes = "partition_max_bytes",
     PartitionResponses = "partition_responses",
+    PartitionResult = "partition_result",
     Partitions = "partitions",
     Port = "port",
     Rack = "rack",
@@ -512,6 +551,7 @@ names! {
     RecordErrors = "record_errors",
     Records = "records",
     ReplicaDirectoryId = "replica_directory_id",
+    ReplicaElectionResults = "replica_election_results",
     ReplicaEpoch = "replica_epoch",
     ReplicaId = "replica_id",
     ReplicaNodes = "replica_nodes",
@@ -532,6 +572,7 @@ names! {
     TopicData = "topic_data",
     TopicId = "topic_id",
     TopicName = "topic_name",
+    TopicPartitions = "topic_partitions",
     Topics = "topics",
     TransactionalId = "transactional_id",
     Value = "value",

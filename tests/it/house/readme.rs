@@ -2,7 +2,7 @@
 
 use holdfast::cli;
 use holdfast::config::keys::{Default, KEYS, Key};
-use holdfast::policy::Scenario;
+use holdfast::policy::{Preset, Scenario};
 use holdfast::telemetry::FAMILIES;
 use holdfast::wire::versions::{TABLE, Treatment};
 use std::fmt::Write;
@@ -30,17 +30,30 @@ pub fn with_tables(text: &str) -> String {
 }
 
 fn scenarios() -> String {
-    let mut table = String::from("| scenario | what it is about | metric |\n|---|---|---|\n");
+    let mut table = String::from(
+        "| scenario | what it is about | default | strict | metric |\n|---|---|---|---|---|\n",
+    );
     for scenario in Scenario::ALL {
         let name = scenario.name();
-        let family = match scenario.refuses() {
-            true => "holdfast_rejections_total",
-            false => "holdfast_overrides_total",
-        };
+        let families = [
+            (scenario.overrides(), "holdfast_overrides_total"),
+            (
+                !scenario.refuses_with().is_empty(),
+                "holdfast_rejections_total",
+            ),
+            (scenario.counts(), "holdfast_observations_total"),
+        ];
+        let families = families.into_iter().filter(|(has, _)| *has);
+        let families: Vec<_> = families
+            .map(|(_, family)| format!("`{family}{{scenario=\"{name}\"}}`"))
+            .collect();
         let _ = writeln!(
             table,
-            "| `{name}` | {} | `{family}{{scenario=\"{name}\"}}` |",
-            cli::title(scenario)
+            "| `{name}` | {} | {} | {} | {} |",
+            cli::title(scenario),
+            scenario.preset(Preset::Default).name(),
+            scenario.preset(Preset::Strict).name(),
+            families.join(", ")
         );
     }
     table
@@ -126,6 +139,9 @@ fn versions() -> String {
         let treated = match api.treatment {
             Treatment::Hot => "read while it streams by, patched in place",
             Treatment::RewrittenResponse => "broker addresses in answers are replaced",
+            Treatment::Judged => {
+                "requests are judged whole, refused parts are answered by Holdfast"
+            }
             Treatment::Advertised => "cut to this table",
             Treatment::Handshake => "says what follows on the connection",
         };

@@ -5,6 +5,7 @@ mod acks_leader;
 mod acks_none;
 mod oversized_batch;
 mod oversized_request;
+mod unclean_election;
 
 use crate::support::rig::{Rig, frame, one, records};
 use holdfast::policy::{Mode, Scenario, Settings};

@@ -4,7 +4,7 @@
 
 use super::raw::{self, Body, Cursor};
 use holdfast::cluster::{Advertised, IdSet, Learned, PartitionFacts, TopicFacts, View};
-use holdfast::policy::{BelowMinIsr, Exemption, Mode, Pattern, Scenario, Settings};
+use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
@@ -116,15 +116,12 @@ pub struct Rig {
     pub most_held: usize,
 }
 
-/// All five scenarios in one mode, nothing else.
+/// All scenarios in one mode, nothing else.
 pub fn settings(mode: Mode) -> Settings {
     Settings {
         modes: [mode; Scenario::COUNT],
-        below_min_isr: BelowMinIsr::Refuse,
         ack_timeout_floor_ms: 5_000,
-        max_batch_bytes: None,
-        max_request_bytes: None,
-        exemptions: Vec::new(),
+        ..Settings::default()
     }
 }
 
@@ -136,6 +133,7 @@ pub fn exemption(scenario: Scenario, topics: &[&str], client_ids: &[&str]) -> Ex
         scenarios: vec![scenario],
         topics: patterns(topics),
         client_ids: patterns(client_ids),
+        groups: Vec::new(),
         owner: "team".into(),
         reason: "agreed".into(),
         expires: None,

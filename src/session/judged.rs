@@ -1,0 +1,419 @@
+//! Requests that are judged whole before any of them goes on: the calls of administrators, commits and their like.
+//!
+//! ```text
+//!   request --> prove --> decode --> rules --+-- nothing found: goes on, byte for byte as it came
+//!                                            +-- changed, or without what was refused: encoded anew, goes on
+//!                                            +-- nothing left: answered here
+//!   answer  --> prove --> decode --> + our part, where something was refused --> encoded anew
+//! ```
+//!
+//! Each API has a file that walks its request, asks the rules of `policy` item by item and takes out what is refused.
+//! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
+
+mod elect_leaders;
+
+use super::event::{CloseCause, Completeness, Event};
+use super::inflight::{Fate, Pending};
+use super::lane::Lane;
+use super::requests::{Request, whole};
+use super::responses::body_at;
+use super::{Env, Session, Want};
+use crate::cluster::TopicFacts;
+use crate::policy::standing::{Stand, Standing};
+use crate::policy::{Mode, Scenario};
+use crate::wire::api::{ApiKey, ErrorCode};
+use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
+use crate::wire::schema::{self, Message};
+use crate::wire::versions::{self, Treatment};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::{Decodable, Encodable};
+use std::sync::Arc;
+
+/// What has been asked for the judged request at the front, and what was answered.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    pub(super) cannot_collect: bool,
+    asked: Option<Arc<str>>,
+    /// Topics whose facts were asked for during this request; `None`: nobody answered.
+    known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
+}
+
+impl Lookups {
+    pub(super) fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
+        if let Some(topic) = self.asked.take() {
+            self.known.push((topic, facts));
+        }
+    }
+}
+
+/// What becomes of a judged request.
+enum Verdict {
+    /// As it came.
+    Pass,
+    /// Another body in place of its own. `ours`: our answer to what was taken out of it, a response body.
+    Changed {
+        body: Vec<u8>,
+        ours: Option<Vec<u8>>,
+    },
+    /// Nothing of it goes on: this response body answers it.
+    Answered(Vec<u8>),
+}
+
+/// What an API's file says of a decoded request.
+enum Judgement<R> {
+    /// Nothing was changed.
+    Unchanged,
+    /// The request was changed, and nothing of it refused.
+    Changed,
+    /// Parts were taken out of it; this is the answer to them.
+    Partly(R),
+    /// All of it is refused; this is the answer.
+    Refused(R),
+}
+
+/// Why there is no verdict yet.
+enum Open {
+    Malformed,
+    /// A refusal rests on facts of this topic that were not looked up during this request.
+    Ask(Arc<str>),
+}
+
+impl Session {
+    /// At the size prefix of a request of a judged API, of a version that is understood.
+    pub(super) fn judged_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        if self.judged.cannot_collect {
+            return self.too_large_to_judge(env, lane, start, frame_len);
+        }
+        let frame = whole(env, lane, frame_len)?;
+        let flexible =
+            versions::request_header_version(start.api_key, start.api_version) == Some(2);
+        let Look::Ready(header) = header::header(frame, frame_len, flexible) else {
+            return self.malformed_request(start, "header");
+        };
+        // Copied: the lane is edited below, and such requests are rare.
+        let (head, body) = (
+            frame[..header.body_at].to_vec(),
+            frame[header.body_at..].to_vec(),
+        );
+        let client_id = header.client_id.map(|(from, to)| &head[from..to]);
+        self.stand_as(env, client_id);
+        let Some(standing) = &self.standing else {
+            return Err(Want::Close);
+        };
+        let mut judge = Judge {
+            env,
+            standing,
+            client_id: self.client_id.as_deref(),
+            api_key: start.api_key,
+            lookups: &self.judged,
+            events: Vec::new(),
+        };
+        let verdict = judged(&mut judge, start, &body);
+        let events = judge.events;
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(Open::Malformed) => {
+                self.judged = Lookups::default();
+                return self.malformed_request(start, "body");
+            }
+            Err(Open::Ask(topic)) => {
+                self.judged.asked = Some(topic.clone());
+                return Err(Want::Confirm(topic));
+            }
+        };
+        self.judged = Lookups::default();
+        self.events.request(start.api_key);
+        for event in events {
+            self.events.push(event);
+        }
+        self.carry_out(lane, start, frame_len, &head, verdict);
+        Ok(())
+    }
+
+    fn carry_out(
+        &mut self,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+        head: &[u8],
+        verdict: Verdict,
+    ) {
+        match verdict {
+            Verdict::Pass => {
+                self.push(start, 0, usual_fate(start));
+                self.pass_frame(lane, frame_len);
+            }
+            Verdict::Changed { body, ours } => {
+                let fate = ours.map_or(usual_fate(start), |ours| Fate::Join(Bytes::from(ours)));
+                self.push(start, 0, fate);
+                lane.insert(Bytes::from(header::frame_of(head, &body)));
+                self.request = Request::Discard(frame_len as u64);
+            }
+            Verdict::Answered(body) => {
+                let answer = answer(start, &body);
+                self.push(start, 0, Fate::Answer(Bytes::from(answer)));
+                self.request = Request::Discard(frame_len as u64);
+            }
+        }
+    }
+
+    /// Nothing passes a rule in force unjudged; where nothing is in force, it streams on and is counted.
+    fn too_large_to_judge(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        self.judged = Lookups::default();
+        if env.policy.enforces(start.api_key) {
+            let detail = format!(
+                "{:?} request of {frame_len} bytes must be held, more than buffer_bytes allows",
+                start.api_key
+            );
+            self.misdeed(CloseCause::LimitExceeded, detail);
+            return Err(Want::Close);
+        }
+        let observing = Scenario::ALL.into_iter().filter(|scenario| {
+            scenario.apis().contains(&start.api_key) && env.policy.mode(*scenario) != Mode::Off
+        });
+        for scenario in observing {
+            self.events.push(Event::Unjudged { scenario });
+        }
+        self.events.request(start.api_key);
+        self.push(start, 0, usual_fate(start));
+        self.pass_frame(lane, frame_len);
+        Ok(())
+    }
+}
+
+/// What becomes of the answer to a request that goes on whole.
+fn usual_fate(start: Start) -> Fate {
+    match versions::listed(start.api_key).map(|api| api.treatment) {
+        Some(Treatment::RewrittenResponse) => Fate::Rewrite,
+        _ => Fate::Relay,
+    }
+}
+
+fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, Open> {
+    let version = start.api_version;
+    match start.api_key {
+        ApiKey::ELECT_LEADERS => judge.ask(
+            &schema::ELECT_LEADERS_REQUEST,
+            version,
+            body,
+            elect_leaders::judge,
+        ),
+        _ => Ok(Verdict::Pass),
+    }
+}
+
+/// The broker's answer to what was left of a request, with our answer to the rest put in. `frame` is a whole answer.
+pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let (head, body) = frame.split_at(body_at(frame, pending)?);
+    let version = pending.api_version;
+    let joined = match ApiKey(pending.api_key) {
+        ApiKey::ELECT_LEADERS => put_in(
+            &schema::ELECT_LEADERS_RESPONSE,
+            version,
+            body,
+            ours,
+            elect_leaders::put_in,
+        ),
+        _ => None,
+    };
+    let joined = joined.ok_or("the answer to a judged request does not follow its schema")?;
+    Ok(header::frame_of(head, &joined))
+}
+
+fn put_in<R: Decodable + Encodable>(
+    message: &Message,
+    version: i16,
+    theirs: &[u8],
+    ours: &[u8],
+    put: fn(&mut R, R),
+) -> Option<Vec<u8>> {
+    let mut theirs = decoded::<R>(message, version, theirs)?;
+    put(&mut theirs, decoded(message, version, ours)?);
+    encoded(&theirs, version)
+}
+
+fn decoded<M: Decodable>(message: &Message, version: i16, body: &[u8]) -> Option<M> {
+    schema::prove(message, version, body).ok()?;
+    M::decode(&mut Bytes::copy_from_slice(body), version).ok()
+}
+
+fn encoded<M: Encodable>(message: &M, version: i16) -> Option<Vec<u8>> {
+    let mut body = BytesMut::new();
+    message.encode(&mut body, version).ok()?;
+    Some(body.to_vec())
+}
+
+/// A whole answer of our own.
+fn answer(start: Start, body: &[u8]) -> Vec<u8> {
+    let mut head = vec![0; RESPONSE_START_LEN];
+    head[4..].copy_from_slice(&start.correlation_id.to_be_bytes());
+    if versions::response_header_version(start.api_key, start.api_version) == Some(1) {
+        head.push(0);
+    }
+    header::frame_of(&head, body)
+}
+
+/// One request being judged: what is known and in force, and what was found so far.
+struct Judge<'a> {
+    env: &'a Env<'a>,
+    standing: &'a Standing,
+    client_id: Option<&'a str>,
+    api_key: ApiKey,
+    lookups: &'a Lookups,
+    events: Vec<Event>,
+}
+
+/// Of what a finding is: the topic and the group that it concerns, where it concerns any.
+#[derive(Clone, Copy, Default)]
+struct Of<'a> {
+    topic: Option<&'a str>,
+    group: Option<&'a str>,
+}
+
+impl<'a> Of<'a> {
+    fn topic(topic: &'a str) -> Of<'a> {
+        Of {
+            topic: Some(topic),
+            group: None,
+        }
+    }
+
+    fn group(group: &'a str) -> Of<'a> {
+        Of {
+            topic: None,
+            group: Some(group),
+        }
+    }
+}
+
+impl Judge<'_> {
+    fn ask<Q: Decodable + Encodable, R: Encodable>(
+        &mut self,
+        message: &Message,
+        version: i16,
+        body: &[u8],
+        judge: fn(&mut Judge<'_>, &mut Q, i16) -> Result<Judgement<R>, Open>,
+    ) -> Result<Verdict, Open> {
+        let mut request: Q = decoded(message, version, body).ok_or(Open::Malformed)?;
+        let body = |request: &Q| encoded(request, version).ok_or(Open::Malformed);
+        let ours = |answer: &R| encoded(answer, version).ok_or(Open::Malformed);
+        Ok(match judge(self, &mut request, version)? {
+            Judgement::Unchanged => Verdict::Pass,
+            Judgement::Changed => Verdict::Changed {
+                body: body(&request)?,
+                ours: None,
+            },
+            Judgement::Partly(answer) => Verdict::Changed {
+                body: body(&request)?,
+                ours: Some(ours(&answer)?),
+            },
+            Judgement::Refused(answer) => Verdict::Answered(ours(&answer)?),
+        })
+    }
+
+    /// The mode in which a finding is dealt with; `None`: not at all, and if that is an exemption's doing it is counted.
+    fn mode(&mut self, scenario: Scenario, of: Of<'_>) -> Option<Mode> {
+        let standing = self.standing;
+        match standing.for_names(scenario, self.client_id, of.topic, of.group) {
+            Stand::Apply(mode) | Stand::ByTopic(mode) => Some(mode),
+            Stand::Off => None,
+            Stand::Exempt(position) => {
+                if let Some(exemption) = standing.exemption(position) {
+                    self.events.push(Event::Exempted {
+                        scenario,
+                        exemption: exemption.name.clone(),
+                        count: 1,
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    /// Something is to be refused: counted, and whether it is.
+    fn refuses(&mut self, scenario: Scenario, error_code: ErrorCode, of: Of<'_>) -> bool {
+        let Some(mode) = self.mode(scenario, of) else {
+            return false;
+        };
+        self.events.push(Event::Rejection {
+            scenario,
+            mode,
+            api_key: self.api_key,
+            error_code,
+            topic: of.topic.map(Arc::from),
+            records: 0,
+            bytes: 0,
+        });
+        mode == Mode::Enforce
+    }
+}
+
+// `Completeness`, `overrides`, `counts` and `facts` serve the files of APIs.
+impl Judge<'_> {
+    /// Something is to be changed: counted, and whether it is.
+    fn overrides(&mut self, scenario: Scenario, of: Of<'_>) -> bool {
+        let Some(mode) = self.mode(scenario, of) else {
+            return false;
+        };
+        self.events.push(Event::Override {
+            scenario,
+            mode,
+            api_key: self.api_key,
+            count: 1,
+        });
+        if let Some(topic) = of.topic {
+            self.events.push(Event::OverrideTopic {
+                scenario,
+                mode,
+                topic: topic.into(),
+                records: 0,
+                count: 1,
+            });
+        }
+        mode == Mode::Enforce
+    }
+
+    /// Something is only counted.
+    fn counts(&mut self, scenario: Scenario, completeness: Completeness, of: Of<'_>, count: u64) {
+        if self.mode(scenario, of).is_some() {
+            self.events.push(Event::Observed {
+                scenario,
+                completeness,
+                topic: of.topic.map(Arc::from),
+                group: of.group.map(Arc::from),
+                count,
+            });
+        }
+    }
+
+    /// What is known of a topic by a look begun during this request, where `scenario` would refuse by it. `Ok(None)`:
+    /// nobody told in time, which is counted: then nothing is refused. Where it is only observed, the view will do.
+    fn facts(&mut self, scenario: Scenario, topic: &str) -> Result<Option<Arc<TopicFacts>>, Open> {
+        let stand = self
+            .standing
+            .for_names(scenario, self.client_id, Some(topic), None);
+        if stand != Stand::Apply(Mode::Enforce) {
+            return Ok(self.env.view.topic(topic).cloned());
+        }
+        let known = self.lookups.known.iter().find(|(name, _)| **name == *topic);
+        let Some((_, facts)) = known else {
+            return Err(Open::Ask(topic.into()));
+        };
+        if facts.is_none() {
+            self.events.push(Event::Unverified { scenario });
+        }
+        Ok(facts.clone())
+    }
+}
