@@ -120,6 +120,7 @@ fn an_exempt_topic_is_elected_and_the_others_are_answered_beside_it() {
         let mut policy = settings(Mode::Enforce);
         policy.exemptions = vec![exemption(Scenario::UncleanElection, &["metrics"], &[])];
         let mut rig = Rig::new(policy);
+        rig.broker = None;
         rig.send(&request(version, 1, Some(&["orders", "metrics"])));
         assert_eq!(rig.to_broker, request(version, 1, Some(&["metrics"])));
         let result = |name: &str, code| {

@@ -33,6 +33,8 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "DescribeTopicPartitionsResponse" => (0, 0, of::<kafka::DescribeTopicPartitionsResponse>),
         "ShareFetchResponse" => (1, 1, of::<kafka::ShareFetchResponse>),
         "ShareAcknowledgeResponse" => (1, 1, of::<kafka::ShareAcknowledgeResponse>),
+        "ElectLeadersRequest" => (0, 2, of::<kafka::ElectLeadersRequest>),
+        "ElectLeadersResponse" => (0, 2, of::<kafka::ElectLeadersResponse>),
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)
