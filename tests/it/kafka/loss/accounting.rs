@@ -1,7 +1,7 @@
 //! acks=0 while a leader is killed and comes back: direct loses without a trace; through Holdfast every record that was
 //! handed over is confirmed, refused or unknown, and each of these words is true.
 
-use super::row;
+use super::{Row, Way};
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::kafka::{Cluster, Spec, Version};
@@ -133,14 +133,16 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     let direct = send_all(&cluster, "direct", &cluster.bootstrap());
     let stored = rdk::ids(&cluster.read_all("direct"));
     let sent = direct.len() * RECORDS_PER_BATCH as usize;
-    row(
-        "acks=0, leader killed",
-        "direct",
-        sent,
-        sent,
-        stored.len(),
-        sent - stored.len(),
-    );
+    Row {
+        experiment: "02 acks=0, one leader killed and restarted",
+        way: Way::Direct,
+        sent: sent,
+        told_ok: sent,
+        stored: stored.len(),
+        lost: sent - stored.len(),
+        reported: "nobody".into(),
+    }
+    .tell();
     assert!(
         stored.len() < sent,
         "the direct run lost nothing: the experiment did not reproduce the loss"
@@ -213,14 +215,21 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
         of(Outcome::Unknown),
     );
     let sent = handed_over.len() * RECORDS_PER_BATCH as usize;
-    row(
-        "acks=0, leader killed",
-        "through",
-        sent,
-        confirmed.len(),
-        stored.len(),
-        confirmed.difference(&stored).count(),
-    );
+    Row {
+        experiment: "02 acks=0, one leader killed and restarted",
+        way: Way::Through,
+        sent: sent,
+        told_ok: confirmed.len(),
+        stored: stored.len(),
+        lost: confirmed.difference(&stored).count(),
+        reported: format!(
+            "{} confirmed, {} refused, {} unknown",
+            confirmed.len(),
+            refused.len(),
+            unknown.len()
+        ),
+    }
+    .tell();
     println!(
         "confirmed {} refused {} unknown {}",
         confirmed.len(),

@@ -1,6 +1,6 @@
 //! acks=1, followers stopped, leader killed, followers resumed: what only the leader had is gone.
 
-use super::row;
+use super::{Row, Way};
 use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{Cluster, Spec, Version};
 use crate::support::rdk::{self, IdProducer, Settings, Told};
@@ -57,14 +57,16 @@ fn acks_1_loses_acknowledged_records_direct_and_none_through_holdfast() {
     let direct = lose_the_leader(&cluster, "direct", &cluster.bootstrap());
     let stored = cluster.read_all("direct");
     let lost = direct.lost(&stored).len();
-    row(
-        "acks=1, leader killed",
-        "direct",
-        direct.ok.len() + direct.failed.len(),
-        direct.ok.len(),
-        stored.len(),
-        lost,
-    );
+    Row {
+        experiment: "01 acks=1: followers stopped, leader killed, followers resumed",
+        way: Way::Direct,
+        sent: direct.ok.len() + direct.failed.len(),
+        told_ok: direct.ok.len(),
+        stored: stored.len(),
+        lost: lost,
+        reported: "nobody".into(),
+    }
+    .tell();
     assert!(
         lost > 0,
         "the direct run lost nothing: the experiment did not reproduce the loss"
@@ -74,14 +76,16 @@ fn acks_1_loses_acknowledged_records_direct_and_none_through_holdfast() {
     let through = lose_the_leader(&cluster, "through", &holdfast.bootstrap());
     let stored = cluster.read_all("through");
     let lost = through.lost(&stored);
-    row(
-        "acks=1, leader killed",
-        "through",
-        through.ok.len() + through.failed.len(),
-        through.ok.len(),
-        stored.len(),
-        lost.len(),
-    );
+    Row {
+        experiment: "01 acks=1: followers stopped, leader killed, followers resumed",
+        way: Way::Through,
+        sent: through.ok.len() + through.failed.len(),
+        told_ok: through.ok.len(),
+        stored: stored.len(),
+        lost: lost.len(),
+        reported: "the client: errors".into(),
+    }
+    .tell();
     assert!(
         lost.is_empty(),
         "acknowledged through Holdfast and not stored: {lost:?}"

@@ -2,7 +2,7 @@
 //! direct would. For acks=0 Holdfast steps back to acks=1 there; for acks=1 the client sees NOT_ENOUGH_REPLICAS, unless
 //! the operator chose `below_min_isr = "leader"`.
 
-use super::row;
+use super::{Row, Way};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Spec, Version};
@@ -93,46 +93,56 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     let sent = SENT as usize;
     let counts = topics.map(|topic| stored(&cluster, topic));
     let [direct_0, direct_1, through_0, through_1, leader_1] = counts;
-    row(
-        "below min.isr, acks=0",
-        "direct",
-        sent,
-        sent,
-        direct_0,
-        sent - direct_0,
-    );
-    row(
-        "below min.isr, acks=0",
-        "through",
-        sent,
-        sent,
-        through_0,
-        sent - through_0,
-    );
-    row(
-        "below min.isr, acks=1",
-        "direct",
-        sent,
-        sent,
-        direct_1,
-        sent - direct_1,
-    );
-    row(
-        "below min.isr, acks=1",
-        "through",
-        sent,
-        told.iter().filter(|c| **c == 0).count(),
-        through_1,
-        0,
-    );
-    row(
-        "below min.isr, acks=1, below_min_isr=leader",
-        "through",
-        sent,
-        sent,
-        leader_1,
-        sent - leader_1,
-    );
+    Row {
+        experiment: "04 RF 2, `min.insync.replicas` 2, one replica stopped, acks=0",
+        way: Way::Direct,
+        sent: sent,
+        told_ok: sent,
+        stored: direct_0,
+        lost: sent - direct_0,
+        reported: "".into(),
+    }
+    .tell();
+    Row {
+        experiment: "04 RF 2, `min.insync.replicas` 2, one replica stopped, acks=0",
+        way: Way::Through,
+        sent: sent,
+        told_ok: sent,
+        stored: through_0,
+        lost: sent - through_0,
+        reported: "`holdfast_degraded_total`: acks became 1".into(),
+    }
+    .tell();
+    Row {
+        experiment: "05 the same, acks=1",
+        way: Way::Direct,
+        sent: sent,
+        told_ok: sent,
+        stored: direct_1,
+        lost: sent - direct_1,
+        reported: "".into(),
+    }
+    .tell();
+    Row {
+        experiment: "05 the same, acks=1",
+        way: Way::Through,
+        sent: sent,
+        told_ok: told.iter().filter(|c| **c == 0).count(),
+        stored: through_1,
+        lost: 0,
+        reported: "the client: NOT_ENOUGH_REPLICAS".into(),
+    }
+    .tell();
+    Row {
+        experiment: "06 the same, `below_min_isr = \"leader\"`",
+        way: Way::Through,
+        sent: sent,
+        told_ok: sent,
+        stored: leader_1,
+        lost: sent - leader_1,
+        reported: "`holdfast_degraded_total`".into(),
+    }
+    .tell();
     assert_eq!(
         (direct_0, direct_1),
         (sent, sent),

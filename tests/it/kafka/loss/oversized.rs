@@ -1,6 +1,6 @@
 //! acks=0 with batches beyond the topic's limit: direct nothing is stored and the client is told "ok" for all of it.
 
-use super::{acks0_records, row};
+use super::{Row, Way, acks0_records};
 use crate::support::eventually;
 use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{shared_cluster, unique};
@@ -36,14 +36,16 @@ fn oversized_batches_of_acks_0_vanish_direct_and_are_counted_through_holdfast() 
     let direct = produce_beyond_the_limit(&cluster.bootstrap(), &direct_topic, "0");
     let stored = cluster.read_all(&direct_topic);
     let lost = direct.lost(&stored).len();
-    row(
-        "oversized, acks=0",
-        "direct",
-        RECORDS as usize,
-        direct.ok.len(),
-        stored.len(),
-        lost,
-    );
+    Row {
+        experiment: "03 acks=0, batches above the topic's `max.message.bytes`",
+        way: Way::Direct,
+        sent: RECORDS as usize,
+        told_ok: direct.ok.len(),
+        stored: stored.len(),
+        lost: lost,
+        reported: "nobody".into(),
+    }
+    .tell();
     assert!(
         lost > 0,
         "the direct run lost nothing: the experiment did not reproduce the loss"
@@ -52,14 +54,16 @@ fn oversized_batches_of_acks_0_vanish_direct_and_are_counted_through_holdfast() 
     let holdfast = Holdfast::start(&cluster.bootstrap());
     let through = produce_beyond_the_limit(&holdfast.bootstrap(), &through_topic, "0");
     let stored = cluster.read_all(&through_topic);
-    row(
-        "oversized, acks=0",
-        "through",
-        RECORDS as usize,
-        through.ok.len(),
-        stored.len(),
-        through.lost(&stored).len(),
-    );
+    Row {
+        experiment: "03 acks=0, batches above the topic's `max.message.bytes`",
+        way: Way::Through,
+        sent: RECORDS as usize,
+        told_ok: through.ok.len(),
+        stored: stored.len(),
+        lost: through.lost(&stored).len(),
+        reported: "`holdfast_acks0_records_total{outcome=\"refused\"}`".into(),
+    }
+    .tell();
     eventually("every record has its end", Duration::from_secs(20), || {
         let metrics = holdfast.metrics();
         let [confirmed, refused, unknown] =
