@@ -9,14 +9,18 @@ use holdfast::config::{self, Settings};
 use holdfast::run::{self, Ended};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
         Command::Run(flags) => settings(&flags).and_then(run),
-        Command::Check(flags) => {
-            settings(&flags).and_then(|settings| print(&config::effective(&settings)))
-        }
+        Command::Check(flags) => settings(&flags).and_then(|settings| {
+            for expired in config::expired(&settings, SystemTime::now()) {
+                eprintln!("holdfast: {expired}");
+            }
+            print(&config::effective(&settings))
+        }),
         Command::Explain { scenario } => cli::explain(scenario.as_deref())
             .map_err(|text| (2, text))
             .and_then(|text| print(&text)),
