@@ -69,7 +69,7 @@ async fn who_waits_for_room_is_not_blamed_for_bringing_nothing() {
     // The holder goes on, only not fast.
     for _ in 0..7 {
         sleep(Duration::from_millis(500)).await;
-        let next = part + 45_000;
+        let next = part + 85_000;
         holder.client.write_all(&bytes[part..next]).await.unwrap();
         part = next;
     }
