@@ -6,19 +6,22 @@
 
 mod capped;
 mod families;
+mod inventory;
 mod journal;
 mod meter;
 mod pairs;
 
 pub use families::{FAMILIES, Family, Kind};
+pub use inventory::{ClientSeen, ClientsSeen, Key, MAX_CLIENTS, Software};
 pub use meter::ConnectionMeter;
 
-use crate::policy::{self, Exemption, Mode, Scenario};
+use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
 use crate::session::event::{CloseCause, Completeness, Event, Outcome, OutcomeCause};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
 use capped::Capped;
 use families::Maker;
+use inventory::Inventory;
 use journal::Journal;
 use pairs::Pairs;
 use prometheus::process_collector::ProcessCollector;
@@ -86,6 +89,7 @@ pub struct Telemetry {
     registry: Registry,
     counters: Counters,
     journal: Journal,
+    inventory: Inventory,
     outside: Mutex<BTreeSet<i32>>,
     sampler: OnceLock<Sampler>,
     tap: OnceLock<Tap>,
@@ -105,6 +109,7 @@ struct Counters {
     observations_by_group: Capped,
     rejected_records: Pairs<(Scenario, Mode), 2>,
     rejected_bytes: Pairs<(Scenario, Mode), 2>,
+    answer_errors: Pairs<ErrorCode, 1>,
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
     degraded: Pairs<Scenario, 1>,
     unverified: Pairs<Scenario, 1>,
@@ -149,6 +154,10 @@ impl Telemetry {
         let make = Maker(&registry);
         describe(&make, policy);
         let counters = Counters::new(&make, settings, policy);
+        let inventory = Inventory::new(
+            make.gauge("holdfast_clients_known"),
+            make.counter("holdfast_clients_left_out_total"),
+        );
         if registry
             .register(Box::new(ProcessCollector::for_self()))
             .is_err()
@@ -162,6 +171,7 @@ impl Telemetry {
             registry,
             counters,
             journal: Journal::new(settings.summary),
+            inventory,
             outside: Mutex::default(),
             sampler: OnceLock::new(),
             tap: OnceLock::new(),
@@ -400,6 +410,14 @@ impl Counters {
             observations_by_client: capped("holdfast_observations_by_client_total"),
             observations_by_topic: capped("holdfast_observations_by_topic_total"),
             observations_by_group: capped("holdfast_observations_by_group_total"),
+            answer_errors: Pairs::new(
+                make.counters("holdfast_answer_errors_total"),
+                |code| [code.name()],
+                PRODUCE_CODES
+                    .map(ErrorCode)
+                    .into_iter()
+                    .filter(|code| ignored_error::judge(*code)),
+            ),
             override_failures: Pairs::new(
                 make.counters("holdfast_override_failures_total"),
                 |(scenario, code)| [scenario.name(), code.name()],
