@@ -80,7 +80,8 @@ async fn anything_else_is_told_what_there_is() {
     let (address, ..) = &started().await;
     let answer = ask(*address, "GET /").await;
     assert!(
-        answer.starts_with("HTTP/1.1 404 ") && answer.contains("/metrics, /livez and /readyz"),
+        answer.starts_with("HTTP/1.1 404 ")
+            && answer.contains("/metrics, /report, /livez and /readyz"),
         "{answer}"
     );
     let answer = ask(*address, "POST /metrics").await;

@@ -109,7 +109,7 @@ pub const TABLES: &[(&str, &str)] = &[
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
-    ("admin", "HTTP for machines: /metrics, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
+    ("admin", "HTTP for machines: /metrics, /report, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
     ("telemetry", "Bounds of what is exported."),
     ("log", "Logs, on standard error."),
 ];
