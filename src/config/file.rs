@@ -111,6 +111,8 @@ policy! {
     AckTimeout ack_timeout { floor_ms: Number }
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
+    IgnoredError ignored_error {}
+    RiskyClient risky_client {}
     UncleanElection unclean_election {}
 }
 

@@ -63,6 +63,14 @@ scenarios! {
         apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
         default: Enforce, strict: Enforce,
     }
+    IgnoredError ignored_error {
+        apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    RiskyClient risky_client {
+        apis: [API_VERSIONS], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,

@@ -7,6 +7,7 @@
 pub mod event;
 mod events;
 pub mod inflight;
+mod introduction;
 mod judged;
 pub mod lane;
 mod merge;
@@ -69,6 +70,11 @@ pub enum Want {
 /// One client connection.
 pub struct Session {
     client_id: Option<Arc<str>>,
+    /// A header was looked at for the client id.
+    introduced: bool,
+    software_known: bool,
+    /// The first of `frames` from which on a Produce is looked at closer.
+    next_sample: u64,
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
@@ -106,6 +112,9 @@ impl Session {
     pub fn new() -> Session {
         Session {
             client_id: None,
+            introduced: false,
+            software_known: false,
+            next_sample: 0,
             standing: None,
             tally: None,
             request: Request::Start,

@@ -140,6 +140,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        self.introduce(env, lane, start, frame_len)?;
         let listed = versions::listed(start.api_key);
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
             false => match start.api_key {

@@ -3,8 +3,10 @@
 mod ack_timeout;
 mod acks_leader;
 mod acks_none;
+mod ignored_error;
 mod oversized_batch;
 mod oversized_request;
+mod risky_client;
 mod unclean_election;
 
 use crate::support::rig::{Rig, frame, one, records};
