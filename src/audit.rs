@@ -16,7 +16,7 @@ pub use report::{Check, Report, Severity};
 use crate::proxy::settings::{self, HostPort};
 use crate::proxy::watch::link::Dialing;
 use crate::wire::api::ErrorCode;
-use ask::{Asker, At, Committed, EARLIEST, LATEST};
+use ask::{Asker, At, Committed, EARLIEST, LATEST, said};
 use facts::{Brokers, Group, Position, Topic, TopicConfig};
 use report::BrokerSeen;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -467,9 +467,4 @@ impl Audit {
         self.report.sort();
         self.report
     }
-}
-
-/// Kafka's name of an error, and its number for those that have none here.
-fn said(code: ErrorCode) -> String {
-    format!("{} ({})", code.name(), code.0)
 }

@@ -104,6 +104,11 @@ impl Asker {
     }
 }
 
+/// Kafka's name of an error, and its number for those that have none here.
+pub fn said(code: ErrorCode) -> String {
+    format!("{} ({})", code.name(), code.0)
+}
+
 fn text(value: Value<'_>) -> Option<String> {
     let bytes = value.as_bytes()?;
     Some(String::from_utf8_lossy(bytes).into_owned())
@@ -291,7 +296,7 @@ pub async fn broker_config(
         return Ok(Err(NO_DESCRIBE_CONFIGS.to_owned()));
     };
     if told.error_code != ErrorCode::NONE {
-        return Ok(Err(told.error_code.name().to_owned()));
+        return Ok(Err(said(told.error_code)));
     }
     let values = judge::broker_keys().filter_map(|key| Some((key, told.text(key)?.to_owned())));
     let authorizer = told.text(AUTHORIZER).is_some_and(|class| !class.is_empty());
@@ -317,7 +322,7 @@ pub async fn topic_configs(
     for told in told {
         let config = match told.error_code {
             ErrorCode::NONE => Ok(topic_config(&told)),
-            code => Err(code.name().to_owned()),
+            code => Err(said(code)),
         };
         configs.insert(told.resource, config);
     }

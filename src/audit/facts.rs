@@ -80,6 +80,13 @@ impl Position {
         self.log_end.saturating_sub(next).max(0)
     }
 
+    /// Of the unread ones, those whose records are in the last tenth of their `retention.ms`.
+    pub fn expiring(&self) -> i64 {
+        let next = self.committed.max(self.log_start);
+        let until = self.expiring_until.unwrap_or(next).min(self.log_end);
+        until.saturating_sub(next).max(0)
+    }
+
     /// The part of the log, 0 to 1, that retention has to delete before it meets the group; `None` for an empty log.
     pub fn headroom(&self) -> Option<f64> {
         let log = self.log_end.saturating_sub(self.log_start);

@@ -332,13 +332,16 @@ pub fn group(
             .unwrap_or(1.0)
             .total_cmp(&b.headroom().unwrap_or(1.0))
     });
-    let unread = soon
-        .iter()
-        .fold(0_i64, |sum, one| sum.saturating_add(one.unread()));
+    let sum = |of: &dyn Fn(&Position) -> i64| {
+        soon.iter()
+            .fold(0_i64, |sum, one| sum.saturating_add(of(one)))
+    };
     let headroom = soon.first().and_then(Position::headroom).unwrap_or(1.0) * 100.0;
     let text = format!(
-        "{unread} offsets unread in {}, the least headroom is {headroom:.1} % of the log",
-        partitions(soon.len())
+        "{} offsets unread in {}, {} of them in the last tenth of retention.ms, headroom {headroom:.1} % of the log",
+        sum(&Position::unread),
+        partitions(soon.len()),
+        sum(&Position::expiring),
     );
     worst_first(Check::OvertakenSoon, soon, text);
     findings
@@ -355,11 +358,8 @@ fn those(positions: &[Position], wanted: impl Fn(&Position) -> bool) -> Vec<Posi
 /// Records that are not read yet are in the last tenth of their time; or, where something was deleted before (so the log is as
 /// long as it may get), the commit is within the tenth that goes next.
 fn is_close(position: &Position) -> bool {
-    let expiring = position
-        .expiring_until
-        .is_some_and(|until| position.committed < until.min(position.log_end));
     let little_left = position.headroom().is_some_and(|share| share < HEADROOM);
-    expiring || (position.log_start > 0 && little_left)
+    position.expiring() > 0 || (position.log_start > 0 && little_left)
 }
 
 fn partitions(count: usize) -> String {
