@@ -155,7 +155,9 @@ impl Audit {
             for topic in chunk {
                 let config = match &configs {
                     Ok(configs) => match configs.get(&*topic.name) {
-                        Some(config) => config.clone(),
+                        Some(Some(config)) => config.clone(),
+                        // Deleted since the first look.
+                        Some(None) => continue,
                         None => Err("left out of the answer".to_owned()),
                     },
                     Err(reason) => Err(reason.clone()),
@@ -423,15 +425,19 @@ impl Audit {
             let key = (at.topic, at.partition);
             let outcome = match &told {
                 Ok(told) => match told.get(&key) {
-                    Some(outcome) => outcome.map_err(said),
+                    Some(Ok(offset)) => Ok(Some(*offset)),
+                    // Deleted since the first look.
+                    Some(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => Ok(None),
+                    Some(Err(code)) => Err(said(*code)),
                     None => Err("left out of the answer".to_owned()),
                 },
                 Err(reason) => Err(reason.clone()),
             };
             match outcome {
-                Ok(offset) => {
+                Ok(Some(offset)) => {
                     offsets.insert(key, offset);
                 }
+                Ok(None) => {}
                 Err(reason) => {
                     let name = format!("{}-{}", key.0, key.1);
                     self.report.not_seen("offsets of partition", reason, &name);

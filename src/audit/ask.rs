@@ -303,12 +303,15 @@ pub async fn broker_config(
     Ok(Ok((values.collect(), authorizer)))
 }
 
+/// What is told of each topic; `None`: it is gone.
+pub type TopicConfigs = HashMap<String, Option<Result<TopicConfig, String>>>;
+
 /// The configs of these topics, or why they are not told.
 pub async fn topic_configs(
     link: &mut Link,
     names: &[Arc<str>],
     dialing: &Dialing,
-) -> Result<HashMap<String, Result<TopicConfig, String>>, Failure> {
+) -> Result<TopicConfigs, Failure> {
     const KEYS: [&str; 5] = [
         "min.insync.replicas",
         "unclean.leader.election.enable",
@@ -318,18 +321,19 @@ pub async fn topic_configs(
     ];
     let asked = names.iter().map(|name| &**name);
     let told = describe_all(link, ask::TOPIC, asked, &KEYS, dialing).await?;
-    let mut configs: HashMap<String, Result<TopicConfig, String>> = HashMap::new();
+    let mut configs = TopicConfigs::new();
     for told in told {
         let config = match told.error_code {
-            ErrorCode::NONE => Ok(topic_config(&told)),
-            code => Err(said(code)),
+            ErrorCode::NONE => Some(Ok(topic_config(&told))),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => None,
+            code => Some(Err(said(code))),
         };
         configs.insert(told.resource, config);
     }
     for name in names {
         configs
             .entry(name.to_string())
-            .or_insert_with(|| Err(NO_DESCRIBE_CONFIGS.to_owned()));
+            .or_insert_with(|| Some(Err(NO_DESCRIBE_CONFIGS.to_owned())));
     }
     Ok(configs)
 }
@@ -410,12 +414,15 @@ impl Visitor<'_> for GroupsReader {
     }
 }
 
+/// Partition and committed offset.
+pub type Commits = Vec<(i32, i64)>;
+
 /// What one group has committed.
 #[derive(Default)]
 pub struct Committed {
     pub group: String,
     pub error_code: ErrorCode,
-    pub topics: Vec<(Arc<str>, Vec<(i32, i64)>)>,
+    pub topics: Vec<(Arc<str>, Commits)>,
 }
 
 /// The commits of these groups, of all topics that the principal may describe.
@@ -552,3 +559,6 @@ impl Visitor<'_> for OffsetsReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,9 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "DescribeTopicPartitionsResponse" => (0, 0, of::<kafka::DescribeTopicPartitionsResponse>),
         "ShareFetchResponse" => (1, 1, of::<kafka::ShareFetchResponse>),
         "ShareAcknowledgeResponse" => (1, 1, of::<kafka::ShareAcknowledgeResponse>),
+        "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
+        "OffsetFetchResponse" => (1, 9, of::<kafka::OffsetFetchResponse>),
+        "ListGroupsResponse" => (0, 5, of::<kafka::ListGroupsResponse>),
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)
