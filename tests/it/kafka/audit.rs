@@ -311,3 +311,56 @@ fn a_sound_cluster_ends_with_0_one_that_hides_something_with_2_and_one_that_stop
         }
     });
 }
+
+#[test]
+fn a_cluster_that_is_bad_by_its_settings_is_named_for_its_defaults_its_racks_and_its_internal_topics()
+ {
+    let settings = [
+        ("default.replication.factor", "2"),
+        ("min.insync.replicas", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("transaction.state.log.replication.factor", "1"),
+        ("transaction.state.log.min.isr", "1"),
+        ("offsets.retention.minutes", "60"),
+        ("broker.rack", "cellar"),
+    ];
+    let spec = Spec::new(Version::V3_9_2);
+    let spec = settings
+        .iter()
+        .fold(spec, |spec, (key, value)| spec.property(key, value));
+    let cluster = Cluster::start(spec);
+    cluster.create_topic("payments", 3, 1, &[]);
+    cluster.create_topic("orders", 1, 3, &[("min.insync.replicas", "3")]);
+    write(&cluster, "orders", 0);
+    delete_records(&cluster, "orders", 5);
+    commit(&cluster, "billing", "orders", 1);
+
+    let (report, code) = report(&cluster, &[]);
+    println!("{}", audit(&cluster, &[]).stdout);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        report["unseen"].as_array().map(Vec::len),
+        Some(0),
+        "{report:#}"
+    );
+    assert_eq!(report["brokers"][0]["rack"], "cellar");
+    let findings = report["findings"].as_array().expect("a list");
+    let lines: Vec<String> = findings.iter().map(line).collect();
+    let expected = [
+        "overtaken: 4 offsets deleted unread in 1 partition",
+        "single_replica: replication factor 1",
+        "single_replica: replication factor 1",
+        "min_isr_leaves_no_room: min.insync.replicas 3, replication factor 3",
+        "one_rack: all 3 brokers in rack \"cellar\"",
+        "weak_default: default.replication.factor 2",
+        "weak_default: min.insync.replicas 1",
+        "weak_default: transaction.state.log.replication.factor 1, and there is no __transaction_state yet",
+        "weak_default: transaction.state.log.min.isr 1, and there is no __transaction_state yet",
+        "auto_create_topics: auto.create.topics.enable true",
+        "short_offsets_retention: offsets.retention.minutes 60",
+        "page_cache: flush.messages is unset on 3 of 3 topics",
+    ];
+    assert_eq!(lines, expected);
+    let internal = findings.iter().find(|one| one["internal"] == true);
+    assert_eq!(internal.expect("one")["topic"], "__consumer_offsets");
+}
