@@ -1,5 +1,6 @@
 //! The command line (roof): what was asked for, and the flags spelled like the keys they override. Starts and prints nothing.
 
+use crate::audit::Severity;
 use crate::config::Overrides;
 use crate::policy::Scenario;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,8 @@ Examples:
       for everyone, changing nothing and counting what would be changed
   holdfast check --config gateway.toml
       judge a file and print the settings in force
+  holdfast audit --bootstrap-server kafka-1:9092
+      what of the cluster itself loses records, whatever a gateway does; needs no traffic and changes nothing
   holdfast explain acks_none
       what a scenario sees, how records are lost, what is done, what it costs
   holdfast report --admin 127.0.0.1:9901
@@ -51,6 +54,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
+    /// Look at a cluster for what loses records; needs no traffic and changes nothing
+    Audit(AuditFlags),
     /// Print the manual of a scenario, or the list of scenarios
     Explain {
         /// Such as acks_none
@@ -58,6 +63,7 @@ pub enum Command {
     },
 }
 
+/// How a report or an audit is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Table,
@@ -101,6 +107,67 @@ pub struct Flags {
     /// human or json [log.format, default human]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+}
+
+/// Look at a cluster for what loses records; needs no traffic and changes nothing.
+///
+/// Reports topics on which acks=all does not help or fails, replicas that are missing or share a rack, brokers' defaults,
+/// Kafka's internal topics, and consumer groups that retention has overtaken or is about to. What could not be seen is named.
+#[derive(Debug, Args)]
+#[command(after_help = AUDIT_HELP)]
+pub struct AuditFlags {
+    /// Configuration file (TOML) of a gateway: its [cluster] table is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Some of the cluster's brokers; IPv6 in brackets [cluster.bootstrap_servers]
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub bootstrap_server: Option<Vec<String>>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// The least severity that makes the exit code 1; what is for information never does
+    #[arg(long, value_enum, default_value_t = FailOn::Warning)]
+    pub fail_on: FailOn,
+}
+
+const AUDIT_HELP: &str = "\
+Exit codes:
+  0  everything was seen and nothing was found
+  1  something was found that is as severe as --fail-on
+  2  no audit: no broker answered, or the command line or configuration is wrong;
+     or nothing was found and not everything could be seen
+
+The principal needs DESCRIBE and DESCRIBE_CONFIGS on topics, DESCRIBE on groups, DESCRIBE_CONFIGS on the cluster.
+
+Examples:
+  holdfast audit --bootstrap-server kafka-1:9092,kafka-2:9092
+  holdfast audit --config gateway.toml --output json --fail-on error > audit.json";
+
+/// Severities that can be asked to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Warning,
+    Error,
+}
+
+impl FailOn {
+    pub fn severity(self) -> Severity {
+        match self {
+            FailOn::Warning => Severity::Warning,
+            FailOn::Error => Severity::Error,
+        }
+    }
+}
+
+impl AuditFlags {
+    /// The flags that `run` has as well.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            bootstrap_server: self.bootstrap_server.clone(),
+            ..Flags::default()
+        }
+    }
 }
 
 impl Flags {

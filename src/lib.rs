@@ -9,6 +9,7 @@
 //! | floor | module | what it is |
 //! |---|---|---|
 //! | roof | `main`, [`run`], [`cli`], [`config`], [`report`] | flags and text -> settings -> a running process -> exit code |
+//! | roof | [`audit`] | looks at a cluster, without traffic, for what loses records; shares the watch's connections and nothing else |
 //! | 6 | [`admin`] | `/metrics`, `/report`, `/livez`, `/readyz`: reads, never decides |
 //! | 5 | [`proxy`] | tokio: listeners, the polling driver of a connection, budgets, the watch, the drain |
 //! | 4 | [`telemetry`] | events -> counters, histograms, the clients seen, log lines at a rate |
@@ -39,6 +40,7 @@
 //!     for acks=0 by closing, as brokers do), and it is counted.
 
 pub mod admin;
+pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod config;

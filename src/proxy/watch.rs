@@ -7,9 +7,9 @@
 //!
 //! Does not decide anything about requests. Nobody who forwards waits for it.
 
-mod ask;
+pub mod ask;
 mod confirm;
-mod link;
+pub mod link;
 mod servers;
 
 use crate::cluster::{Knowledge, Learned, Look, TopicConfig, TopicFacts, TopicId, View};

@@ -11,8 +11,11 @@ pub struct ApiKey(pub i16);
 impl ApiKey {
     pub const PRODUCE: ApiKey = ApiKey(0);
     pub const FETCH: ApiKey = ApiKey(1);
+    pub const LIST_OFFSETS: ApiKey = ApiKey(2);
     pub const METADATA: ApiKey = ApiKey(3);
+    pub const OFFSET_FETCH: ApiKey = ApiKey(9);
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
+    pub const LIST_GROUPS: ApiKey = ApiKey(16);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
     pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
@@ -22,6 +25,11 @@ impl ApiKey {
     pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
     pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
+
+    /// Whether it has a name here: true for fewer than a hundred keys.
+    pub fn is_known(self) -> bool {
+        usize::try_from(self.0).is_ok_and(|key| key < NAMES.len())
+    }
 
     /// Kafka's name of the API, or `Unknown`: a bounded set, fit for a metric label.
     pub fn name(self) -> &'static str {
@@ -60,7 +68,7 @@ const NAMES: [&str; 93] = [
 ];
 
 /// `error_code` of a response (`org.apache.kafka.common.protocol.Errors`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct ErrorCode(pub i16);
 
 impl ErrorCode {
@@ -76,6 +84,7 @@ impl ErrorCode {
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
+    pub const GROUP_ID_NOT_FOUND: ErrorCode = ErrorCode(69);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.
@@ -93,13 +102,16 @@ impl ErrorCode {
             8 => "BROKER_NOT_AVAILABLE",
             9 => "REPLICA_NOT_AVAILABLE",
             10 => "MESSAGE_TOO_LARGE",
+            14 => "COORDINATOR_LOAD_IN_PROGRESS",
             15 => "COORDINATOR_NOT_AVAILABLE",
+            16 => "NOT_COORDINATOR",
             17 => "INVALID_TOPIC_EXCEPTION",
             18 => "RECORD_LIST_TOO_LARGE",
             19 => "NOT_ENOUGH_REPLICAS",
             20 => "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
             21 => "INVALID_REQUIRED_ACKS",
             29 => "TOPIC_AUTHORIZATION_FAILED",
+            30 => "GROUP_AUTHORIZATION_FAILED",
             31 => "CLUSTER_AUTHORIZATION_FAILED",
             32 => "INVALID_TIMESTAMP",
             35 => "UNSUPPORTED_VERSION",
@@ -114,11 +126,14 @@ impl ErrorCode {
             53 => "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
             56 => "KAFKA_STORAGE_ERROR",
             59 => "UNKNOWN_PRODUCER_ID",
+            69 => "GROUP_ID_NOT_FOUND",
             72 => "LISTENER_NOT_FOUND",
             74 => "FENCED_LEADER_EPOCH",
             75 => "UNKNOWN_LEADER_EPOCH",
             76 => "UNSUPPORTED_COMPRESSION_TYPE",
+            78 => "OFFSET_NOT_AVAILABLE",
             87 => "INVALID_RECORD",
+            88 => "UNSTABLE_OFFSET_COMMIT",
             89 => "THROTTLING_QUOTA_EXCEEDED",
             90 => "PRODUCER_FENCED",
             100 => "UNKNOWN_TOPIC_ID",

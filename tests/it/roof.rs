@@ -117,3 +117,43 @@ fn a_report_that_nobody_gives_ends_with_1_and_the_address() {
         "{errors}"
     );
 }
+
+#[test]
+fn an_audit_that_nobody_answers_ends_with_2_and_names_every_server_and_its_reason() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = listener.local_addr().expect("bound").port();
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = "[cluster]\nconnect_timeout_ms = 2000\n";
+    std::fs::write(file.path(), text).expect("written");
+    // Closes every connection at once, without a word.
+    let closing = std::thread::spawn(move || drop(listener.accept()));
+    let servers = format!("127.0.0.1:{silent},127.0.0.1:1");
+    let config = file.path().to_str().expect("UTF-8");
+    let arguments = ["audit", "--config", config, "--bootstrap-server", &servers];
+    let (code, printed, errors) = holdfast(&arguments);
+    closing.join().expect("accepted");
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        lines[0],
+        "holdfast: audit: no bootstrap server could be audited:"
+    );
+    let first = format!("  127.0.0.1:{silent}: ");
+    assert!(lines[1].starts_with(&first), "{errors}");
+    assert!(lines[2].starts_with("  127.0.0.1:1: "), "{errors}");
+    assert_eq!(lines.len(), 3, "{errors}");
+}
+
+#[test]
+fn an_audit_takes_no_flag_that_it_does_not_know_and_its_help_names_its_exit_codes() {
+    let (code, printed, _) = holdfast(&["audit", "--fail-on", "info"]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    let (code, printed, errors) = holdfast(&["audit"]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    assert!(errors.contains("--bootstrap-server HOST:PORT"), "{errors}");
+    let (code, printed, _) = holdfast(&["audit", "--help"]);
+    assert_eq!(code, Some(0));
+    for line in ["Exit codes:\n", "--output <OUTPUT>", "--fail-on <FAIL_ON>"] {
+        assert!(printed.contains(line), "{line:?} in {printed}");
+    }
+}

@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// Resources per DescribeConfigs request.
 const CHUNK: usize = 1000;
 /// `ConfigResource.Type`.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub const TOPIC: i8 = 2;
+pub const BROKER: i8 = 4;
 
 /// One look at brokers and at these topics. Ids are asked for apart: a broker that sees one id takes no names
 /// (`KafkaApis.handleTopicMetadataRequest`).
@@ -169,7 +169,21 @@ pub async fn socket_request_max_bytes(
     Ok(told.iter().find_map(|told| told.number(key)))
 }
 
+/// What the broker tells of these resources; nothing of those that it refuses to.
 async fn describe(
+    link: &mut Link,
+    resource_type: i8,
+    names: impl Iterator<Item = &str>,
+    keys: &[&'static str],
+    dialing: &Dialing,
+) -> Result<Vec<Told>, Failure> {
+    let mut told = describe_all(link, resource_type, names, keys, dialing).await?;
+    told.retain(|told| told.error_code == ErrorCode::NONE);
+    Ok(told)
+}
+
+/// One answer for each resource, refusals included; none at all from a broker that has no DescribeConfigs.
+pub async fn describe_all(
     link: &mut Link,
     resource_type: i8,
     names: impl Iterator<Item = &str>,
@@ -198,23 +212,26 @@ async fn describe(
         &body,
         &mut answer,
     )?;
-    answer
-        .told
-        .retain(|told| told.error_code == ErrorCode::NONE);
     Ok(answer.told)
 }
 
 /// One resource of a DescribeConfigs answer.
-struct Told {
-    error_code: ErrorCode,
-    resource: String,
-    configs: Vec<(String, String)>,
+pub struct Told {
+    pub error_code: ErrorCode,
+    pub resource: String,
+    /// Keys without a value (unset, or secret) are left out.
+    pub configs: Vec<(String, String)>,
 }
 
 impl Told {
-    fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+    /// The value of a key as the broker wrote it.
+    pub fn text(&self, key: &str) -> Option<&str> {
         let (_, value) = self.configs.iter().find(|(name, _)| name == key)?;
-        value.parse().ok()
+        Some(value)
+    }
+
+    pub fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key)?.parse().ok()
     }
 }
 

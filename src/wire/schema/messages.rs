@@ -47,6 +47,7 @@ pub static MESSAGES: &[&Message] = &[
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
     &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE,
+    &LIST_OFFSETS_RESPONSE, &OFFSET_FETCH_RESPONSE, &LIST_GROUPS_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -458,6 +459,82 @@ pub static SHARE_ACKNOWLEDGE_RESPONSE: Message = Message {
     ],
 };
 
+#[rustfmt::skip]
+pub static LIST_OFFSETS_RESPONSE: Message = Message {
+    name: "ListOffsetsResponse",
+    api_key: ApiKey::LIST_OFFSETS,
+    versions: only(1, 11),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(2), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::Timestamp, since(1), Kind::I64),
+                field(Name::Offset, since(1), Kind::I64),
+                field(Name::LeaderEpoch, since(4), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_RESPONSE: Message = Message {
+    name: "OffsetFetchResponse",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, only(0, 7), Kind::Structs(&[
+            field(Name::Name, only(0, 7), Kind::String),
+            field(Name::Partitions, only(0, 7), Kind::Structs(&[
+                field(Name::PartitionIndex, only(0, 7), Kind::I32),
+                field(Name::CommittedOffset, only(0, 7), Kind::I64),
+                field(Name::CommittedLeaderEpoch, only(5, 7), Kind::I32),
+                field(Name::Metadata, only(0, 7), Kind::String).nullable(only(0, 7)),
+                field(Name::ErrorCode, only(0, 7), Kind::I16),
+            ])),
+        ])),
+        field(Name::ErrorCode, only(2, 7), Kind::I16),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::Partitions, since(8), Kind::Structs(&[
+                    field(Name::PartitionIndex, since(8), Kind::I32),
+                    field(Name::CommittedOffset, since(8), Kind::I64),
+                    field(Name::CommittedLeaderEpoch, since(8), Kind::I32),
+                    field(Name::Metadata, since(8), Kind::String).nullable(since(8)),
+                    field(Name::ErrorCode, since(8), Kind::I16),
+                ])),
+            ])),
+            field(Name::ErrorCode, since(8), Kind::I16),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static LIST_GROUPS_RESPONSE: Message = Message {
+    name: "ListGroupsResponse",
+    api_key: ApiKey::LIST_GROUPS,
+    versions: only(0, 5),
+    flexible_from: 3,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::Groups, since(0), Kind::Structs(&[
+            field(Name::GroupId, since(0), Kind::String),
+            field(Name::ProtocolType, since(0), Kind::String),
+            field(Name::GroupState, since(4), Kind::String),
+            field(Name::GroupType, since(5), Kind::String),
+        ])),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -487,6 +564,8 @@ names! {
     Brokers = "brokers",
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
+    CommittedLeaderEpoch = "committed_leader_epoch",
+    CommittedOffset = "committed_offset",
     ConfigSource = "config_source",
     ConfigType = "config_type",
     Configs = "configs",
@@ -506,6 +585,10 @@ names! {
     FinalizedFeaturesEpoch = "finalized_features_epoch",
     FirstOffset = "first_offset",
     ForgottenTopicsData = "forgotten_topics_data",
+    GroupId = "group_id",
+    GroupState = "group_state",
+    GroupType = "group_type",
+    Groups = "groups",
     HighWatermark = "high_watermark",
     Host = "host",
     Index = "index",
@@ -528,6 +611,7 @@ names! {
     MaxWaitMs = "max_wait_ms",
     Mechanism = "mechanism",
     Mechanisms = "mechanisms",
+    Metadata = "metadata",
     MinBytes = "min_bytes",
     MinVersion = "min_version",
     MinVersionLevel = "min_version_level",
@@ -536,6 +620,7 @@ names! {
     NodeEndpoints = "node_endpoints",
     NodeId = "node_id",
     OfflineReplicas = "offline_replicas",
+    Offset = "offset",
     Partition = "partition",
     PartitionData = "partition_data",
     PartitionId = "partition_id",
@@ -545,6 +630,7 @@ names! {
     PartitionResult = "partition_result",
     Partitions = "partitions",
     Port = "port",
+    ProtocolType = "protocol_type",
     Rack = "rack",
     RackId = "rack_id",
     ReadOnly = "read_only",
@@ -567,6 +653,7 @@ names! {
     Synonyms = "synonyms",
     ThrottleTimeMs = "throttle_time_ms",
     TimeoutMs = "timeout_ms",
+    Timestamp = "timestamp",
     Topic = "topic",
     TopicAuthorizedOperations = "topic_authorized_operations",
     TopicData = "topic_data",

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom: own floor and lower ones. What is not listed here is not part of the house.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("wire", 0),
     ("cluster", 1),
     ("policy", 2),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("telemetry", 4),
     ("proxy", 5),
     ("admin", 6),
+    ("audit", ROOF),
     ("config", ROOF),
     ("cli", ROOF),
     ("report", ROOF),

@@ -1,5 +1,6 @@
-//! The README's tables, made from the code: scenarios, metrics, limits, versions.
+//! The README's tables, made from the code: scenarios, the audit's checks, metrics, limits, versions.
 
+use holdfast::audit::Check;
 use holdfast::cli;
 use holdfast::config::keys::{Default, KEYS, Key};
 use holdfast::policy::{Preset, Scenario};
@@ -11,6 +12,7 @@ use std::fmt::Write;
 pub fn with_tables(text: &str) -> String {
     let tables = [
         ("scenarios", scenarios()),
+        ("audit", checks()),
         ("metrics", metrics()),
         ("limits", limits()),
         ("versions", versions()),
@@ -55,6 +57,15 @@ fn scenarios() -> String {
             scenario.preset(Preset::Strict).name(),
             families.join(", ")
         );
+    }
+    table
+}
+
+fn checks() -> String {
+    let mut table = String::from("| check | severity | what follows from it |\n|---|---|---|\n");
+    for check in Check::ALL {
+        let (name, severity) = (check.name(), check.severity().name());
+        let _ = writeln!(table, "| `{name}` | {severity} | {} |", check.meaning());
     }
     table
 }

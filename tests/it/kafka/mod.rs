@@ -2,6 +2,7 @@
 
 mod absorb;
 mod addresses;
+mod audit;
 mod clients;
 mod clients_through;
 mod cluster;

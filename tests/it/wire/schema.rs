@@ -35,6 +35,9 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ShareAcknowledgeResponse" => (1, 1, of::<kafka::ShareAcknowledgeResponse>),
         "ElectLeadersRequest" => (0, 2, of::<kafka::ElectLeadersRequest>),
         "ElectLeadersResponse" => (0, 2, of::<kafka::ElectLeadersResponse>),
+        "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
+        "OffsetFetchResponse" => (1, 9, of::<kafka::OffsetFetchResponse>),
+        "ListGroupsResponse" => (0, 5, of::<kafka::ListGroupsResponse>),
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)
