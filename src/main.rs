@@ -10,14 +10,18 @@ use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
         Command::Run(flags) => settings(&flags).and_then(run),
-        Command::Check(flags) => {
-            settings(&flags).and_then(|settings| print(&config::effective(&settings)))
-        }
+        Command::Check(flags) => settings(&flags).and_then(|settings| {
+            for expired in config::expired(&settings, SystemTime::now()) {
+                eprintln!("holdfast: {expired}");
+            }
+            print(&config::effective(&settings))
+        }),
         Command::Report { admin, output } => report::fetch(&admin)
             .and_then(|json| match output {
                 Output::Json => Ok(json),

@@ -192,7 +192,7 @@ pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_45
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the first byte of a connection or a frame to the end of its header.");
 pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,
-    "A frame that has begun must bring 16 KiB or its end in each such span.");
+    "A frame that has begun must bring 16 KiB or its end in each such span; one that holds room in buffer_bytes or\nannounced_bytes a tenth of that, if it is more.");
 pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
     "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,

@@ -83,6 +83,8 @@ pub struct Session {
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
+    /// The frame at the front is larger than everything that may be collected.
+    cannot_collect: bool,
     /// The first byte of the frame being read has gone on.
     begun: bool,
     announced: bool,
@@ -121,6 +123,7 @@ impl Session {
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),
+            cannot_collect: false,
             begun: false,
             announced: false,
             after_token: 0,
@@ -172,7 +175,7 @@ impl Session {
     /// The frame at the front is larger than everything that may be collected.
     pub fn cannot_collect(&mut self) {
         match self.request {
-            Request::Start => self.judged.cannot_collect = true,
+            Request::Start => self.cannot_collect = true,
             _ => self.produce.cannot_collect = true,
         }
     }

@@ -34,7 +34,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// `[telemetry]`, and how often `[log]` wants summaries.
 #[derive(Clone, Debug)]
@@ -353,7 +353,7 @@ impl Telemetry {
         const MAX_LOGGED: usize = 100;
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if outside.len() < MAX_LOGGED && outside.insert(node_id) {
-            warn!(
+            error!(
                 node_id,
                 "broker is outside listener.broker_ids and left out of all answers: add its id"
             );

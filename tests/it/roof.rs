@@ -18,6 +18,21 @@ fn holdfast(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn check_accepts_an_exemption_that_is_over_and_says_so() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = "[cluster]\nbootstrap_servers = [\"kafka-1:9092\"]\n[exemptions.old]\nscenarios = [\"acks_none\"]\n\
+                topics = [\"metrics\"]\nowner = \"o\"\nreason = \"r\"\nexpires = \"2020-02-29\"\n";
+    std::fs::write(file.path(), text).expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let (code, _, errors) = holdfast(&["check", "--config", path]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        errors,
+        "holdfast: exemptions.old: its last day was 2020-02-29, so it has no effect\n"
+    );
+}
+
+#[test]
 fn check_prints_settings_that_it_accepts_itself() {
     let (code, printed, errors) = holdfast(&["check", "--bootstrap-server", "kafka-1:9092"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
