@@ -3,6 +3,7 @@
 
 use super::event::Event;
 use crate::wire::api::ApiKey;
+use std::sync::Arc;
 
 /// How far back an equal event is looked for.
 const FOLD: usize = 8;
@@ -17,8 +18,33 @@ pub struct Events {
     requests: Option<(ApiKey, u64)>,
     /// Produce requests by acks.
     acks: [u64; ACKS.len()],
+    /// The batches sampled, while they are of one topic.
+    batch: Option<Batch>,
     /// The first events were handed out.
     begun: bool,
+}
+
+/// What an [`Event::Batch`] says.
+#[derive(Debug)]
+struct Batch {
+    topic: Option<Arc<str>>,
+    idempotent: bool,
+    bytes: u64,
+}
+
+impl Batch {
+    fn event(self) -> Event {
+        let Batch {
+            topic,
+            idempotent,
+            bytes,
+        } = self;
+        Event::Batch {
+            topic,
+            idempotent,
+            bytes,
+        }
+    }
 }
 
 impl Events {
@@ -41,10 +67,32 @@ impl Events {
         }
     }
 
+    /// A batch of a sampled Produce. Those of one topic are one event.
+    pub fn batch(&mut self, topic: Option<&Arc<str>>, idempotent: bool, bytes: u64) {
+        if let Some(batch) = self
+            .batch
+            .as_mut()
+            .filter(|batch| batch.topic.as_ref() == topic)
+        {
+            batch.idempotent |= idempotent;
+            batch.bytes = batch.bytes.max(bytes);
+            return;
+        }
+        let topic = topic.cloned();
+        let new = Batch {
+            topic,
+            idempotent,
+            bytes,
+        };
+        if let Some(before) = self.batch.replace(new) {
+            self.list.push(before.event());
+        }
+    }
+
     pub fn push(&mut self, event: Event) {
         if matches!(event, Event::ClientId(_)) {
             // What came before was another's.
-            self.flush_requests();
+            self.flush();
         }
         if self
             .list
@@ -75,6 +123,9 @@ impl Events {
                 count => each(Event::Acks { acks, count }),
             }
         }
+        if let Some(batch) = self.batch.take() {
+            each(batch.event());
+        }
         if !std::mem::replace(&mut self.begun, true) {
             // The first were the client's introduction: many a connection has nothing to tell after it.
             self.list = Vec::new();
@@ -82,10 +133,10 @@ impl Events {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.requests.is_none()
+        self.list.is_empty() && self.requests.is_none() && self.batch.is_none()
     }
 
-    fn flush_requests(&mut self) {
+    fn flush(&mut self) {
         if let Some((api_key, count)) = self.requests.take() {
             self.list.push(Event::Requests { api_key, count });
         }
@@ -95,6 +146,7 @@ impl Events {
                 count => self.list.push(Event::Acks { acks, count }),
             }
         }
+        self.list.extend(self.batch.take().map(Batch::event));
     }
 }
 
@@ -169,18 +221,6 @@ fn fold(last: &mut Event, new: &Event) -> bool {
                 count: more,
             },
         ) if (&*scenario, &*completeness, &*topic, &*group) == (s, c, t, g) => *count += more,
-        (
-            Event::Batch {
-                topic,
-                idempotent,
-                bytes,
-            },
-            Event::Batch {
-                topic: t,
-                idempotent: i,
-                bytes: b,
-            },
-        ) if (&*topic, &*idempotent) == (t, i) => *bytes = (*bytes).max(*b),
         (
             Event::AnswerError {
                 error_code,

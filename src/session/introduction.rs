@@ -14,7 +14,7 @@ use crate::policy::{Scenario, ignored_error, risky_client};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::api_versions::{self, SOFTWARE_FROM};
 use crate::wire::header::{self, Look, Start};
-use crate::wire::produce::{Head, Part, Step, Walker};
+use crate::wire::produce::{Head, Part, Step, TopicKey, Walker};
 use crate::wire::versions;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub const SAMPLE_EVERY: u64 = 1024;
 /// Batches looked at in a sampled request.
 const SAMPLED_BATCHES: usize = 16;
+/// Longer names cannot be topics (Kafka's `Topic.validate`); one would be kept as long as the connection.
+const MAX_TOPIC_BYTES: usize = 249;
 /// A longer ApiVersions request passes unread: names and versions have 64 bytes, client ids a few more.
 const MAX_INTRODUCTION_BYTES: usize = 4096;
 
@@ -83,22 +85,26 @@ impl Session {
         self.introduced = true;
         self.stand_as(env, client_id.map(|(from, to)| &fresh[from..to]));
         let mut walker = Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
-        let (mut at, mut topic, mut batches) = (head.topics_at, None, 0);
+        let (mut at, mut batches) = (head.topics_at, 0);
         while batches < SAMPLED_BATCHES {
             let window = fresh.get(at..).unwrap_or_default();
             let Step::Part { part, len } = walker.next(window) else {
                 break;
             };
             match part {
-                Part::Topic { key, .. } => topic = topic_of(key, env).0.name().cloned(),
+                Part::Topic { key, .. } => {
+                    let again = |topic: &Arc<str>| key == TopicKey::Name(topic.as_bytes());
+                    if !self.sampled_topic.as_ref().is_some_and(again) {
+                        let name = topic_of(key, env).0.name().cloned();
+                        self.sampled_topic = name.filter(|name| name.len() <= MAX_TOPIC_BYTES);
+                    }
+                }
                 Part::Entry(entry) => {
                     batches += 1;
                     self.next_sample = self.frames + SAMPLE_EVERY;
-                    self.events.push(Event::Batch {
-                        topic: topic.clone(),
-                        idempotent: entry.producer_id >= 0,
-                        bytes: entry.size,
-                    });
+                    let idempotent = entry.producer_id >= 0;
+                    let topic = self.sampled_topic.as_ref();
+                    self.events.batch(topic, idempotent, entry.size);
                 }
                 _ => {}
             }

@@ -75,6 +75,8 @@ pub struct Session {
     software_known: bool,
     /// The first of `frames` from which on a Produce is looked at closer.
     next_sample: u64,
+    /// Met in the last sample, so that meeting it again costs nothing.
+    sampled_topic: Option<Arc<str>>,
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
@@ -115,6 +117,7 @@ impl Session {
             introduced: false,
             software_known: false,
             next_sample: 0,
+            sampled_topic: None,
             standing: None,
             tally: None,
             request: Request::Start,

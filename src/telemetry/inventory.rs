@@ -238,7 +238,7 @@ impl Client {
             .fetch_or(other.idempotent.load(Relaxed), Relaxed);
         self.largest_batch
             .fetch_max(other.largest_batch.load(Relaxed), Relaxed);
-        let theirs = other.lists(|lists| std::mem::take(lists));
+        let theirs = other.lists(std::mem::take);
         self.lists(|lists| {
             lists.topics_left_out += theirs.topics_left_out + theirs.topics.len() as u64;
             for (code, count) in theirs.errors {
