@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::merge::Merge;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
-use crate::cluster::{Broker, Learned, MetadataDelta, PartitionFacts, TopicFacts};
+use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
 use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
@@ -494,6 +494,7 @@ impl MetadataVisitor for MetadataDelta {
             id,
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: Vec::new(),
         });
     }

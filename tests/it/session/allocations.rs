@@ -67,6 +67,7 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        now_ms: 0,
     };
     let request = frame(7, &one(version, acks, records(version, 10)));
     let mut received = rig::Received::parse(&request);
