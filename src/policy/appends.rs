@@ -142,11 +142,7 @@ impl Append<'_> {
     }
 
     fn ahead(&self, settings: &Settings) -> Option<future_timestamp::Ahead> {
-        future_timestamp::judge(
-            self.entry.max_timestamp,
-            self.now_ms,
-            settings.max_ahead_ms,
-        )
+        future_timestamp::judge(self.entry.max_timestamp, self.now_ms, settings.max_ahead_ms)
     }
 
     fn stale(&self) -> Option<stale_timestamp::Stale> {

@@ -195,7 +195,9 @@ impl AtHead {
     /// Whether its topics have to be looked at.
     fn walks(&self) -> bool {
         let acks = self.scenario.is_some() && self.acks_stand != Stand::Off;
-        acks || self.batches.is_some() || self.appends.is_some() || self.too_large == Some(Mode::Enforce)
+        acks || self.batches.is_some()
+            || self.appends.is_some()
+            || self.too_large == Some(Mode::Enforce)
     }
 
     /// Whether something ahead may change what becomes of its first bytes.
@@ -412,8 +414,8 @@ impl Session {
             .filter(|_| goes_on && size > u64::from(limits.request));
         let batches = mode_of(standing.get(Scenario::OversizedBatch))
             .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
-        let appends = appends::looked_at(standing)
-            .filter(|_| goes_on && too_large != Some(Mode::Enforce));
+        let appends =
+            appends::looked_at(standing).filter(|_| goes_on && too_large != Some(Mode::Enforce));
         let heeds_degraded = raises
             && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
             && env.view.any_degraded(env.node_id);
@@ -764,7 +766,10 @@ impl Session {
             return (Findings::default(), None);
         };
         let name = topic.topic.name();
-        let confirmed = frame.confirmed.iter().find(|(topic, _)| Some(topic) == name);
+        let confirmed = frame
+            .confirmed
+            .iter()
+            .find(|(topic, _)| Some(topic) == name);
         let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
         let append = Append {
             version: frame.version,
@@ -797,7 +802,10 @@ impl Session {
         };
         let explicit = standing.settings().max_batch_bytes;
         let name = topic.topic.name();
-        let confirmed = frame.confirmed.iter().find(|(topic, _)| Some(topic) == name);
+        let confirmed = frame
+            .confirmed
+            .iter()
+            .find(|(topic, _)| Some(topic) == name);
         let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
         let learned = facts.as_ref().and_then(|facts| facts.max_message_bytes);
         let found = oversized_batch::judge(entry.size, explicit, learned)?;

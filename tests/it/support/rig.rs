@@ -4,7 +4,7 @@
 
 use super::raw::{self, Body, Cursor};
 use holdfast::cluster::{Advertised, IdSet, Learned, PartitionFacts, TopicFacts, View};
-use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings};
+use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
@@ -121,7 +121,8 @@ pub struct Rig {
     pub most_held: usize,
 }
 
-/// All scenarios in one mode, nothing else; but old formats are what many tests send, and only observed.
+/// All scenarios in one mode, nothing else; but what batches are is only observed: in force it holds
+/// every request, and has tests of its own.
 pub fn settings(mode: Mode) -> Settings {
     let mut settings = Settings {
         modes: [mode; Scenario::COUNT],
@@ -129,7 +130,9 @@ pub fn settings(mode: Mode) -> Settings {
         ..Settings::default()
     };
     if mode == Mode::Enforce {
-        settings.modes[Scenario::LegacyFormat as usize] = Mode::Observe;
+        for scenario in appends::SCENARIOS {
+            settings.modes[scenario as usize] = Mode::Observe;
+        }
     }
     settings
 }
