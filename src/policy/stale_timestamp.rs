@@ -13,7 +13,7 @@
 //! It counts the batches. In mode `enforce` it answers INVALID_TIMESTAMP for the partition, after one fresh look at the
 //! topic's configs; without an answer within `lookup_timeout_ms` the batch is forwarded, counted in
 //! `holdfast_unverified_total`. The gateway's clock is what "now" means. A batch without timestamps passes, and so does one
-//! with a single record that is young enough.
+//! in which a single record is young enough.
 //!
 //! ## What it costs
 //! Nothing while it counts. In force a request is held until the header of its last batch, and replays into such topics fail

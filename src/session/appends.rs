@@ -1,5 +1,6 @@
 //! What a batch that is to be appended falls under: asked of the policy, counted, and told to whoever edits the request.
 
+use super::event::Event;
 use super::events::Events;
 use super::inflight::Topic;
 use super::produce::topic_of;
@@ -13,8 +14,6 @@ use crate::wire::header::Start;
 use crate::wire::produce::{Head, TopicKey};
 use crate::wire::record_batch::Entry;
 use std::sync::Arc;
-
-use super::event::Event;
 
 /// What one batch falls under.
 #[derive(Clone, Copy, Debug, Default)]
