@@ -5,7 +5,7 @@
 //! and of these the ones mentioned last.
 
 use super::degraded::below_min_isr;
-use super::{Broker, Degraded, MetadataDelta, PartitionFacts, TopicFacts, TopicId, View};
+use super::{Broker, Degraded, Keeping, MetadataDelta, PartitionFacts, TopicFacts, TopicId, View};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -84,6 +84,7 @@ pub struct Look {
 pub struct TopicConfig {
     pub max_message_bytes: Option<u32>,
     pub min_insync_replicas: Option<u16>,
+    pub keeping: Keeping,
 }
 
 impl Knowledge {
@@ -312,6 +313,7 @@ impl Knowledge {
             if !recreated {
                 topic.max_message_bytes = before.max_message_bytes;
                 topic.min_insync_replicas = before.min_insync_replicas;
+                topic.keeping = before.keeping;
             }
             topic.name = before.name.clone();
         }
@@ -336,11 +338,13 @@ impl Knowledge {
                 id: None,
                 max_message_bytes: None,
                 min_insync_replicas: None,
+                keeping: Keeping::default(),
                 partitions: Vec::new(),
             },
         };
         facts.max_message_bytes = config.max_message_bytes.or(facts.max_message_bytes);
         facts.min_insync_replicas = config.min_insync_replicas.or(facts.min_insync_replicas);
+        facts.keeping = config.keeping;
         let facts = Arc::new(facts);
         known.facts = Some(facts.clone());
         Some(facts)
@@ -418,6 +422,7 @@ mod tests {
             id: Some([id; 16]),
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: in_sync_replicas.iter().enumerate().map(partition).collect(),
         }
     }
@@ -434,6 +439,7 @@ mod tests {
         TopicConfig {
             max_message_bytes: Some(max_message_bytes),
             min_insync_replicas: Some(min_insync_replicas),
+            keeping: Keeping::default(),
         }
     }
 

@@ -44,8 +44,23 @@ pub struct TopicFacts {
     pub max_message_bytes: Option<u32>,
     /// Topic config `min.insync.replicas`.
     pub min_insync_replicas: Option<u16>,
+    /// Topic configs that say how long its records are kept, and by whom.
+    pub keeping: Keeping,
     /// Ascending by index.
     pub partitions: Vec<PartitionFacts>,
+}
+
+/// The part of a topic's configs that decides whether what was acknowledged is kept. `None`: not learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: Option<bool>,
+    /// `retention.ms`; −1 is for ever.
+    pub retention_ms: Option<i64>,
+    /// `cleanup.policy` has delete in it.
+    pub deletes: Option<bool>,
+    /// `message.timestamp.type` is CreateTime: the producer's timestamps are kept.
+    pub create_time: Option<bool>,
 }
 
 /// The cluster as last seen.

@@ -176,6 +176,21 @@ impl Checker<'_> {
                     &file_policy.oversized_request.max_request_bytes,
                 )
                 .map(|bytes| bytes as u32),
+            idempotent_topics: self.patterns(
+                &keys::IDEMPOTENT_TOPICS,
+                "policy.not_idempotent",
+                &file_policy.not_idempotent.topics,
+            ),
+            transactional_topics: self.patterns(
+                &keys::TRANSACTIONAL_TOPICS,
+                "policy.not_transactional",
+                &file_policy.not_transactional.topics,
+            ),
+            min_in_sync_replicas: self.number(
+                &keys::MIN_IN_SYNC_REPLICAS,
+                &file_policy.under_replicated.min_in_sync_replicas,
+            ) as u16,
+            max_ahead_ms: self.number(&keys::MAX_AHEAD, &file_policy.future_timestamp.max_ahead_ms),
             exemptions: self.exemptions(&file.exemptions),
         }
     }
@@ -266,7 +281,7 @@ impl Checker<'_> {
         };
         let path = format!("{table}.{}", key.name);
         if list.value.is_empty() {
-            // An empty list would mean "all": what nobody writes on purpose in an exception.
+            // An empty list would mean "all" in an exception and nothing in a scenario: nobody writes it on purpose.
             self.not_allowed(key, &path, &list.at, &"[]");
         }
         for pattern in list.value.iter().filter(|pattern| pattern.is_empty()) {

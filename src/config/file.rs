@@ -111,6 +111,13 @@ policy! {
     AckTimeout ack_timeout { floor_ms: Number }
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
+    NotIdempotent not_idempotent { topics: List }
+    NotTransactional not_transactional { topics: List }
+    WeakTopic weak_topic {}
+    UnderReplicated under_replicated { min_in_sync_replicas: Number }
+    StaleTimestamp stale_timestamp {}
+    FutureTimestamp future_timestamp { max_ahead_ms: Number }
+    LegacyFormat legacy_format {}
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
     UncleanElection unclean_election {}

@@ -103,6 +103,13 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.ack_timeout", "A timeout_ms too short for replication is raised where nobody waits for the answer."),
     ("policy.oversized_batch", "A batch that its topic would not take is refused early, alone, and with the right error."),
     ("policy.oversized_request", "A Produce request for which a broker would hang up is answered instead."),
+    ("policy.not_idempotent", "Batches of producers without idempotence are counted; refused where a topic demands it."),
+    ("policy.not_transactional", "Batches outside of a transaction are refused where a topic demands one."),
+    ("policy.weak_topic", "Writes to a topic on which acks=all is hollow: too few replicas, min.insync.replicas too low or too high, unclean\nelections."),
+    ("policy.under_replicated", "Writes to a partition that has too few in-sync replicas right now, where min.insync.replicas lets them pass."),
+    ("policy.stale_timestamp", "Batches that are older than the topic's retention.ms: deleted as soon as they are stored."),
+    ("policy.future_timestamp", "Batches with a timestamp far ahead: they keep retention from working."),
+    ("policy.legacy_format", "Produce requests and messages from before Kafka 0.11."),
     ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
     ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
     ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
@@ -159,6 +166,15 @@ pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_ba
     "A limit of your own for 12 + batchLength of a batch as sent, in force beside the topic's max.message.bytes. It refuses\nwithout asking the brokers first. The least is a batch header (KIP-98).");
 pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,
     "Largest request frame, instead of what the brokers say.");
+
+pub static IDEMPOTENT_TOPICS: Key = unset("policy.not_idempotent", "topics", "none", "[\"payments\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that demand idempotence: only there the scenario refuses, in mode \"enforce\".");
+pub static TRANSACTIONAL_TOPICS: Key = unset("policy.not_transactional", "topics", "none", "[\"ledger.*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that demand a transaction: the scenario sees no others.");
+pub static MIN_IN_SYNC_REPLICAS: Key = number("policy.under_replicated", "min_in_sync_replicas", 2, 2, 100, "replicas",
+    "In-sync replicas that a partition must have, or all of its replicas where those are fewer.");
+pub static MAX_AHEAD: Key = number("policy.future_timestamp", "max_ahead_ms", HOUR_MS, 0, 1000 * 24 * HOUR_MS, MS,
+    "How far ahead of the gateway's clock a timestamp may lie. Default: message.timestamp.after.max.ms of Kafka 4.0.");
 
 pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
     "What is not applied. Required." };
@@ -226,6 +242,9 @@ pub static KEYS: &[&Key] = &[
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
     &PRESET, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
+    &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
+    &mode("policy.weak_topic"), &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
+    &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
     &mode("policy.ignored_error"), &mode("policy.risky_client"), &mode("policy.unclean_election"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,

@@ -107,6 +107,10 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "policy.ack_timeout.floor_ms" => policy.ack_timeout_floor_ms.to_string(),
         "policy.oversized_batch.max_batch_bytes" => policy.max_batch_bytes?.to_string(),
         "policy.oversized_request.max_request_bytes" => policy.max_request_bytes?.to_string(),
+        "policy.not_idempotent.topics" => names(&policy.idempotent_topics)?,
+        "policy.not_transactional.topics" => names(&policy.transactional_topics)?,
+        "policy.under_replicated.min_in_sync_replicas" => policy.min_in_sync_replicas.to_string(),
+        "policy.future_timestamp.max_ahead_ms" => policy.max_ahead_ms.to_string(),
         "limits.max_connections" => limits.max_connections.to_string(),
         "limits.max_connections_per_ip" => limits.max_connections_per_ip.to_string(),
         "limits.max_in_flight" => limits.max_in_flight.to_string(),
@@ -133,6 +137,11 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "log.summary_ms" => millis(settings.telemetry.summary),
         _ => return None,
     })
+}
+
+/// `None` for an empty list, which cannot be written.
+fn names(patterns: &[Pattern]) -> Option<String> {
+    (!patterns.is_empty()).then(|| list(patterns.iter().map(|pattern| &pattern.0)))
 }
 
 fn exempted(exemption: &Exemption) -> String {

@@ -1,6 +1,7 @@
 //! Floor 2: pure decisions. What a request shows, what is known of the cluster and the settings go in; what is to be done
 //! comes out. No bytes are edited here and nothing is remembered.
 
+pub mod appends;
 pub mod plan;
 pub mod standing;
 
@@ -62,6 +63,34 @@ scenarios! {
     OversizedRequest oversized_request {
         apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
         default: Enforce, strict: Enforce,
+    }
+    NotIdempotent not_idempotent {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    NotTransactional not_transactional {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    WeakTopic weak_topic {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Observe,
+    }
+    UnderReplicated under_replicated {
+        apis: [PRODUCE], overrides: false, refuses_with: [NOT_ENOUGH_REPLICAS], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    StaleTimestamp stale_timestamp {
+        apis: [PRODUCE], overrides: false, refuses_with: [INVALID_TIMESTAMP], counts: false,
+        default: Observe, strict: Observe,
+    }
+    FutureTimestamp future_timestamp {
+        apis: [PRODUCE], overrides: false, refuses_with: [INVALID_TIMESTAMP], counts: false,
+        default: Observe, strict: Observe,
+    }
+    LegacyFormat legacy_format {
+        apis: [PRODUCE], overrides: false, refuses_with: [UNSUPPORTED_VERSION, UNSUPPORTED_FOR_MESSAGE_FORMAT], counts: false,
+        default: Observe, strict: Observe,
     }
     IgnoredError ignored_error {
         apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
@@ -241,6 +270,14 @@ pub struct Settings {
     pub max_batch_bytes: Option<u32>,
     /// `[policy.oversized_request] max_request_bytes`: overrides what the brokers say of `socket.request.max.bytes`.
     pub max_request_bytes: Option<u32>,
+    /// `[policy.not_idempotent] topics`: those that demand idempotence.
+    pub idempotent_topics: Vec<Pattern>,
+    /// `[policy.not_transactional] topics`: those that demand a transaction.
+    pub transactional_topics: Vec<Pattern>,
+    /// `[policy.under_replicated] min_in_sync_replicas`.
+    pub min_in_sync_replicas: u16,
+    /// `[policy.future_timestamp] max_ahead_ms`.
+    pub max_ahead_ms: i64,
     pub exemptions: Vec<Exemption>,
 }
 
@@ -253,6 +290,10 @@ impl Default for Settings {
             ack_timeout_floor_ms: 30_000,
             max_batch_bytes: None,
             max_request_bytes: None,
+            idempotent_topics: Vec::new(),
+            transactional_topics: Vec::new(),
+            min_in_sync_replicas: 2,
+            max_ahead_ms: 3_600_000,
             exemptions: Vec::new(),
         }
     }

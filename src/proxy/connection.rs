@@ -26,7 +26,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
@@ -95,6 +95,14 @@ struct Known {
     node_id: Option<i32>,
 }
 
+/// By the wall clock, which is what timestamps of records are compared with.
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 impl Known {
     fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
         Env {
@@ -104,6 +112,7 @@ impl Known {
             limits: &shared.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
+            now_ms: unix_ms(),
         }
     }
 }

@@ -248,7 +248,7 @@ pub enum Event {
         exemption: Arc<str>,
         count: u64,
     },
-    /// A partition of a request was refused (enforce) or would have been (observe).
+    /// Partitions of requests were refused (enforce) or would have been (observe): as many as `count`.
     Rejection {
         scenario: Scenario,
         mode: Mode,
@@ -257,6 +257,7 @@ pub enum Event {
         topic: Option<Arc<str>>,
         records: u64,
         bytes: u64,
+        count: u64,
     },
     /// A scenario that changes nothing counted something, in the unit of its manual.
     Observed {

@@ -206,6 +206,32 @@ fn fold(last: &mut Event, new: &Event) -> bool {
             },
         ) if (&*scenario, &*exemption) == (s, e) => *count += more,
         (
+            Event::Rejection {
+                scenario,
+                mode,
+                api_key,
+                error_code,
+                topic,
+                records,
+                bytes,
+                count,
+            },
+            Event::Rejection {
+                scenario: s,
+                mode: m,
+                api_key: k,
+                error_code: e,
+                topic: t,
+                records: r,
+                bytes: b,
+                count: more,
+            },
+        ) if (&*scenario, &*mode, &*api_key, &*error_code) == (s, m, k, e) && topic == t => {
+            *count += more;
+            *records += r;
+            *bytes += b;
+        }
+        (
             Event::Observed {
                 scenario,
                 completeness,

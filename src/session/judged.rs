@@ -349,6 +349,7 @@ impl Judge<'_> {
             topic: of.topic.map(Arc::from),
             records: 0,
             bytes: 0,
+            count: 1,
         });
         mode == Mode::Enforce
     }

@@ -4,6 +4,7 @@
 //! session judges them, edits them in place, plans what becomes of them, and says what it [`Want`]s next. This is the only
 //! floor that both asks policy and edits bytes, and each change comes with its [`event::Event`].
 
+mod appends;
 pub mod event;
 mod events;
 pub mod inflight;
@@ -38,6 +39,8 @@ pub struct Env<'a> {
     pub node_id: Option<i32>,
     /// Whether the cluster has brokers outside `broker_ids`.
     pub brokers_outside: bool,
+    /// Unix time in ms, as of this turn: the session has no clock.
+    pub now_ms: i64,
 }
 
 /// What one connection may have under way.
@@ -80,6 +83,8 @@ pub struct Session {
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
+    /// The topic of the batch that was looked at last, so that its name is looked up once.
+    appended: Option<inflight::Topic>,
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
@@ -120,6 +125,7 @@ impl Session {
             sampled_topic: None,
             standing: None,
             tally: None,
+            appended: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),

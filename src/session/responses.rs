@@ -9,7 +9,7 @@ use super::merge::Merge;
 use super::produce::topic_of;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
-use crate::cluster::{Broker, Learned, MetadataDelta, PartitionFacts, TopicFacts};
+use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
 use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
@@ -499,6 +499,7 @@ impl MetadataVisitor for MetadataDelta {
             id,
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: Vec::new(),
         });
     }

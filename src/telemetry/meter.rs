@@ -135,16 +135,17 @@ impl ConnectionMeter {
                 topic,
                 records,
                 bytes,
+                count,
             } => {
                 counters
                     .rejections
-                    .add((*scenario, *api_key, *error_code, *mode), 1);
+                    .add((*scenario, *api_key, *error_code, *mode), *count);
                 counters.rejected_records.add((*scenario, *mode), *records);
                 counters.rejected_bytes.add((*scenario, *mode), *bytes);
-                self.client((*scenario, Deed::Reject, *mode)).inc();
+                self.client((*scenario, Deed::Reject, *mode)).inc_by(*count);
                 let handle = self.topic((*scenario, Deed::Reject, *mode), topic.as_ref());
-                handle.counter.inc();
-                handle.sum.add(1, *records);
+                handle.counter.inc_by(*count);
+                handle.sum.add(*count, *records);
                 // What a Produce is told is an event of its own: with acks=0 nobody is told.
                 if *mode == Mode::Enforce && *api_key != ApiKey::PRODUCE {
                     self.place().refused(*error_code);

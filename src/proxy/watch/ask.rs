@@ -3,7 +3,7 @@
 //! Floor 5. Does not decide when to ask, nor whom; does not keep anything.
 
 use super::link::{Dialing, Failure, Link, walk};
-use crate::cluster::{Broker, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId};
+use crate::cluster::{Broker, Keeping, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::schema::{self, Name, Value, Visitor};
@@ -55,6 +55,16 @@ fn by_id(id: &TopicId) -> MetadataRequestTopic {
     MetadataRequestTopic::default()
         .with_topic_id(text.parse().unwrap_or_default())
         .with_name(None)
+}
+
+/// These topics as the broker at the other end has them now, without their configs.
+pub async fn topics(
+    link: &mut Link,
+    names: &[Arc<str>],
+    dialing: &Dialing,
+) -> Result<Vec<TopicFacts>, Failure> {
+    let look = metadata(link, names.iter().map(by_name).collect(), dialing).await?;
+    Ok(look.topics)
 }
 
 async fn metadata(
@@ -113,6 +123,7 @@ impl MetadataVisitor for Seen {
             id,
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: Vec::new(),
         });
     }
@@ -135,7 +146,14 @@ pub async fn topic_configs(
     names: &[Arc<str>],
     dialing: &Dialing,
 ) -> Result<Vec<(Arc<str>, TopicConfig)>, Failure> {
-    const KEYS: [&str; 2] = ["max.message.bytes", "min.insync.replicas"];
+    const KEYS: [&str; 6] = [
+        "max.message.bytes",
+        "min.insync.replicas",
+        "unclean.leader.election.enable",
+        "retention.ms",
+        "cleanup.policy",
+        "message.timestamp.type",
+    ];
     let mut configs = Vec::new();
     for chunk in names.chunks(CHUNK) {
         let names = chunk.iter().map(|name| &**name);
@@ -143,6 +161,7 @@ pub async fn topic_configs(
             let config = TopicConfig {
                 max_message_bytes: told.number("max.message.bytes"),
                 min_insync_replicas: told.number("min.insync.replicas"),
+                keeping: told.keeping(),
             };
             configs.push((told.resource.into(), config));
         }
@@ -232,6 +251,25 @@ impl Told {
 
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.text(key)?.parse().ok()
+    }
+}
+
+impl Told {
+    fn text(&self, key: &str) -> Option<&str> {
+        let found = self.configs.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn keeping(&self) -> Keeping {
+        let policies = self.text("cleanup.policy");
+        Keeping {
+            unclean_leader_election: self.number("unclean.leader.election.enable"),
+            retention_ms: self.number("retention.ms"),
+            deletes: policies.map(|policies| policies.split(',').any(|one| one.trim() == "delete")),
+            create_time: self
+                .text("message.timestamp.type")
+                .map(|kind| kind == "CreateTime"),
+        }
     }
 }
 

@@ -3,11 +3,21 @@
 mod ack_timeout;
 mod acks_leader;
 mod acks_none;
+mod appends;
+mod future_timestamp;
 mod ignored_error;
+mod legacy_format;
+mod not_idempotent;
+mod not_transactional;
+mod oversized_batch;
 mod oversized_batch;
 mod oversized_request;
+mod oversized_request;
 mod risky_client;
+mod stale_timestamp;
 mod unclean_election;
+mod under_replicated;
+mod weak_topic;
 
 use crate::support::rig::{Rig, frame, one, records};
 use holdfast::policy::{Mode, Scenario, Settings};

@@ -1,5 +1,6 @@
 //! In steady state a relayed Produce costs no allocation.
 
+use crate::support::raw;
 use crate::support::rig::{self, frame, one, records, settings};
 use holdfast::cluster::{Advertised, IdSet};
 use holdfast::policy::Mode;
@@ -67,6 +68,7 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        now_ms: raw::now_ms(),
     };
     let request = frame(7, &one(version, acks, records(version, 10)));
     let mut received = rig::Received::parse(&request);

@@ -4,7 +4,7 @@
 
 use super::raw::{self, Body, Cursor};
 use holdfast::cluster::{Advertised, IdSet, Learned, PartitionFacts, TopicFacts, View};
-use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings};
+use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
@@ -23,6 +23,7 @@ macro_rules! env {
             limits: &$rig.limits,
             node_id: $rig.node_id,
             brokers_outside: $rig.brokers_outside,
+            now_ms: $rig.now_ms,
         }
     };
 }
@@ -69,6 +70,8 @@ pub enum Confirm {
     Same,
     /// Another one.
     Limit(u32),
+    /// These facts.
+    Facts(Box<TopicFacts>),
     /// Nobody answers.
     Silence,
     /// The answer has not come yet.
@@ -86,6 +89,8 @@ pub struct Rig {
     pub limits: Limits,
     pub node_id: Option<i32>,
     pub brokers_outside: bool,
+    /// Unix time in ms.
+    pub now_ms: i64,
 
     pub chunks: Chunks,
     pub confirm: Confirm,
@@ -116,13 +121,20 @@ pub struct Rig {
     pub most_held: usize,
 }
 
-/// All scenarios in one mode, nothing else.
+/// All scenarios in one mode, nothing else; but what batches are is only observed: in force it holds
+/// every request, and has tests of its own.
 pub fn settings(mode: Mode) -> Settings {
-    Settings {
+    let mut settings = Settings {
         modes: [mode; Scenario::COUNT],
         ack_timeout_floor_ms: 5_000,
         ..Settings::default()
+    };
+    if mode == Mode::Enforce {
+        for scenario in appends::SCENARIOS {
+            settings.modes[scenario as usize] = Mode::Observe;
+        }
     }
+    settings
 }
 
 pub fn exemption(scenario: Scenario, topics: &[&str], client_ids: &[&str]) -> Exemption {
@@ -174,6 +186,7 @@ impl Rig {
             },
             node_id: Some(1),
             brokers_outside: false,
+            now_ms: raw::now_ms(),
             chunks: Chunks::All,
             confirm: Confirm::Same,
             collect_bytes: 64 * 1024 * 1024,
@@ -216,6 +229,7 @@ impl Rig {
             id: Some(topic_id(name)),
             max_message_bytes,
             min_insync_replicas: Some(2),
+            keeping: Default::default(),
             partitions: (0..4)
                 .map(|index| PartitionFacts {
                     index,
@@ -436,6 +450,7 @@ impl Rig {
                     Confirm::Later => return false,
                     Confirm::Same => known,
                     Confirm::Silence => None,
+                    Confirm::Facts(ref facts) => Some(Arc::new(TopicFacts::clone(facts))),
                     Confirm::Limit(limit) => known.map(|facts| {
                         Arc::new(TopicFacts {
                             max_message_bytes: Some(limit),
@@ -601,14 +616,25 @@ impl Rig {
         let mut all = BTreeMap::new();
         for event in &self.events {
             if let Event::Rejection {
-                scenario: s, mode, ..
+                scenario: s,
+                mode,
+                count,
+                ..
             } = event
                 && *s == scenario
             {
-                *all.entry(mode.name()).or_default() += 1;
+                *all.entry(mode.name()).or_default() += count;
             }
         }
         all
+    }
+
+    /// What is known of a topic changes.
+    pub fn facts(mut self, name: &str, change: impl FnOnce(&mut TopicFacts)) -> Rig {
+        if let Some(facts) = self.view.topics.get_mut(name) {
+            change(Arc::make_mut(facts));
+        }
+        self
     }
 
     /// Requests, and records of a topic in them, that a scenario changed, or would have.
