@@ -111,6 +111,7 @@ policy! {
     AckTimeout ack_timeout { floor_ms: Number }
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
+    CommitRetention commit_retention {}
     UncleanElection unclean_election {}
 }
 

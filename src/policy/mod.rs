@@ -63,6 +63,10 @@ scenarios! {
         apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
         default: Enforce, strict: Enforce,
     }
+    CommitRetention commit_retention {
+        apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,

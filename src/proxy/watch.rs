@@ -15,6 +15,7 @@ mod servers;
 use crate::cluster::{Knowledge, Learned, Look, TopicConfig, TopicFacts, TopicId, View};
 use crate::proxy::settings::{self, HostPort};
 use arc_swap::ArcSwap;
+use ask::BrokerConfig;
 use link::{Dialing, Failure, Link};
 use servers::Servers;
 use std::collections::{BTreeMap, HashSet};
@@ -167,18 +168,18 @@ struct Looker {
     /// At most one job at a time; it has the servers while it runs.
     jobs: JoinSet<(Servers, Option<Done>)>,
     servers: Option<Servers>,
-    brokers: JoinSet<(i32, Result<Option<u32>, Failure>)>,
+    brokers: JoinSet<(i32, Result<BrokerConfig, Failure>)>,
     /// Per broker: where and when it is asked (again), and what it told.
-    broker_limits: BTreeMap<i32, BrokerLimit>,
+    broker_configs: BTreeMap<i32, KnownBroker>,
     due: Due,
     /// Whether the last round failed: the log tells of changes, not of states.
     failing: bool,
 }
 
-struct BrokerLimit {
+struct KnownBroker {
     server: HostPort,
     again_at: Instant,
-    bytes: Option<u32>,
+    config: BrokerConfig,
 }
 
 /// What is to be done next, and when.
@@ -221,7 +222,7 @@ impl Looker {
             knowledge: Knowledge::new(MAX_TOPICS),
             jobs: JoinSet::new(),
             brokers: JoinSet::new(),
-            broker_limits: BTreeMap::new(),
+            broker_configs: BTreeMap::new(),
             due: Due {
                 full_at: now,
                 new: HashSet::new(),
@@ -466,42 +467,50 @@ impl Looker {
     fn ask_brokers(&mut self) {
         let now = Instant::now();
         let view = self.shared.view.load();
-        self.broker_limits
+        self.broker_configs
             .retain(|id, _| view.brokers.contains_key(id));
         for (id, broker) in &view.brokers {
             let server = HostPort {
                 host: broker.host.clone(),
                 port: broker.port,
             };
-            let known = self.broker_limits.get(id);
+            let known = self.broker_configs.get(id);
             let fresh = known.is_some_and(|known| known.server == server && known.again_at > now);
             if fresh || self.brokers.len() >= BROKERS_AT_A_TIME {
                 continue;
             }
-            let limit = BrokerLimit {
+            let asked = KnownBroker {
                 server: server.clone(),
                 again_at: now + CONFIGS_PERIOD,
-                bytes: known.and_then(|known| known.bytes),
+                config: known.map(|known| known.config).unwrap_or_default(),
             };
-            self.broker_limits.insert(*id, limit);
+            self.broker_configs.insert(*id, asked);
             self.brokers.spawn(ask_broker(*id, server, self.dialing));
         }
     }
 
-    fn broker_told(&mut self, told: Option<(i32, Result<Option<u32>, Failure>)>) {
-        if let Some((id, Ok(bytes))) = told
-            && let Some(known) = self.broker_limits.get_mut(&id)
+    fn broker_told(&mut self, told: Option<(i32, Result<BrokerConfig, Failure>)>) {
+        if let Some((id, Ok(told))) = told
+            && let Some(known) = self.broker_configs.get_mut(&id)
         {
             known.again_at = Instant::now() + BROKER_CONFIGS_PERIOD;
-            known.bytes = bytes.or(known.bytes);
+            let bytes = &mut known.config.socket_request_max_bytes;
+            *bytes = told.socket_request_max_bytes.or(*bytes);
+            let minutes = &mut known.config.offsets_retention_minutes;
+            *minutes = told.offsets_retention_minutes.or(*minutes);
         }
-        let smallest = self
-            .broker_limits
-            .values()
-            .filter_map(|known| known.bytes)
-            .min();
-        if let Some(bytes) = smallest {
+        let configs = || self.broker_configs.values().map(|known| known.config);
+        let bytes = configs().filter_map(|config| config.socket_request_max_bytes);
+        let minutes = configs().filter_map(|config| config.offsets_retention_minutes);
+        let (bytes, minutes) = (bytes.min(), minutes.min());
+        if let Some(bytes) = bytes {
             self.knowledge.set_socket_request_max_bytes(bytes);
+        }
+        if let Some(minutes) = minutes {
+            self.knowledge
+                .set_offsets_retention_ms(i64::from(minutes) * 60_000);
+        }
+        if bytes.is_some() || minutes.is_some() {
             self.publish();
         }
         self.ask_brokers();
@@ -512,10 +521,10 @@ async fn ask_broker(
     id: i32,
     server: HostPort,
     dialing: Dialing,
-) -> (i32, Result<Option<u32>, Failure>) {
+) -> (i32, Result<BrokerConfig, Failure>) {
     let ask = async {
         let mut link = Link::open(&server, &dialing).await?;
-        ask::socket_request_max_bytes(&mut link, id, &dialing).await
+        ask::broker_config(&mut link, id, &dialing).await
     };
     (id, ask.await)
 }

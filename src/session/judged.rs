@@ -11,6 +11,7 @@
 //! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
 
 mod elect_leaders;
+mod offset_commit;
 
 use super::event::{CloseCause, Completeness, Event};
 use super::inflight::{Fate, Pending};
@@ -210,6 +211,7 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             elect_leaders::judge,
         ),
+        ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -364,8 +366,17 @@ impl Judge<'_> {
 impl Judge<'_> {
     /// Something is to be changed: counted, and whether it is.
     fn overrides(&mut self, scenario: Scenario, of: Of<'_>) -> bool {
+        self.overrides_at_most(scenario, Mode::Enforce, of)
+    }
+
+    /// The same, where no more than `most` may be done.
+    fn overrides_at_most(&mut self, scenario: Scenario, most: Mode, of: Of<'_>) -> bool {
         let Some(mode) = self.mode(scenario, of) else {
             return false;
+        };
+        let mode = match most {
+            Mode::Enforce => mode,
+            Mode::Observe | Mode::Off => most,
         };
         self.events.push(Event::Override {
             scenario,

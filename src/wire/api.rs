@@ -11,7 +11,10 @@ pub struct ApiKey(pub i16);
 impl ApiKey {
     pub const PRODUCE: ApiKey = ApiKey(0);
     pub const FETCH: ApiKey = ApiKey(1);
+    pub const LIST_OFFSETS: ApiKey = ApiKey(2);
     pub const METADATA: ApiKey = ApiKey(3);
+    pub const OFFSET_COMMIT: ApiKey = ApiKey(8);
+    pub const OFFSET_FETCH: ApiKey = ApiKey(9);
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
@@ -72,6 +75,7 @@ impl ErrorCode {
     pub const COORDINATOR_NOT_AVAILABLE: ErrorCode = ErrorCode(15);
     pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
+    pub const INVALID_COMMIT_OFFSET_SIZE: ErrorCode = ErrorCode(28);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
@@ -98,6 +102,7 @@ impl ErrorCode {
             19 => "NOT_ENOUGH_REPLICAS",
             20 => "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
             21 => "INVALID_REQUIRED_ACKS",
+            28 => "INVALID_COMMIT_OFFSET_SIZE",
             29 => "TOPIC_AUTHORIZATION_FAILED",
             31 => "CLUSTER_AUTHORIZATION_FAILED",
             32 => "INVALID_TIMESTAMP",

@@ -107,6 +107,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    pub fn as_i64(self) -> Option<i64> {
+        match self {
+            Value::I64(value) => Some(value),
+            _ => None,
+        }
+    }
+
     pub fn as_uuid(self) -> Option<[u8; 16]> {
         match self {
             Value::Uuid(value) => Some(value),

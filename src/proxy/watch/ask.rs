@@ -150,23 +150,26 @@ pub async fn topic_configs(
     Ok(configs)
 }
 
-/// `socket.request.max.bytes` of the broker at the other end, which alone can tell it; `None` when it does not.
-pub async fn socket_request_max_bytes(
+/// Configs that a broker tells of itself only; `None`: it does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BrokerConfig {
+    pub socket_request_max_bytes: Option<u32>,
+    pub offsets_retention_minutes: Option<i32>,
+}
+
+/// The configs of the broker at the other end, which alone can tell them.
+pub async fn broker_config(
     link: &mut Link,
     node_id: i32,
     dialing: &Dialing,
-) -> Result<Option<u32>, Failure> {
+) -> Result<BrokerConfig, Failure> {
+    const KEYS: [&str; 2] = ["socket.request.max.bytes", "offsets.retention.minutes"];
     let node_id = node_id.to_string();
-    let key = "socket.request.max.bytes";
-    let told = describe(
-        link,
-        BROKER,
-        [node_id.as_str()].into_iter(),
-        &[key],
-        dialing,
-    )
-    .await?;
-    Ok(told.iter().find_map(|told| told.number(key)))
+    let told = describe(link, BROKER, [node_id.as_str()].into_iter(), &KEYS, dialing).await?;
+    Ok(BrokerConfig {
+        socket_request_max_bytes: told.iter().find_map(|told| told.number(KEYS[0])),
+        offsets_retention_minutes: told.iter().find_map(|told| told.number(KEYS[1])),
+    })
 }
 
 async fn describe(

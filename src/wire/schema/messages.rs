@@ -46,7 +46,8 @@ pub static MESSAGES: &[&Message] = &[
     &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
-    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
+    &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -458,6 +459,134 @@ pub static SHARE_ACKNOWLEDGE_RESPONSE: Message = Message {
     ],
 };
 
+#[rustfmt::skip]
+pub static LIST_OFFSETS_RESPONSE: Message = Message {
+    name: "ListOffsetsResponse",
+    api_key: ApiKey::LIST_OFFSETS,
+    versions: only(1, 11),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(2), Kind::I32),
+        field(Name::Topics, since(1), Kind::Structs(&[
+            field(Name::Name, since(1), Kind::String),
+            field(Name::Partitions, since(1), Kind::Structs(&[
+                field(Name::PartitionIndex, since(1), Kind::I32),
+                field(Name::ErrorCode, since(1), Kind::I16),
+                field(Name::Timestamp, since(1), Kind::I64),
+                field(Name::Offset, since(1), Kind::I64),
+                field(Name::LeaderEpoch, since(4), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_COMMIT_REQUEST: Message = Message {
+    name: "OffsetCommitRequest",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::GroupId, since(2), Kind::String),
+        field(Name::GenerationIdOrMemberEpoch, since(2), Kind::I32),
+        field(Name::MemberId, since(2), Kind::String),
+        field(Name::GroupInstanceId, since(7), Kind::String).nullable(since(7)),
+        field(Name::RetentionTimeMs, only(2, 4), Kind::I64),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::CommittedOffset, since(2), Kind::I64),
+                field(Name::CommittedLeaderEpoch, since(6), Kind::I32),
+                field(Name::CommittedMetadata, since(2), Kind::String).nullable(since(2)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_COMMIT_RESPONSE: Message = Message {
+    name: "OffsetCommitResponse",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::ErrorCode, since(2), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_REQUEST: Message = Message {
+    name: "OffsetFetchRequest",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::GroupId, only(1, 7), Kind::String),
+        field(Name::Topics, only(1, 7), Kind::Structs(&[
+            field(Name::Name, only(1, 7), Kind::String),
+            field(Name::PartitionIndexes, only(1, 7), Kind::Array(&Kind::I32)),
+        ])).nullable(only(2, 7)),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::MemberId, since(9), Kind::String).nullable(since(9)),
+            field(Name::MemberEpoch, since(9), Kind::I32),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::PartitionIndexes, since(8), Kind::Array(&Kind::I32)),
+            ])).nullable(since(8)),
+        ])),
+        field(Name::RequireStable, since(7), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_RESPONSE: Message = Message {
+    name: "OffsetFetchResponse",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, only(1, 7), Kind::Structs(&[
+            field(Name::Name, only(1, 7), Kind::String),
+            field(Name::Partitions, only(1, 7), Kind::Structs(&[
+                field(Name::PartitionIndex, only(1, 7), Kind::I32),
+                field(Name::CommittedOffset, only(1, 7), Kind::I64),
+                field(Name::CommittedLeaderEpoch, only(5, 7), Kind::I32),
+                field(Name::Metadata, only(1, 7), Kind::String).nullable(only(1, 7)),
+                field(Name::ErrorCode, only(1, 7), Kind::I16),
+            ])),
+        ])),
+        field(Name::ErrorCode, only(2, 7), Kind::I16),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::Partitions, since(8), Kind::Structs(&[
+                    field(Name::PartitionIndex, since(8), Kind::I32),
+                    field(Name::CommittedOffset, since(8), Kind::I64),
+                    field(Name::CommittedLeaderEpoch, since(8), Kind::I32),
+                    field(Name::Metadata, since(8), Kind::String).nullable(since(8)),
+                    field(Name::ErrorCode, since(8), Kind::I16),
+                ])),
+            ])),
+            field(Name::ErrorCode, since(8), Kind::I16),
+        ])),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -487,6 +616,9 @@ names! {
     Brokers = "brokers",
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
+    CommittedLeaderEpoch = "committed_leader_epoch",
+    CommittedMetadata = "committed_metadata",
+    CommittedOffset = "committed_offset",
     ConfigSource = "config_source",
     ConfigType = "config_type",
     Configs = "configs",
@@ -506,6 +638,10 @@ names! {
     FinalizedFeaturesEpoch = "finalized_features_epoch",
     FirstOffset = "first_offset",
     ForgottenTopicsData = "forgotten_topics_data",
+    GenerationIdOrMemberEpoch = "generation_id_or_member_epoch",
+    GroupId = "group_id",
+    GroupInstanceId = "group_instance_id",
+    Groups = "groups",
     HighWatermark = "high_watermark",
     Host = "host",
     Index = "index",
@@ -528,6 +664,9 @@ names! {
     MaxWaitMs = "max_wait_ms",
     Mechanism = "mechanism",
     Mechanisms = "mechanisms",
+    MemberEpoch = "member_epoch",
+    MemberId = "member_id",
+    Metadata = "metadata",
     MinBytes = "min_bytes",
     MinVersion = "min_version",
     MinVersionLevel = "min_version_level",
@@ -536,10 +675,12 @@ names! {
     NodeEndpoints = "node_endpoints",
     NodeId = "node_id",
     OfflineReplicas = "offline_replicas",
+    Offset = "offset",
     Partition = "partition",
     PartitionData = "partition_data",
     PartitionId = "partition_id",
     PartitionIndex = "partition_index",
+    PartitionIndexes = "partition_indexes",
     PartitionMaxBytes = "partition_max_bytes",
     PartitionResponses = "partition_responses",
     PartitionResult = "partition_result",
@@ -556,10 +697,12 @@ names! {
     ReplicaId = "replica_id",
     ReplicaNodes = "replica_nodes",
     ReplicaState = "replica_state",
+    RequireStable = "require_stable",
     ResourceName = "resource_name",
     ResourceType = "resource_type",
     Responses = "responses",
     Results = "results",
+    RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
     Source = "source",
@@ -567,6 +710,7 @@ names! {
     Synonyms = "synonyms",
     ThrottleTimeMs = "throttle_time_ms",
     TimeoutMs = "timeout_ms",
+    Timestamp = "timestamp",
     Topic = "topic",
     TopicAuthorizedOperations = "topic_authorized_operations",
     TopicData = "topic_data",
