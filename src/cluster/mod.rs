@@ -48,6 +48,14 @@ pub struct TopicFacts {
     pub partitions: Vec<PartitionFacts>,
 }
 
+/// Where the log of a partition ended when its leader was asked: the offset that the next record readable by consumers gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// The cluster as last seen.
 #[derive(Clone, Debug, Default)]
 pub struct View {

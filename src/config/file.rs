@@ -112,6 +112,7 @@ policy! {
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
     CommitRetention commit_retention {}
+    CommitPastEnd commit_past_end {}
     UncleanElection unclean_election {}
 }
 

@@ -67,6 +67,10 @@ scenarios! {
         apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
         default: Enforce, strict: Enforce,
     }
+    CommitPastEnd commit_past_end {
+        apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
+        default: Observe, strict: Enforce,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,

@@ -10,6 +10,7 @@ pub mod upstream;
 pub mod watch;
 
 use crate::cluster::View;
+use crate::ledger::Ledger;
 use crate::policy;
 use crate::session;
 use crate::telemetry::Telemetry;
@@ -43,6 +44,7 @@ pub struct Shared {
     pub policy: ArcSwap<policy::Settings>,
     pub budgets: Budgets,
     pub watch: watch::Handle,
+    pub ledger: Ledger,
     pub telemetry: Arc<Telemetry>,
     phase: AtomicU8,
     /// Cancelled when the phase turns to draining, and to aborting: what wakes the connections.
@@ -69,6 +71,7 @@ impl Shared {
             phase: AtomicU8::new(Phase::Serving as u8),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
+            ledger: Ledger::default(),
             limits: listener::ConnectionLimits::default(),
             settings,
         }

@@ -2,17 +2,18 @@
 //!
 //! Floor 5. One task looks: Metadata and DescribeConfigs for the topics in use, at start, on a period, and when sessions
 //! learned something (a topic not known, a leader that moved, replicas that are missing). A second task confirms: one
-//! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up.
-//! Both go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
+//! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up. A
+//! third asks leaders where logs end, on behalf of commits. The first two go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
 //!
 //! Does not decide anything about requests. Nobody who forwards waits for it.
 
 mod ask;
 mod confirm;
 mod link;
+mod log_ends;
 mod servers;
 
-use crate::cluster::{Knowledge, Learned, Look, TopicConfig, TopicFacts, TopicId, View};
+use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};
 use crate::proxy::settings::{self, HostPort};
 use arc_swap::ArcSwap;
 use ask::BrokerConfig;
@@ -73,6 +74,7 @@ impl Watch {
     pub fn start(cluster: settings::Cluster, cancel: CancellationToken) -> Handle {
         let (learned_in, learned) = mpsc::channel(LEARNED_QUEUE);
         let (confirm_in, confirm) = mpsc::channel(LEARNED_QUEUE);
+        let (log_ends_in, log_ends) = mpsc::channel(LEARNED_QUEUE);
         let (configured_in, configured) = mpsc::channel(64);
         let (ready_in, ready) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -80,6 +82,7 @@ impl Watch {
             stats: WatchStats::default(),
         });
         let looker = Looker::new(cluster.clone(), shared.clone(), ready_in);
+        let router = log_ends::Router::new(&cluster, shared.clone());
         let confirmer = confirm::Confirmer::new(cluster, shared.clone(), configured_in);
         tokio::spawn({
             let cancel = cancel.clone();
@@ -89,13 +92,20 @@ impl Watch {
                     .await;
             }
         });
+        tokio::spawn({
+            let cancel = cancel.clone();
+            async move {
+                cancel.run_until_cancelled(confirmer.run(confirm)).await;
+            }
+        });
         tokio::spawn(async move {
-            cancel.run_until_cancelled(confirmer.run(confirm)).await;
+            cancel.run_until_cancelled(router.run(log_ends)).await;
         });
         Handle {
             shared,
             learned: learned_in,
             confirm: confirm_in,
+            log_ends: log_ends_in,
             ready,
         }
     }
@@ -107,6 +117,7 @@ pub struct Handle {
     shared: Arc<Shared>,
     learned: mpsc::Sender<Learned>,
     confirm: mpsc::Sender<confirm::Ask>,
+    log_ends: mpsc::Sender<log_ends::Ask>,
     ready: watch::Receiver<bool>,
 }
 
@@ -142,6 +153,14 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         // A full queue drops the sender, which the caller sees at once.
         let _ = self.confirm.try_send(confirm::Ask { topic, reply });
+        answer
+    }
+
+    /// Asks the leaders where the logs of these partitions end, each with a ListOffsets begun after this call. Partitions
+    /// that no leader told of are left out; a closed channel: there was no room to ask.
+    pub fn log_ends(&self, partitions: Vec<(Arc<str>, i32)>) -> oneshot::Receiver<Vec<LogEnd>> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.log_ends.try_send(log_ends::Ask { partitions, reply });
         answer
     }
 

@@ -12,14 +12,17 @@
 
 mod elect_leaders;
 mod offset_commit;
+mod wonder;
+
+pub(super) use wonder::Wonder;
 
 use super::event::{CloseCause, Completeness, Event};
 use super::inflight::{Fate, Pending};
 use super::lane::Lane;
 use super::requests::{Request, whole};
 use super::responses::body_at;
-use super::{Env, Session, Want};
-use crate::cluster::TopicFacts;
+use super::{Answer, Env, Question, Session, Want};
+use crate::cluster::{Learned, LogEnd, TopicFacts};
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -34,15 +37,25 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
     pub(super) cannot_collect: bool,
-    asked: Option<Arc<str>>,
+    asked: Option<Question>,
     /// Topics whose facts were asked for during this request; `None`: nobody answered.
     known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
+    /// Ends of logs that were asked for during this request; those that nobody told are not among them.
+    log_ends: Option<Vec<LogEnd>>,
 }
 
 impl Lookups {
-    pub(super) fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        if let Some(topic) = self.asked.take() {
-            self.known.push((topic, facts));
+    pub(super) fn confirmed(&mut self, answer: Option<Answer>) {
+        match (self.asked.take(), answer) {
+            (Some(Question::Facts(topic)), Some(Answer::Facts(facts))) => {
+                self.known.push((topic, Some(facts)));
+            }
+            (Some(Question::Facts(topic)), _) => self.known.push((topic, None)),
+            (Some(Question::LogEnds(_)), Some(Answer::LogEnds(ends))) => {
+                self.log_ends = Some(wonder::sorted(ends));
+            }
+            (Some(Question::LogEnds(_)), _) => self.log_ends = Some(Vec::new()),
+            (None, _) => {}
         }
     }
 }
@@ -75,8 +88,8 @@ enum Judgement<R> {
 /// Why there is no verdict yet.
 enum Open {
     Malformed,
-    /// A refusal rests on facts of this topic that were not looked up during this request.
-    Ask(Arc<str>),
+    /// A refusal rests on something that was not looked up during this request.
+    Ask(Question),
 }
 
 impl Session {
@@ -114,25 +127,30 @@ impl Session {
             api_key: start.api_key,
             lookups: &self.judged,
             events: Vec::new(),
+            learned: Vec::new(),
+            wonder: None,
         };
         let verdict = judged(&mut judge, start, &body);
-        let events = judge.events;
+        let (events, learned, wonder) = (judge.events, judge.learned, judge.wonder);
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(Open::Malformed) => {
                 self.judged = Lookups::default();
                 return self.malformed_request(start, "body");
             }
-            Err(Open::Ask(topic)) => {
-                self.judged.asked = Some(topic.clone());
-                return Err(Want::Confirm(topic));
+            Err(Open::Ask(question)) => {
+                self.learned.extend(learned);
+                self.judged.asked = Some(question.clone());
+                return Err(Want::Confirm(question));
             }
         };
         self.judged = Lookups::default();
         self.events.request(start.api_key);
+        self.learned.extend(learned);
         for event in events {
             self.events.push(event);
         }
+        self.wonder_about(wonder);
         self.carry_out(lane, start, frame_len, &head, verdict);
         Ok(())
     }
@@ -161,6 +179,17 @@ impl Session {
                 self.push(start, 0, Fate::Answer(Bytes::from(answer)));
                 self.request = Request::Discard(frame_len as u64);
             }
+        }
+    }
+
+    /// One question at a time: what comes up while it is asked is counted as not verified.
+    fn wonder_about(&mut self, wonder: Option<Wonder>) {
+        match (wonder, &self.wonder) {
+            (Some(wonder), None) => self.wonder = Some(wonder),
+            (Some(_), Some(_)) => self.events.push(Event::Unverified {
+                scenario: Scenario::CommitPastEnd,
+            }),
+            (None, _) => {}
         }
     }
 
@@ -228,6 +257,13 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
             ours,
             elect_leaders::put_in,
         ),
+        ApiKey::OFFSET_COMMIT => put_in(
+            &schema::OFFSET_COMMIT_RESPONSE,
+            version,
+            body,
+            ours,
+            offset_commit::put_in,
+        ),
         _ => None,
     };
     let joined = joined.ok_or("the answer to a judged request does not follow its schema")?;
@@ -275,6 +311,8 @@ struct Judge<'a> {
     api_key: ApiKey,
     lookups: &'a Lookups,
     events: Vec<Event>,
+    learned: Vec<Learned>,
+    wonder: Option<Wonder>,
 }
 
 /// Of what a finding is: the topic and the group that it concerns, where it concerns any.
@@ -420,7 +458,7 @@ impl Judge<'_> {
         }
         let known = self.lookups.known.iter().find(|(name, _)| **name == *topic);
         let Some((_, facts)) = known else {
-            return Err(Open::Ask(topic.into()));
+            return Err(Open::Ask(Question::Facts(topic.into())));
         };
         if facts.is_none() {
             self.events.push(Event::Unverified { scenario });

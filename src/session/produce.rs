@@ -14,7 +14,7 @@ use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
 use super::requests::{MAX_HEADER_BYTES, Request};
-use super::{Env, Session, Want, acks0_event};
+use super::{Env, Question, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
 use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
@@ -684,7 +684,7 @@ impl Session {
         }
         if !large.certain {
             frame.unconfirmed = Some((entry, large.topic.clone()));
-            return Err(Want::Confirm(large.topic));
+            return Err(Want::Confirm(Question::Facts(large.topic)));
         }
         let text = oversized_batch::text(large.found, &large.topic).into();
         let over = std::mem::take(&mut frame.over);
@@ -722,7 +722,7 @@ impl Session {
         };
         let Some(confirmation) = frame.confirmation.take() else {
             frame.unconfirmed = Some((entry, name.clone()));
-            return Err(Want::Confirm(name));
+            return Err(Want::Confirm(Question::Facts(name)));
         };
         let limit = confirmation.and_then(|facts| facts.max_message_bytes);
         if limit.is_none() {

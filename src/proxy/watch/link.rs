@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// A cluster of a million partitions answers Metadata in about this many bytes.
 pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Nothing after it is of use here, and version 10 adds a wait.
+const LIST_OFFSETS_LAST: i16 = 9;
 /// The name under which brokers see the watch.
 const CLIENT_ID: &str = "holdfast";
 
@@ -80,6 +82,8 @@ pub struct Link {
     pub metadata_version: i16,
     /// `None`: the broker has no such API (librdkafka's mock cluster).
     pub describe_configs_version: Option<i16>,
+    /// `None`: not of a version with which a leader that was only just elected says so (KIP-207).
+    pub list_offsets_version: Option<i16>,
 }
 
 impl Link {
@@ -94,6 +98,7 @@ impl Link {
             correlation_id: 0,
             metadata_version: 0,
             describe_configs_version: None,
+            list_offsets_version: None,
         };
         let theirs = link.api_versions(dialing).await?;
         // allow_auto_topic_creation, which must be false, is there from Metadata 4 on.
@@ -102,6 +107,13 @@ impl Link {
             Some(theirs) => Some(pick(ApiKey::DESCRIBE_CONFIGS, Some(theirs), 1, 4)?),
             None => None,
         };
+        link.list_offsets_version = pick(
+            ApiKey::LIST_OFFSETS,
+            theirs.list_offsets,
+            5,
+            LIST_OFFSETS_LAST,
+        )
+        .ok();
         Ok(link)
     }
 
@@ -252,6 +264,7 @@ struct Ranges {
     error_code: ErrorCode,
     metadata: Option<Versions>,
     describe_configs: Option<Versions>,
+    list_offsets: Option<Versions>,
     row: Option<(ApiKey, i16)>,
 }
 
@@ -261,6 +274,7 @@ impl Default for Ranges {
             error_code: ErrorCode::NONE,
             metadata: None,
             describe_configs: None,
+            list_offsets: None,
             row: None,
         }
     }
@@ -285,6 +299,7 @@ impl Visitor<'_> for Ranges {
                 match *key {
                     ApiKey::METADATA => self.metadata = range,
                     ApiKey::DESCRIBE_CONFIGS => self.describe_configs = range,
+                    ApiKey::LIST_OFFSETS => self.list_offsets = range,
                     _ => {}
                 }
             }

@@ -3,6 +3,7 @@
 mod ack_timeout;
 mod acks_leader;
 mod acks_none;
+mod commit_past_end;
 mod commit_retention;
 mod oversized_batch;
 mod oversized_request;
