@@ -3,7 +3,7 @@
 
 use super::Settings;
 use super::error::{Error, Place, Problem, Source};
-use super::file::{At, File, Found, List, Number, Text};
+use super::file::{At, File, Found, List, Number, Text, Truth};
 use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
@@ -176,6 +176,15 @@ impl Checker<'_> {
                     &file_policy.oversized_request.max_request_bytes,
                 )
                 .map(|bytes| bytes as u32),
+            single_instance: truth(&keys::SINGLE_INSTANCE, &file_policy.single_instance),
+            repair_offsets_expired: truth(
+                &keys::REPAIR_OFFSETS_EXPIRED,
+                &file_policy.offsets_expired.repair,
+            ),
+            repair_new_partition_skip: truth(
+                &keys::REPAIR_NEW_PARTITION_SKIP,
+                &file_policy.new_partition_skip.repair,
+            ),
             exemptions: self.exemptions(&file.exemptions),
         }
     }
@@ -557,6 +566,15 @@ impl Checker<'_> {
             key: path.to_owned(),
             text,
         });
+    }
+}
+
+/// Nothing that parses as a truth value is wrong.
+fn truth(key: &Key, found: &Truth) -> bool {
+    match (found, &key.default) {
+        (Some(found), _) => found.value,
+        (None, Default::Truth(default)) => *default,
+        (None, _) => false,
     }
 }
 

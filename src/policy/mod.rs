@@ -71,6 +71,18 @@ scenarios! {
         apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
         default: Observe, strict: Enforce,
     }
+    CommitRegression commit_regression {
+        apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    OffsetsExpired offsets_expired {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    NewPartitionSkip new_partition_skip {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,
@@ -241,6 +253,11 @@ pub struct Settings {
     pub max_batch_bytes: Option<u32>,
     /// `[policy.oversized_request] max_request_bytes`: overrides what the brokers say of `socket.request.max.bytes`.
     pub max_request_bytes: Option<u32>,
+    /// `[policy] single_instance`: all connections of all groups go through this process.
+    pub single_instance: bool,
+    /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
+    pub repair_offsets_expired: bool,
+    pub repair_new_partition_skip: bool,
     pub exemptions: Vec<Exemption>,
 }
 
@@ -253,6 +270,9 @@ impl Default for Settings {
             ack_timeout_floor_ms: 30_000,
             max_batch_bytes: None,
             max_request_bytes: None,
+            single_instance: false,
+            repair_offsets_expired: false,
+            repair_new_partition_skip: false,
             exemptions: Vec::new(),
         }
     }

@@ -12,8 +12,11 @@
 
 mod elect_leaders;
 mod offset_commit;
+mod offset_fetch;
+mod offsets;
 mod wonder;
 
+pub use offsets::Offsets;
 pub(super) use wonder::Wonder;
 
 use super::event::{CloseCause, Completeness, Event};
@@ -129,9 +132,11 @@ impl Session {
             events: Vec::new(),
             learned: Vec::new(),
             wonder: None,
+            awaited: None,
         };
         let verdict = judged(&mut judge, start, &body);
         let (events, learned, wonder) = (judge.events, judge.learned, judge.wonder);
+        let awaited = judge.awaited;
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(Open::Malformed) => {
@@ -151,7 +156,8 @@ impl Session {
             self.events.push(event);
         }
         self.wonder_about(wonder);
-        self.carry_out(lane, start, frame_len, &head, verdict);
+        let awaited = awaited.and_then(|of| self.awaited(env, of));
+        self.carry_out(lane, start, frame_len, &head, (verdict, awaited));
         Ok(())
     }
 
@@ -161,15 +167,22 @@ impl Session {
         start: Start,
         frame_len: usize,
         head: &[u8],
-        verdict: Verdict,
+        (verdict, awaited): (Verdict, Option<Box<Offsets>>),
     ) {
         match verdict {
             Verdict::Pass => {
-                self.push(start, 0, usual_fate(start));
+                self.push(start, 0, awaited.map_or(usual_fate(start), Fate::Offsets));
                 self.pass_frame(lane, frame_len);
             }
             Verdict::Changed { body, ours } => {
-                let fate = ours.map_or(usual_fate(start), |ours| Fate::Join(Bytes::from(ours)));
+                let fate = match (awaited, ours.map(Bytes::from)) {
+                    (Some(mut awaited), ours) => {
+                        awaited.ours = ours;
+                        Fate::Offsets(awaited)
+                    }
+                    (None, Some(ours)) => Fate::Join(ours),
+                    (None, None) => usual_fate(start),
+                };
                 self.push(start, 0, fate);
                 lane.insert(Bytes::from(header::frame_of(head, &body)));
                 self.request = Request::Discard(frame_len as u64);
@@ -241,6 +254,7 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             elect_leaders::judge,
         ),
         ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
+        ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -313,6 +327,7 @@ struct Judge<'a> {
     events: Vec<Event>,
     learned: Vec<Learned>,
     wonder: Option<Wonder>,
+    awaited: Option<offsets::Of>,
 }
 
 /// Of what a finding is: the topic and the group that it concerns, where it concerns any.

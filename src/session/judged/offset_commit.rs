@@ -1,11 +1,14 @@
-//! OffsetCommit: `commit_retention`, `commit_past_end`.
+//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_regression`.
 
+use super::offsets::{self, Sent};
 use super::wonder::{self, Committed, Wonder};
 use super::{Event, Judge, Of, Open, Question, Verdict, encoded};
 use crate::cluster::{Learned, TopicId};
+use crate::ledger::commits;
 use crate::policy::commit_retention::{self, Retention};
 use crate::policy::standing::Stand;
-use crate::policy::{Mode, Scenario, commit_past_end};
+use crate::policy::{Mode, Scenario, commit_past_end, commit_regression};
+use crate::session::inflight;
 use crate::wire::api::ErrorCode;
 use crate::wire::edit::Edits;
 use crate::wire::offsets::{Commit, Topic};
@@ -24,6 +27,8 @@ pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<
     let mut edits = Edits::default();
     retention(judge, &commit, &group, &mut edits);
     let refused = past_end(judge, &commit, &group, &names)?;
+    regression(judge, &commit, &group, &names);
+    judge.awaited = Some(offsets::Of::commit(&group, sent(&commit, &names)));
     if refused.is_empty() {
         return Ok(match edits.is_empty() {
             true => Verdict::Pass,
@@ -141,6 +146,59 @@ fn past_end(
         judge.events.push(Event::Unverified { scenario: SCENARIO });
     }
     Ok(refused)
+}
+
+/// Only what the ledger knows: forwarding waits for nobody.
+fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &Names) {
+    if judge.standing.get(Scenario::CommitRegression) == Stand::Off {
+        return;
+    }
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let Some(name) = names.name(at) else {
+            continue;
+        };
+        let of = commits::Of {
+            group,
+            topic: name,
+            topic_id: names.id(at),
+        };
+        let known = &judge.env.ledger.commits;
+        let back = topic.partitions.iter().filter(|partition| {
+            known.last(of, partition.index).is_some_and(|last| {
+                commit_regression::judge(commit.generation, partition.committed_offset, last)
+            })
+        });
+        let count = back.count();
+        if count > 0 {
+            let of = Of {
+                topic: Some(name),
+                group: Some(group),
+            };
+            let completeness = judge.completeness();
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            judge.counts(Scenario::CommitRegression, completeness, of, count);
+        }
+    }
+}
+
+/// What is remembered once the broker has accepted it.
+fn sent<'a>(commit: &'a Commit<'_>, names: &'a Names) -> impl Iterator<Item = Sent> + 'a {
+    let topics = commit.topics.iter().enumerate();
+    topics.flat_map(move |(at, topic)| {
+        let name = names.name(at).cloned();
+        topic.partitions.iter().filter_map(move |partition| {
+            let name = name.clone()?;
+            Some(Sent {
+                topic: match topic.key {
+                    TopicKey::Name(_) => inflight::Topic::Name(name),
+                    TopicKey::Id(id) => inflight::Topic::Id(id, Some(name)),
+                },
+                topic_id: names.id(at),
+                partition: partition.index,
+                offset: partition.committed_offset,
+            })
+        })
+    })
 }
 
 /// An exemption is counted once for each topic that it kept from being judged.
