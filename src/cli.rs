@@ -2,7 +2,7 @@
 
 use crate::config::Overrides;
 use crate::policy::Scenario;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Kafka's durability gateway: what applications send is not lost, whatever their clients are configured to do.
@@ -31,6 +31,8 @@ Examples:
       judge a file and print the settings in force
   holdfast explain acks_none
       what a scenario sees, how records are lost, what is done, what it costs
+  holdfast report --admin 127.0.0.1:9901
+      what a running gateway has done, and which clients it has seen
 
 Signals: SIGTERM or SIGINT drains and exits 0; a second one ends at once.";
 
@@ -40,11 +42,26 @@ pub enum Command {
     Run(Flags),
     /// Judge the configuration and print the settings in force as TOML; exit 2 when something is wrong
     Check(Flags),
+    /// Print what a running gateway has done and which clients it has seen, from its /report
+    Report {
+        /// Its admin port
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
+        admin: String,
+        /// A table for people, or the JSON document as it is
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
     /// Print the manual of a scenario, or the list of scenarios
     Explain {
         /// Such as acks_none
         scenario: Option<String>,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
 }
 
 /// Each flag overrides the key of the same name in the file; together with --bootstrap-server they are enough without one.
@@ -71,12 +88,12 @@ pub struct Flags {
     /// Host that clients are told for every broker [listener.advertised_host, default: the address bound]
     #[arg(long, value_name = "HOST")]
     pub advertised_host: Option<String>,
-    /// Address and port of /metrics, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
+    /// Address and port of /metrics, /report, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_bind: Option<String>,
-    /// default: enforce every scenario; observe: change nothing, count everything. A mode in the file still overrides it
-    /// [policy.preset]
-    #[arg(long, value_name = "default|observe")]
+    /// default: enforce what no working client can notice; observe: change nothing, count everything; strict: enforce
+    /// whatever needs no names. A mode in the file still overrides it [policy.preset]
+    #[arg(long, value_name = "default|observe|strict")]
     pub preset: Option<String>,
     /// error, warn, info, debug or trace [log.level, default info]
     #[arg(long, value_name = "LEVEL")]

@@ -1,22 +1,34 @@
 //! The program (roof): flags -> settings -> run -> exit code. The only place where errors are printed.
 //!
-//! Exit codes: 0 done (also after a drain), 1 it could not start or go on, 2 the command line or the configuration is
+//! Exit codes: 0 done (also after a drain), 1 it could not start or go on, or nobody reports, 2 the command line or the configuration is
 //! wrong, 130 ended at once by a second signal.
 
 use clap::Parser;
-use holdfast::cli::{self, Cli, Command, Flags};
+use holdfast::cli::{self, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
+use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
         Command::Run(flags) => settings(&flags).and_then(run),
-        Command::Check(flags) => {
-            settings(&flags).and_then(|settings| print(&config::effective(&settings)))
-        }
+        Command::Check(flags) => settings(&flags).and_then(|settings| {
+            for expired in config::expired(&settings, SystemTime::now()) {
+                eprintln!("holdfast: {expired}");
+            }
+            print(&config::effective(&settings))
+        }),
+        Command::Report { admin, output } => report::fetch(&admin)
+            .and_then(|json| match output {
+                Output::Json => Ok(json),
+                Output::Table => report::table(&json),
+            })
+            .map_err(|text| (1, text))
+            .and_then(|text| print(&text)),
         Command::Explain { scenario } => cli::explain(scenario.as_deref())
             .map_err(|text| (2, text))
             .and_then(|text| print(&text)),

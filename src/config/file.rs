@@ -117,6 +117,8 @@ policy! {
     CommitRegression commit_regression {}
     OffsetsExpired offsets_expired { repair: Truth }
     NewPartitionSkip new_partition_skip { repair: Truth }
+    IgnoredError ignored_error {}
+    RiskyClient risky_client {}
     UncleanElection unclean_election {}
 }
 

@@ -111,11 +111,13 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.commit_regression", "A group that commits an offset below its last one is counted."),
     ("policy.offsets_expired", "A group whose committed offsets the brokers have forgotten is counted, or given them back."),
     ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
+    ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
+    ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
     ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
-    ("admin", "HTTP for machines: /metrics, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
+    ("admin", "HTTP for machines: /metrics, /report, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
     ("telemetry", "Bounds of what is exported."),
     ("log", "Logs, on standard error."),
 ];
@@ -204,7 +206,7 @@ pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_45
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the first byte of a connection or a frame to the end of its header.");
 pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,
-    "A frame that has begun must bring 16 KiB or its end in each such span.");
+    "A frame that has begun must bring 16 KiB or its end in each such span; one that holds room in buffer_bytes or\nannounced_bytes a tenth of that, if it is more.");
 pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
     "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
@@ -239,7 +241,8 @@ pub static KEYS: &[&Key] = &[
     &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
-    &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP, &mode("policy.unclean_election"),
+    &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
+    &mode("policy.ignored_error"), &mode("policy.risky_client"), &mode("policy.unclean_election"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,

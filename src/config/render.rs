@@ -161,6 +161,20 @@ fn exempted(exemption: &Exemption) -> String {
     text
 }
 
+/// A line for each exemption that does not work any more. No error: a gateway must start again on the day after, too.
+pub fn expired(settings: &Settings, now: SystemTime) -> Vec<String> {
+    let exemptions = settings.proxy.policy.exemptions.iter();
+    let over = exemptions.filter(|exemption| exemption.expires.is_some_and(|end| end <= now));
+    let line = |exemption: &Exemption| {
+        let day = exemption.expires.and_then(last_day).unwrap_or_default();
+        format!(
+            "exemptions.{}: its last day was {day}, so it has no effect",
+            exemption.name
+        )
+    };
+    over.map(line).collect()
+}
+
 /// The day that ends at this moment, as `2027-01-31`.
 fn last_day(end: SystemTime) -> Option<String> {
     let days = end.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() / 86_400;

@@ -83,6 +83,14 @@ scenarios! {
         apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    IgnoredError ignored_error {
+        apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    RiskyClient risky_client {
+        apis: [API_VERSIONS], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,

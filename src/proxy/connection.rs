@@ -35,10 +35,13 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Bytes read, to be relayed or thrown away, after which a connection lets others go first.
 const BYTES_PER_WAKE: usize = 1024 * 1024;
+/// Turns of reading, judging and writing after which it does, too, however little they moved.
+const ROUNDS_PER_WAKE: usize = 10_000;
 /// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
 const STASH_BYTES: usize = 1024;
-/// What a frame must bring in each `frame_timeout`.
+/// What a frame must bring in each `frame_timeout`; one that holds room, or an announcement, a tenth of that if it is more.
 const LEAST_PROGRESS: u64 = 16 * 1024;
+const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 /// Parts of one vectored write.
@@ -229,7 +232,8 @@ impl<D: Dial> Connection<D> {
     }
 
     fn relay(&mut self, cx: &mut Context<'_>) {
-        loop {
+        // Rounds without bytes are rare and few; a limit on them keeps a mistake in one frame from taking a whole worker.
+        for _ in 0..ROUNDS_PER_WAKE {
             let requests = self.pump_requests(cx);
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
@@ -238,10 +242,10 @@ impl<D: Dial> Connection<D> {
                 return;
             }
             if self.moved >= BYTES_PER_WAKE {
-                cx.waker().wake_by_ref();
-                return;
+                break;
             }
         }
+        cx.waker().wake_by_ref();
     }
 
     // ---- requests: client -> broker ----
@@ -803,7 +807,8 @@ impl<D: Dial> Connection<D> {
             *self
                 .frame_since
                 .get_or_insert((self.now, self.read_bytes, frames));
-        if self.read_bytes - bytes >= LEAST_PROGRESS || frame != frames {
+        let least = self.least_progress();
+        if self.read_bytes - bytes >= least || frame != frames {
             self.frame_since = Some((self.now, self.read_bytes, frames));
             *next = (*next).min(self.now + frame_timeout.min(header_timeout));
             return false;
@@ -821,12 +826,19 @@ impl<D: Dial> Connection<D> {
             };
             let brought = self.read_bytes - bytes;
             let detail = format!(
-                "{what} brought {brought} bytes in {timeout:?}, at least {LEAST_PROGRESS} or its end expected"
+                "{what} brought {brought} bytes in {timeout:?}, at least {least} or its end expected"
             );
             self.session.misdeed(cause, detail);
             return true;
         }
         false
+    }
+
+    /// Others wait for what a frame holds.
+    fn least_progress(&self) -> u64 {
+        let collected = self.requests.collected.as_ref().map_or(0, Share::bytes);
+        let announced = self.announced.as_ref().map_or(0, Share::bytes);
+        LEAST_PROGRESS.max((collected.max(announced) / LEAST_SHARE) as u64)
     }
 
     fn closing_deadline(&self, since: Instant) -> Instant {

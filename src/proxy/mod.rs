@@ -174,7 +174,9 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         };
         telemetry.set_buffer_bytes(shared.budgets.buffers().0);
         telemetry.set_announced_bytes(shared.budgets.announced.used_bytes());
-        telemetry.set_brokers_outside_set(shared.outside(&shared.watch.view()).count());
+        let view = shared.watch.view();
+        telemetry.set_brokers_outside_set(shared.outside(&view).count());
+        telemetry.set_brokers(view.brokers.clone());
         let stats = shared.watch.stats();
         let more =
             |told: &AtomicU64, now: u64| now.saturating_sub(told.swap(now, Ordering::Relaxed));

@@ -7,11 +7,18 @@ use crate::wire::api::ApiKey;
 /// How far back an equal event is looked for.
 const FOLD: usize = 8;
 
+/// The values of acks that brokers take.
+const ACKS: [i16; 3] = [0, 1, -1];
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Events {
     list: Vec<Event>,
     requests: Option<(ApiKey, u64)>,
+    /// Produce requests by acks.
+    acks: [u64; ACKS.len()],
+    /// The first events were handed out.
+    begun: bool,
 }
 
 impl Events {
@@ -19,13 +26,26 @@ impl Events {
         match &mut self.requests {
             Some((key, count)) if *key == api_key => *count += 1,
             _ => {
-                self.flush_requests();
-                self.requests = Some((api_key, 1));
+                if let Some((api_key, count)) = self.requests.replace((api_key, 1)) {
+                    self.list.push(Event::Requests { api_key, count });
+                }
             }
         }
     }
 
+    /// A Produce, by the acks that the client sent.
+    pub fn produce(&mut self, acks: i16) {
+        self.request(ApiKey::PRODUCE);
+        if let Some(position) = ACKS.iter().position(|known| *known == acks) {
+            self.acks[position] += 1;
+        }
+    }
+
     pub fn push(&mut self, event: Event) {
+        if matches!(event, Event::ClientId(_)) {
+            // What came before was another's.
+            self.flush_requests();
+        }
         if self
             .list
             .iter_mut()
@@ -42,12 +62,22 @@ impl Events {
 
     /// Hands every event out, in order but for folding, and forgets them.
     pub fn drain(&mut self, mut each: impl FnMut(Event)) {
+        for event in self.list.drain(..) {
+            each(event);
+        }
         // Straight from where it is counted: a connection that does nothing noteworthy never needs the list.
         if let Some((api_key, count)) = self.requests.take() {
             each(Event::Requests { api_key, count });
         }
-        for event in self.list.drain(..) {
-            each(event);
+        for (acks, count) in ACKS.into_iter().zip(&mut self.acks) {
+            match std::mem::take(count) {
+                0 => {}
+                count => each(Event::Acks { acks, count }),
+            }
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            // The first were the client's introduction: many a connection has nothing to tell after it.
+            self.list = Vec::new();
         }
     }
 
@@ -58,6 +88,12 @@ impl Events {
     fn flush_requests(&mut self) {
         if let Some((api_key, count)) = self.requests.take() {
             self.list.push(Event::Requests { api_key, count });
+        }
+        for (acks, count) in ACKS.into_iter().zip(&mut self.acks) {
+            match std::mem::take(count) {
+                0 => {}
+                count => self.list.push(Event::Acks { acks, count }),
+            }
         }
     }
 }
@@ -133,6 +169,30 @@ fn fold(last: &mut Event, new: &Event) -> bool {
                 count: more,
             },
         ) if (&*scenario, &*completeness, &*topic, &*group) == (s, c, t, g) => *count += more,
+        (
+            Event::Batch {
+                topic,
+                idempotent,
+                bytes,
+            },
+            Event::Batch {
+                topic: t,
+                idempotent: i,
+                bytes: b,
+            },
+        ) if (&*topic, &*idempotent) == (t, i) => *bytes = (*bytes).max(*b),
+        (
+            Event::AnswerError {
+                error_code,
+                topic,
+                count,
+            },
+            Event::AnswerError {
+                error_code: e,
+                topic: t,
+                count: more,
+            },
+        ) if (&*error_code, &*topic) == (e, t) => *count += more,
         (Event::Absorbed { count }, Event::Absorbed { count: more }) => *count += more,
         _ => return false,
     }

@@ -19,7 +19,7 @@ mod wonder;
 pub use offsets::Offsets;
 pub(super) use wonder::Wonder;
 
-use super::event::{CloseCause, Completeness, Event};
+use super::event::{Completeness, Event};
 use super::inflight::{Fate, Pending};
 use super::lane::Lane;
 use super::requests::{Request, whole};
@@ -39,7 +39,6 @@ use std::sync::Arc;
 /// What has been asked for the judged request at the front, and what was answered.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
-    pub(super) cannot_collect: bool,
     asked: Option<Question>,
     /// Topics whose facts were asked for during this request; `None`: nobody answered.
     known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
@@ -104,7 +103,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        if self.judged.cannot_collect {
+        if std::mem::take(&mut self.cannot_collect) {
             return self.too_large_to_judge(env, lane, start, frame_len);
         }
         let frame = whole(env, lane, frame_len)?;
@@ -216,12 +215,7 @@ impl Session {
     ) -> Result<(), Want> {
         self.judged = Lookups::default();
         if env.policy.enforces(start.api_key) {
-            let detail = format!(
-                "{:?} request of {frame_len} bytes must be held, more than buffer_bytes allows",
-                start.api_key
-            );
-            self.misdeed(CloseCause::LimitExceeded, detail);
-            return Err(Want::Close);
+            return self.cannot_hold(start, frame_len);
         }
         let observing = Scenario::ALL.into_iter().filter(|scenario| {
             scenario.apis().contains(&start.api_key) && env.policy.mode(*scenario) != Mode::Off

@@ -7,6 +7,7 @@
 pub mod event;
 mod events;
 pub mod inflight;
+mod introduction;
 mod judged;
 pub mod lane;
 mod merge;
@@ -88,6 +89,11 @@ pub enum Answer {
 /// One client connection.
 pub struct Session {
     client_id: Option<Arc<str>>,
+    /// A header was looked at for the client id.
+    introduced: bool,
+    software_known: bool,
+    /// The first of `frames` from which on a Produce is looked at closer.
+    next_sample: u64,
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
@@ -96,6 +102,8 @@ pub struct Session {
     judged: judged::Lookups,
     /// What is to be counted once the brokers have told more. Nothing waits for it.
     wonder: Option<judged::Wonder>,
+    /// The frame at the front is larger than everything that may be collected.
+    cannot_collect: bool,
     /// The first byte of the frame being read has gone on.
     begun: bool,
     announced: bool,
@@ -125,12 +133,16 @@ impl Session {
     pub fn new() -> Session {
         Session {
             client_id: None,
+            introduced: false,
+            software_known: false,
+            next_sample: 0,
             standing: None,
             tally: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),
             wonder: None,
+            cannot_collect: false,
             begun: false,
             announced: false,
             after_token: 0,
@@ -182,7 +194,7 @@ impl Session {
     /// The frame at the front is larger than everything that may be collected.
     pub fn cannot_collect(&mut self) {
         match self.request {
-            Request::Start => self.judged.cannot_collect = true,
+            Request::Start => self.cannot_collect = true,
             _ => self.produce.cannot_collect = true,
         }
     }

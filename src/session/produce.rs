@@ -264,7 +264,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        let fresh = lane.fresh();
+        let fresh = &*lane.fresh();
         let header = match header::header(fresh, frame_len, start.api_version >= FLEXIBLE_FROM) {
             Look::Ready(header) => header,
             other => return self.head_not_ready(start, other),
@@ -275,17 +275,20 @@ impl Session {
         };
         let limits = Sizes::of(env);
         let small = limits.clears(frame_len) && self.closing.is_none();
+        if self.frames >= self.next_sample && self.closing.is_none() {
+            self.sample(env, lane, start, frame_len, head, header.client_id);
+        }
         // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
         if head.acks == -1 && small {
             if self.in_flight.len() >= env.limits.max_in_flight {
                 return Err(Want::Answers);
             }
-            self.events.request(ApiKey::PRODUCE);
+            self.events.produce(head.acks);
             self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
             return Ok(());
         }
-        let client_id = header.client_id.map(|(from, to)| &fresh[from..to]);
+        let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
         self.stand_as(env, client_id);
         if small && self.sole_batch(env, lane, start, frame_len, head)? {
             return Ok(());
@@ -339,7 +342,7 @@ impl Session {
         if found.goes_on {
             self.room_in_flight(env, found.absorbs, frame_len)?;
         }
-        self.events.request(ApiKey::PRODUCE);
+        self.events.produce(head.acks);
         if found.too_large == Some(Mode::Observe) {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedRequest,
@@ -899,22 +902,32 @@ impl Session {
         self.decide(lane);
         let frame = &mut self.produce;
         frame.holding = false;
-        if let Some(newest) = self.in_flight.newest().filter(|_| frame.waits_in_queue)
-            && !frame.refused.is_empty()
-            && frame.head.acks != 0
-        {
-            let raised = match newest.fate {
-                Fate::Produce { raised } => raised,
-                _ => None,
-            };
+        if frame.refused.is_empty() {
+            return Ok(());
+        }
+        if frame.waits_in_queue && frame.head.acks != 0 {
             let refused = Box::new(Merge {
                 refused: std::mem::take(&mut frame.refused),
             });
-            newest.fate = Fate::Merge { raised, refused };
-        } else if !frame.refused.is_empty() {
+            self.tell_refused(&refused);
+            if let Some(newest) = self.in_flight.newest() {
+                let raised = match newest.fate {
+                    Fate::Produce { raised } => raised,
+                    _ => None,
+                };
+                newest.fate = Fate::Merge { raised, refused };
+            }
+        } else {
             self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
         }
         Ok(())
+    }
+
+    /// The client will be told of what Holdfast refused.
+    fn tell_refused(&mut self, merge: &Merge) {
+        for refused in &merge.refused {
+            self.tell_error(refused.topic.name().cloned(), refused.error_code);
+        }
     }
 
     /// At the end of a held frame: it goes on without what was refused, or not at all.
@@ -938,6 +951,7 @@ impl Session {
             newest.fate = Fate::Answer(Bytes::from(
                 merge.answer(frame.correlation_id, frame.version),
             ));
+            self.tell_refused(&merge);
         }
         Ok(())
     }

@@ -70,7 +70,7 @@ impl Session {
         if !alike {
             self.begin_tally(env, head, key, plan);
         }
-        self.events.request(ApiKey::PRODUCE);
+        self.events.produce(head.acks);
         patch(lane, head, plan);
         self.queue_sole(start, frame_len, partition, entry);
         self.pass_frame(lane, frame_len);

@@ -18,6 +18,7 @@ impl ApiKey {
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
+    pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
     pub const ELECT_LEADERS: ApiKey = ApiKey(43);
     pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);

@@ -4,6 +4,7 @@
 //! and nothing is allocated from a length that a peer claimed.
 
 pub mod api;
+pub mod api_versions;
 pub mod edit;
 pub mod endpoints;
 pub mod fetch;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom: own floor and lower ones. What is not listed here is not part of the house.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("wire", 0),
     ("cluster", 1),
     ("ledger", 1),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("admin", 6),
     ("config", ROOF),
     ("cli", ROOF),
+    ("report", ROOF),
     ("run", ROOF),
     ("main", ROOF),
 ];

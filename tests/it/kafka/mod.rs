@@ -9,6 +9,7 @@ mod commit_scenarios;
 mod distribution;
 mod loss;
 mod oversized_in_the_middle;
+mod report;
 mod sasl;
 mod schemas;
 mod tools;

@@ -6,10 +6,12 @@ mod acks_none;
 mod commit_past_end;
 mod commit_regression;
 mod commit_retention;
+mod ignored_error;
 mod new_partition_skip;
 mod offsets_expired;
 mod oversized_batch;
 mod oversized_request;
+mod risky_client;
 mod unclean_election;
 
 use crate::support::rig::{Rig, frame, one, records};
