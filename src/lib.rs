@@ -16,6 +16,7 @@
 //! | 3 | [`session`] | one client connection as a state machine; the only place that asks the policy and edits bytes |
 //! | 2 | [`policy`] | pure decisions; one file for each scenario, whose `//!` is its manual |
 //! | 1 | [`cluster`] | what is known of the cluster, as plain values |
+//! | 1 | [`ledger`] | bounded memory that connections share |
 //! | 0 | [`wire`] | bytes: frames, headers, versions, walkers, edits in place |
 //!
 //! # A Produce request with acks=0
@@ -44,6 +45,7 @@ pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod ledger;
 pub mod policy;
 pub mod proxy;
 pub mod report;

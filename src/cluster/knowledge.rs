@@ -25,6 +25,7 @@ pub struct Knowledge {
     /// Topic ids that clients mentioned and no name is known for.
     unnamed: HashSet<TopicId>,
     socket_request_max_bytes: Option<u32>,
+    offsets_retention_ms: Option<i64>,
     /// Partitions that answered NOT_ENOUGH_REPLICAS.
     marks: HashMap<(Arc<str>, i32), Mark>,
     looks_begun: u64,
@@ -95,6 +96,7 @@ impl Knowledge {
             topics: HashMap::new(),
             unnamed: HashSet::new(),
             socket_request_max_bytes: None,
+            offsets_retention_ms: None,
             marks: HashMap::new(),
             looks_begun: 0,
             mentions: 0,
@@ -355,6 +357,11 @@ impl Knowledge {
         self.socket_request_max_bytes = Some(bytes);
     }
 
+    /// The shortest `offsets.retention.minutes`, in milliseconds, of the brokers that told theirs.
+    pub fn set_offsets_retention_ms(&mut self, ms: i64) {
+        self.offsets_retention_ms = Some(ms);
+    }
+
     /// What sessions are to know.
     pub fn view(&self) -> View {
         let mut view = View {
@@ -362,6 +369,7 @@ impl Knowledge {
             topics: HashMap::with_capacity(self.topics.len()),
             topic_names: HashMap::with_capacity(self.topics.len()),
             socket_request_max_bytes: self.socket_request_max_bytes,
+            offsets_retention_ms: self.offsets_retention_ms,
             smallest_batch_limit: None,
             degraded: Degraded::default(),
         };

@@ -63,6 +63,14 @@ pub struct Keeping {
     pub create_time: Option<bool>,
 }
 
+/// Where the log of a partition ended when its leader was asked: the offset that the next record readable by consumers gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// The cluster as last seen.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -71,6 +79,8 @@ pub struct View {
     pub topic_names: HashMap<TopicId, Arc<str>>,
     /// Broker config `socket.request.max.bytes`, the smallest of those that answered.
     pub socket_request_max_bytes: Option<u32>,
+    /// Broker config `offsets.retention.minutes` in milliseconds, the shortest of those that answered.
+    pub offsets_retention_ms: Option<i64>,
     /// The smallest `max_message_bytes` of `topics`: no batch in a frame up to this size can be too large.
     pub smallest_batch_limit: Option<u32>,
     /// Partitions with fewer in-sync replicas than `min.insync.replicas`.

@@ -3,7 +3,7 @@
 
 use super::Settings;
 use super::error::{Error, Place, Problem, Source};
-use super::file::{At, File, Found, List, Number, Text};
+use super::file::{At, File, Found, List, Number, Text, Truth};
 use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
@@ -191,6 +191,15 @@ impl Checker<'_> {
                 &file_policy.under_replicated.min_in_sync_replicas,
             ) as u16,
             max_ahead_ms: self.number(&keys::MAX_AHEAD, &file_policy.future_timestamp.max_ahead_ms),
+            single_instance: truth(&keys::SINGLE_INSTANCE, &file_policy.single_instance),
+            repair_offsets_expired: truth(
+                &keys::REPAIR_OFFSETS_EXPIRED,
+                &file_policy.offsets_expired.repair,
+            ),
+            repair_new_partition_skip: truth(
+                &keys::REPAIR_NEW_PARTITION_SKIP,
+                &file_policy.new_partition_skip.repair,
+            ),
             exemptions: self.exemptions(&file.exemptions),
         }
     }
@@ -572,6 +581,15 @@ impl Checker<'_> {
             key: path.to_owned(),
             text,
         });
+    }
+}
+
+/// Nothing that parses as a truth value is wrong.
+fn truth(key: &Key, found: &Truth) -> bool {
+    match (found, &key.default) {
+        (Some(found), _) => found.value,
+        (None, Default::Truth(default)) => *default,
+        (None, _) => false,
     }
 }
 

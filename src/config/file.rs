@@ -37,6 +37,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Found<T> {
 
 pub type Text = Option<Found<String>>;
 pub type Number = Option<Found<i64>>;
+pub type Truth = Option<Found<bool>>;
 pub type List = Option<Found<Vec<String>>>;
 
 /// What was written, nothing added and nothing judged.
@@ -105,7 +106,7 @@ macro_rules! policy {
 }
 
 policy! {
-    { preset: Text }
+    { preset: Text, single_instance: Truth }
     AcksNone acks_none {}
     AcksLeader acks_leader { below_min_isr: Text }
     AckTimeout ack_timeout { floor_ms: Number }
@@ -118,6 +119,11 @@ policy! {
     StaleTimestamp stale_timestamp {}
     FutureTimestamp future_timestamp { max_ahead_ms: Number }
     LegacyFormat legacy_format {}
+    CommitRetention commit_retention {}
+    CommitPastEnd commit_past_end {}
+    CommitRegression commit_regression {}
+    OffsetsExpired offsets_expired { repair: Truth }
+    NewPartitionSkip new_partition_skip { repair: Truth }
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
     UncleanElection unclean_election {}

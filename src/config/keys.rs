@@ -23,6 +23,7 @@ pub enum Allowed {
     /// Inclusive; the unit in words.
     Range(i64, i64, &'static str),
     OneOf(&'static [&'static str]),
+    Truth,
     /// A list of names of scenarios.
     Scenarios,
     /// Text, or a list of texts, of this form.
@@ -34,6 +35,7 @@ pub enum Allowed {
 pub enum Default {
     Number(i64),
     Text(&'static str),
+    Truth(bool),
     /// No value of its own: what then holds, and an example for `gateway.toml`.
     Unset(&'static str, &'static str),
     /// Must be given; with an example for `gateway.toml`.
@@ -83,6 +85,7 @@ impl std::fmt::Display for Allowed {
                 }
                 Ok(())
             }
+            Allowed::Truth => f.write_str("true or false"),
             Allowed::Scenarios => {
                 f.write_str("a list of at least one of ")?;
                 let names = Scenario::ALL.map(|scenario| format!("\"{}\"", scenario.name()));
@@ -110,6 +113,11 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.stale_timestamp", "Batches that are older than the topic's retention.ms: deleted as soon as they are stored."),
     ("policy.future_timestamp", "Batches with a timestamp far ahead: they keep retention from working."),
     ("policy.legacy_format", "Produce requests and messages from before Kafka 0.11."),
+    ("policy.commit_retention", "A commit that asks to be forgotten before the brokers would forget it is kept as long as theirs."),
+    ("policy.commit_past_end", "A commit beyond the end of the log is refused."),
+    ("policy.commit_regression", "A group that commits an offset below its last one is counted."),
+    ("policy.offsets_expired", "A group whose committed offsets the brokers have forgotten is counted, or given them back."),
+    ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
     ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
     ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
     ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
@@ -158,6 +166,12 @@ pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
+pub static SINGLE_INSTANCE: Key = truth("policy", "single_instance",
+    "Whether every connection of every group goes through this one process. Scenarios that join what several connections\nshow then call their counts exact.");
+pub static REPAIR_OFFSETS_EXPIRED: Key = truth("policy.offsets_expired", "repair",
+    "Enforced: the last offset that is known is written into the answer. It also gives a group its place back that somebody\ndeleted on purpose.");
+pub static REPAIR_NEW_PARTITION_SKIP: Key = truth("policy.new_partition_skip", "repair",
+    "Enforced: 0 is written into the answer, so that the partition is read from its beginning.");
 pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
     "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
 pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
@@ -240,11 +254,13 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
-    &PRESET, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
+    &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
     &mode("policy.weak_topic"), &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
     &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
+    &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
+    &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
     &mode("policy.ignored_error"), &mode("policy.risky_client"), &mode("policy.unclean_election"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
@@ -263,6 +279,11 @@ const fn text(table: &'static str, name: &'static str, default: &'static str, fo
 
 const fn choice(table: &'static str, name: &'static str, default: &'static str, values: &'static [&'static str], doc: &'static str) -> Key {
     Key { table, name, allowed: Allowed::OneOf(values), default: Default::Text(default), doc }
+}
+
+/// Something to be switched on.
+const fn truth(table: &'static str, name: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Truth, default: Default::Truth(false), doc }
 }
 
 const fn mode(table: &'static str) -> Key {

@@ -33,6 +33,7 @@ pub fn commented() -> String {
 fn documented(key: &Key) -> String {
     let (line, default) = match key.default {
         Default::Number(number) => (format!("{} = {number}", key.name), None),
+        Default::Truth(truth) => (format!("{} = {truth}", key.name), None),
         Default::Text(text) => (format!("{} = \"{text}\"", key.name), None),
         Default::Required(example) => (
             format!("{} = {example}", key.name),
@@ -100,6 +101,9 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "cluster.lookup_timeout_ms" => millis(cluster.lookup_timeout),
         "cluster.tcp_user_timeout_ms" => millis(cluster.tcp_user_timeout),
         "policy.preset" => quoted(settings.preset),
+        "policy.single_instance" => policy.single_instance.to_string(),
+        "policy.offsets_expired.repair" => policy.repair_offsets_expired.to_string(),
+        "policy.new_partition_skip.repair" => policy.repair_new_partition_skip.to_string(),
         "policy.acks_leader.below_min_isr" => quoted(match policy.below_min_isr {
             BelowMinIsr::Refuse => "refuse",
             BelowMinIsr::Leader => "leader",

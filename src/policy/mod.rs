@@ -92,6 +92,26 @@ scenarios! {
         apis: [PRODUCE], overrides: false, refuses_with: [UNSUPPORTED_VERSION, UNSUPPORTED_FOR_MESSAGE_FORMAT], counts: false,
         default: Observe, strict: Observe,
     }
+    CommitRetention commit_retention {
+        apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    CommitPastEnd commit_past_end {
+        apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    CommitRegression commit_regression {
+        apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    OffsetsExpired offsets_expired {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    NewPartitionSkip new_partition_skip {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     IgnoredError ignored_error {
         apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
@@ -278,6 +298,11 @@ pub struct Settings {
     pub min_in_sync_replicas: u16,
     /// `[policy.future_timestamp] max_ahead_ms`.
     pub max_ahead_ms: i64,
+    /// `[policy] single_instance`: all connections of all groups go through this process.
+    pub single_instance: bool,
+    /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
+    pub repair_offsets_expired: bool,
+    pub repair_new_partition_skip: bool,
     pub exemptions: Vec<Exemption>,
 }
 
@@ -294,6 +319,9 @@ impl Default for Settings {
             transactional_topics: Vec::new(),
             min_in_sync_replicas: 2,
             max_ahead_ms: 3_600_000,
+            single_instance: false,
+            repair_offsets_expired: false,
+            repair_new_partition_skip: false,
             exemptions: Vec::new(),
         }
     }

@@ -13,13 +13,14 @@
 //! write side is ended, and the client is read, and counted, until its FIN or a deadline.
 
 use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use super::watch::Handle;
 use super::{Phase, Shared};
-use crate::cluster::{TopicFacts, View};
+use crate::cluster::{LogEnd, TopicFacts, View};
 use crate::policy;
 use crate::session::event::{CloseCause, OutcomeCause};
 use crate::session::inflight::UpstreamId;
 use crate::session::lane::Lane;
-use crate::session::{Env, Session, Want};
+use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -87,6 +88,39 @@ struct Half {
     blocked_since: Option<Instant>,
 }
 
+/// A question under way.
+struct Lookup {
+    answer: Asked,
+    since: Instant,
+}
+
+enum Asked {
+    Facts(oneshot::Receiver<Option<Arc<TopicFacts>>>),
+    LogEnds(oneshot::Receiver<Vec<LogEnd>>),
+}
+
+impl Lookup {
+    fn begun(watch: &Handle, question: Question, since: Instant) -> Lookup {
+        let answer = match question {
+            Question::Facts(topic) => Asked::Facts(watch.confirm(topic)),
+            Question::LogEnds(partitions) => Asked::LogEnds(watch.log_ends(partitions)),
+        };
+        Lookup { answer, since }
+    }
+
+    /// `None`: nobody answered.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answer>> {
+        match &mut self.answer {
+            Asked::Facts(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|facts| facts.ok().flatten().map(Answer::Facts)),
+            Asked::LogEnds(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|ends| ends.ok().map(Answer::LogEnds)),
+        }
+    }
+}
+
 /// What is judged by: replaced between requests only.
 struct Known {
     view: Arc<View>,
@@ -107,6 +141,7 @@ impl Known {
     fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
         Env {
             view: &self.view,
+            ledger: &shared.ledger,
             policy: &self.policy,
             advertised: &shared.settings.listener.advertised,
             limits: &shared.session_limits,
@@ -131,7 +166,9 @@ pub struct Connection<D: Dial> {
     responses: Half,
     announced: Option<Share>,
     announce_wait: Waiting,
-    lookup: Option<(oneshot::Receiver<Option<Arc<TopicFacts>>>, Instant)>,
+    lookup: Option<Lookup>,
+    /// A look that nothing waits for.
+    wonder: Option<Lookup>,
     meter: ConnectionMeter,
     phase: Phase,
     /// Wakes the task when the gateway drains, and then when it aborts.
@@ -182,6 +219,7 @@ impl<D: Dial> Connection<D> {
             announced: None,
             announce_wait: Waiting::default(),
             lookup: None,
+            wonder: None,
             meter,
             phase: Phase::Serving,
             signal: Box::pin(shared.drain.clone().cancelled_owned()),
@@ -208,6 +246,7 @@ impl<D: Dial> Connection<D> {
             let requests = self.pump_requests(cx);
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
+            self.pump_wonder(cx);
             if self.over || !(requests || responses || closing) {
                 return;
             }
@@ -356,7 +395,7 @@ impl<D: Dial> Connection<D> {
         match self.requests.want.clone() {
             Want::Bytes(_) | Want::Close => {}
             Want::Answers => return false,
-            Want::Confirm(topic) => return self.look_up(topic, cx, moved),
+            Want::Confirm(question) => return self.look_up(question, cx, moved),
             Want::Announce(len) => return self.announce(len, cx, moved),
             Want::Collect(len) => {
                 let budget = &self.shared.budgets.requests.collect;
@@ -377,23 +416,40 @@ impl<D: Dial> Connection<D> {
             .is_ready()
     }
 
-    fn look_up(&mut self, topic: Arc<str>, cx: &mut Context<'_>, moved: &mut bool) -> bool {
-        let watch = &self.shared.watch;
-        let now = self.now;
-        let (receiver, _) = self
+    fn look_up(&mut self, question: Question, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        let (watch, now) = (&self.shared.watch, self.now);
+        let lookup = self
             .lookup
-            .get_or_insert_with(|| (watch.confirm(topic), now));
-        if let Poll::Ready(answer) = Pin::new(receiver).poll(cx) {
-            self.looked_up(answer.ok().flatten());
+            .get_or_insert_with(|| Lookup::begun(watch, question, now));
+        if let Poll::Ready(answer) = lookup.poll(cx) {
+            self.looked_up(answer);
             *moved = true;
         }
         false
     }
 
-    fn looked_up(&mut self, facts: Option<Arc<TopicFacts>>) {
+    fn looked_up(&mut self, answer: Option<Answer>) {
         self.lookup = None;
-        self.session.confirmed(facts);
+        self.session.confirmed(answer);
         self.requests.news = true;
+    }
+
+    /// Asks what the session only wants to count by, and tells it what came.
+    fn pump_wonder(&mut self, cx: &mut Context<'_>) {
+        if let Some(question) = self.session.question() {
+            self.wonder = Some(Lookup::begun(&self.shared.watch, question, self.now));
+        }
+        if let Some(wonder) = &mut self.wonder
+            && let Poll::Ready(answer) = wonder.poll(cx)
+        {
+            self.wondered(answer);
+        }
+    }
+
+    fn wondered(&mut self, answer: Option<Answer>) {
+        self.wonder = None;
+        let env = self.known.env(&self.shared);
+        self.session.told(&env, answer);
     }
 
     fn announce(&mut self, len: usize, cx: &mut Context<'_>, moved: &mut bool) -> bool {
@@ -682,12 +738,18 @@ impl<D: Dial> Connection<D> {
                 return (next, true);
             }
         }
-        if let Some((_, since)) = self.lookup {
-            let at = since + self.shared.settings.cluster.lookup_timeout;
-            if self.passed(at, &mut next) {
-                self.looked_up(None);
-                acted = true;
-            }
+        let within = self.shared.settings.cluster.lookup_timeout;
+        if let Some(since) = self.lookup.as_ref().map(|lookup| lookup.since)
+            && self.passed(since + within, &mut next)
+        {
+            self.looked_up(None);
+            acted = true;
+        }
+        if let Some(since) = self.wonder.as_ref().map(|wonder| wonder.since)
+            && self.passed(since + within, &mut next)
+        {
+            self.wondered(None);
+            acted = true;
         }
         if let Some(since) = self.budget_since.filter(|_| self.closing_since.is_none())
             && self.passed(since + budget, &mut next)

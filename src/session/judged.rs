@@ -11,14 +11,21 @@
 //! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
 
 mod elect_leaders;
+mod offset_commit;
+mod offset_fetch;
+mod offsets;
+mod wonder;
+
+pub use offsets::Offsets;
+pub(super) use wonder::Wonder;
 
 use super::event::{Completeness, Event};
 use super::inflight::{Fate, Pending};
 use super::lane::Lane;
 use super::requests::{Request, whole};
 use super::responses::body_at;
-use super::{Env, Session, Want};
-use crate::cluster::TopicFacts;
+use super::{Answer, Env, Question, Session, Want};
+use crate::cluster::{Learned, LogEnd, TopicFacts};
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -32,15 +39,25 @@ use std::sync::Arc;
 /// What has been asked for the judged request at the front, and what was answered.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
-    asked: Option<Arc<str>>,
+    asked: Option<Question>,
     /// Topics whose facts were asked for during this request; `None`: nobody answered.
     known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
+    /// Ends of logs that were asked for during this request; those that nobody told are not among them.
+    log_ends: Option<Vec<LogEnd>>,
 }
 
 impl Lookups {
-    pub(super) fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        if let Some(topic) = self.asked.take() {
-            self.known.push((topic, facts));
+    pub(super) fn confirmed(&mut self, answer: Option<Answer>) {
+        match (self.asked.take(), answer) {
+            (Some(Question::Facts(topic)), Some(Answer::Facts(facts))) => {
+                self.known.push((topic, Some(facts)));
+            }
+            (Some(Question::Facts(topic)), _) => self.known.push((topic, None)),
+            (Some(Question::LogEnds(_)), Some(Answer::LogEnds(ends))) => {
+                self.log_ends = Some(wonder::sorted(ends));
+            }
+            (Some(Question::LogEnds(_)), _) => self.log_ends = Some(Vec::new()),
+            (None, _) => {}
         }
     }
 }
@@ -73,8 +90,8 @@ enum Judgement<R> {
 /// Why there is no verdict yet.
 enum Open {
     Malformed,
-    /// A refusal rests on facts of this topic that were not looked up during this request.
-    Ask(Arc<str>),
+    /// A refusal rests on something that was not looked up during this request.
+    Ask(Question),
 }
 
 impl Session {
@@ -112,26 +129,34 @@ impl Session {
             api_key: start.api_key,
             lookups: &self.judged,
             events: Vec::new(),
+            learned: Vec::new(),
+            wonder: None,
+            awaited: None,
         };
         let verdict = judged(&mut judge, start, &body);
-        let events = judge.events;
+        let (events, learned, wonder) = (judge.events, judge.learned, judge.wonder);
+        let awaited = judge.awaited;
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(Open::Malformed) => {
                 self.judged = Lookups::default();
                 return self.malformed_request(start, "body");
             }
-            Err(Open::Ask(topic)) => {
-                self.judged.asked = Some(topic.clone());
-                return Err(Want::Confirm(topic));
+            Err(Open::Ask(question)) => {
+                self.learned.extend(learned);
+                self.judged.asked = Some(question.clone());
+                return Err(Want::Confirm(question));
             }
         };
         self.judged = Lookups::default();
         self.events.request(start.api_key);
+        self.learned.extend(learned);
         for event in events {
             self.events.push(event);
         }
-        self.carry_out(lane, start, frame_len, &head, verdict);
+        self.wonder_about(wonder);
+        let awaited = awaited.and_then(|of| self.awaited(env, of));
+        self.carry_out(lane, start, frame_len, &head, (verdict, awaited));
         Ok(())
     }
 
@@ -141,15 +166,22 @@ impl Session {
         start: Start,
         frame_len: usize,
         head: &[u8],
-        verdict: Verdict,
+        (verdict, awaited): (Verdict, Option<Box<Offsets>>),
     ) {
         match verdict {
             Verdict::Pass => {
-                self.push(start, 0, usual_fate(start));
+                self.push(start, 0, awaited.map_or(usual_fate(start), Fate::Offsets));
                 self.pass_frame(lane, frame_len);
             }
             Verdict::Changed { body, ours } => {
-                let fate = ours.map_or(usual_fate(start), |ours| Fate::Join(Bytes::from(ours)));
+                let fate = match (awaited, ours.map(Bytes::from)) {
+                    (Some(mut awaited), ours) => {
+                        awaited.ours = ours;
+                        Fate::Offsets(awaited)
+                    }
+                    (None, Some(ours)) => Fate::Join(ours),
+                    (None, None) => usual_fate(start),
+                };
                 self.push(start, 0, fate);
                 lane.insert(Bytes::from(header::frame_of(head, &body)));
                 self.request = Request::Discard(frame_len as u64);
@@ -159,6 +191,17 @@ impl Session {
                 self.push(start, 0, Fate::Answer(Bytes::from(answer)));
                 self.request = Request::Discard(frame_len as u64);
             }
+        }
+    }
+
+    /// One question at a time: what comes up while it is asked is counted as not verified.
+    fn wonder_about(&mut self, wonder: Option<Wonder>) {
+        match (wonder, &self.wonder) {
+            (Some(wonder), None) => self.wonder = Some(wonder),
+            (Some(_), Some(_)) => self.events.push(Event::Unverified {
+                scenario: Scenario::CommitPastEnd,
+            }),
+            (None, _) => {}
         }
     }
 
@@ -204,6 +247,8 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             elect_leaders::judge,
         ),
+        ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
+        ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -219,6 +264,13 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
             body,
             ours,
             elect_leaders::put_in,
+        ),
+        ApiKey::OFFSET_COMMIT => put_in(
+            &schema::OFFSET_COMMIT_RESPONSE,
+            version,
+            body,
+            ours,
+            offset_commit::put_in,
         ),
         _ => None,
     };
@@ -267,6 +319,9 @@ struct Judge<'a> {
     api_key: ApiKey,
     lookups: &'a Lookups,
     events: Vec<Event>,
+    learned: Vec<Learned>,
+    wonder: Option<Wonder>,
+    awaited: Option<offsets::Of>,
 }
 
 /// Of what a finding is: the topic and the group that it concerns, where it concerns any.
@@ -359,8 +414,17 @@ impl Judge<'_> {
 impl Judge<'_> {
     /// Something is to be changed: counted, and whether it is.
     fn overrides(&mut self, scenario: Scenario, of: Of<'_>) -> bool {
+        self.overrides_at_most(scenario, Mode::Enforce, of)
+    }
+
+    /// The same, where no more than `most` may be done.
+    fn overrides_at_most(&mut self, scenario: Scenario, most: Mode, of: Of<'_>) -> bool {
         let Some(mode) = self.mode(scenario, of) else {
             return false;
+        };
+        let mode = match most {
+            Mode::Enforce => mode,
+            Mode::Observe | Mode::Off => most,
         };
         self.events.push(Event::Override {
             scenario,
@@ -404,7 +468,7 @@ impl Judge<'_> {
         }
         let known = self.lookups.known.iter().find(|(name, _)| **name == *topic);
         let Some((_, facts)) = known else {
-            return Err(Open::Ask(topic.into()));
+            return Err(Open::Ask(Question::Facts(topic.into())));
         };
         if facts.is_none() {
             self.events.push(Event::Unverified { scenario });

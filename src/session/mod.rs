@@ -17,7 +17,8 @@ mod requests;
 mod responses;
 mod sole;
 
-use crate::cluster::{Advertised, Learned, TopicFacts, View};
+use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
+use crate::ledger::Ledger;
 use crate::policy::{self, standing::Standing};
 use event::{CloseCause, Event, Outcome, OutcomeCause};
 use events::Events;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
     pub view: &'a View,
+    pub ledger: &'a Ledger,
     pub policy: &'a Arc<policy::Settings>,
     pub advertised: &'a Advertised,
     pub limits: &'a Limits,
@@ -64,10 +66,27 @@ pub enum Want {
     Announce(usize),
     /// Answers: too much is in flight.
     Answers,
-    /// What this topic's limits are right now ([`Session::confirmed`]).
-    Confirm(Arc<str>),
+    /// What only the brokers can tell, as of now ([`Session::confirmed`]).
+    Confirm(Question),
     /// Nothing: the connection has to end ([`Session::closing`]).
     Close,
+}
+
+/// What is asked of the brokers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// What this topic's limits are.
+    Facts(Arc<str>),
+    /// Where the logs of these partitions end.
+    LogEnds(Vec<(Arc<str>, i32)>),
+}
+
+/// What the brokers said.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Facts(Arc<TopicFacts>),
+    /// Without the partitions that nobody told of.
+    LogEnds(Vec<LogEnd>),
 }
 
 /// One client connection.
@@ -88,6 +107,8 @@ pub struct Session {
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
+    /// What is to be counted once the brokers have told more. Nothing waits for it.
+    wonder: Option<judged::Wonder>,
     /// The frame at the front is larger than everything that may be collected.
     cannot_collect: bool,
     /// The first byte of the frame being read has gone on.
@@ -129,6 +150,7 @@ impl Session {
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),
+            wonder: None,
             cannot_collect: false,
             begun: false,
             announced: false,
@@ -187,10 +209,24 @@ impl Session {
     }
 
     /// The answer to [`Want::Confirm`]; `None`: nobody answered in time.
-    pub fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        match self.request {
-            Request::Start => self.judged.confirmed(facts),
-            _ => self.produce.confirmation = Some(facts),
+    pub fn confirmed(&mut self, answer: Option<Answer>) {
+        match (self.request, answer) {
+            (Request::Start, answer) => self.judged.confirmed(answer),
+            (_, Some(Answer::Facts(facts))) => self.produce.confirmation = Some(Some(facts)),
+            (_, _) => self.produce.confirmation = Some(None),
+        }
+    }
+
+    /// What the brokers are to be asked while everything goes on; once. [`Session::told`] takes the answer.
+    pub fn question(&mut self) -> Option<Question> {
+        self.wonder.as_mut().and_then(judged::Wonder::question)
+    }
+
+    /// The answer to [`Session::question`]; `None`: nobody answered in time.
+    pub fn told(&mut self, env: &Env<'_>, answer: Option<Answer>) {
+        if let Some(wonder) = self.wonder.take() {
+            let events = &mut self.events;
+            wonder.told(env, answer, |event| events.push(event));
         }
     }
 
@@ -265,6 +301,7 @@ impl Session {
         // Whole frames that waited their turn in the lane are counted like those that come too late.
         self.on_request(env, requests);
         self.abandon_request(cause);
+        self.told(env, None);
         let written_bytes = requests.written_bytes();
         self.give_up(Lost {
             cause,

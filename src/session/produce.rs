@@ -15,7 +15,7 @@ use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
 use super::requests::{MAX_HEADER_BYTES, Request};
-use super::{Env, Session, Want, acks0_event};
+use super::{Env, Question, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
 use crate::policy::appends::{self as rules, Append};
 use crate::policy::oversized_batch::{self, TooLarge};
@@ -709,7 +709,7 @@ impl Session {
         };
         if let Some(Refusal::Ask(scenario, topic)) = refusal {
             self.produce.unconfirmed = Some((entry, scenario, topic.clone()));
-            return Err(Want::Confirm(topic));
+            return Err(Want::Confirm(Question::Facts(topic)));
         }
         if let Some(large) = large {
             self.events.push(Event::Rejection {
@@ -752,7 +752,7 @@ impl Session {
         if !large.certain {
             let topic = large.topic.clone();
             frame.unconfirmed = Some((entry, Scenario::OversizedBatch, topic.clone()));
-            return Err(Want::Confirm(topic));
+            return Err(Want::Confirm(Question::Facts(topic)));
         }
         let text = oversized_batch::text(large.found, &large.topic).into();
         let over = std::mem::take(&mut frame.over);
@@ -828,7 +828,7 @@ impl Session {
         };
         let Some(facts) = frame.confirmation.take() else {
             frame.unconfirmed = Some((entry, scenario, name.clone()));
-            return Err(Want::Confirm(name));
+            return Err(Want::Confirm(Question::Facts(name)));
         };
         let told = facts.as_ref().is_some_and(|facts| {
             scenario != Scenario::OversizedBatch || facts.max_message_bytes.is_some()

@@ -204,6 +204,9 @@ impl Session {
                 Ok(Done::Forward)
             }
             Fate::Join(ours) => judged::join(frame, &pending, ours).map(Done::Replace),
+            Fate::Offsets(offsets) => self
+                .offsets_answered(env, frame, &pending, offsets)
+                .map(|new| new.map_or(Done::Forward, Done::Replace)),
             Fate::Rewrite => self.rewrite(env, frame, &pending).map(Done::Replace),
             Fate::Open | Fate::Relay | Fate::Fetch | Fate::Token | Fate::Answer(_) => {
                 Ok(Done::Forward)

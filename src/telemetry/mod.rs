@@ -155,6 +155,7 @@ struct Counters {
     looks: Pairs<bool, 1>,
     last_look: IntGauge,
     learned_dropped: IntCounter,
+    ledger_forgotten: Pairs<&'static str, 1>,
     exemptions_active: IntGauge,
     ready: IntGauge,
     draining: IntGauge,
@@ -264,6 +265,12 @@ impl Telemetry {
     /// The watch had no room for what connections learned.
     pub fn learned_dropped(&self, times: u64) {
         self.counters.learned_dropped.inc_by(times);
+    }
+
+    /// Tables of the ledger had no room for that many partitions more.
+    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64) {
+        self.counters.ledger_forgotten.add("commits", commits);
+        self.counters.ledger_forgotten.add("log_ends", log_ends);
     }
 
     /// All ports are bound and a first view was learned.
@@ -556,6 +563,11 @@ impl Counters {
             ),
             last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
             learned_dropped: make.counter("holdfast_learned_dropped_total"),
+            ledger_forgotten: Pairs::new(
+                make.counters("holdfast_ledger_forgotten_total"),
+                |table| [table],
+                ["commits", "log_ends"],
+            ),
             exemptions_active: make.gauge("holdfast_exemptions_active"),
             ready: make.gauge("holdfast_ready"),
             draining: make.gauge("holdfast_draining"),

@@ -13,6 +13,7 @@ impl ApiKey {
     pub const FETCH: ApiKey = ApiKey(1);
     pub const LIST_OFFSETS: ApiKey = ApiKey(2);
     pub const METADATA: ApiKey = ApiKey(3);
+    pub const OFFSET_COMMIT: ApiKey = ApiKey(8);
     pub const OFFSET_FETCH: ApiKey = ApiKey(9);
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
     pub const LIST_GROUPS: ApiKey = ApiKey(16);
@@ -82,6 +83,7 @@ impl ErrorCode {
     pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
     pub const INVALID_TIMESTAMP: ErrorCode = ErrorCode(32);
+    pub const INVALID_COMMIT_OFFSET_SIZE: ErrorCode = ErrorCode(28);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
     pub const UNSUPPORTED_FOR_MESSAGE_FORMAT: ErrorCode = ErrorCode(43);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
@@ -112,6 +114,7 @@ impl ErrorCode {
             19 => "NOT_ENOUGH_REPLICAS",
             20 => "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
             21 => "INVALID_REQUIRED_ACKS",
+            28 => "INVALID_COMMIT_OFFSET_SIZE",
             29 => "TOPIC_AUTHORIZATION_FAILED",
             30 => "GROUP_AUTHORIZATION_FAILED",
             31 => "CLUSTER_AUTHORIZATION_FAILED",

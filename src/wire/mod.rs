@@ -9,6 +9,7 @@ pub mod edit;
 pub mod endpoints;
 pub mod fetch;
 pub mod header;
+pub mod offsets;
 pub mod produce;
 pub mod reader;
 pub mod record_batch;

@@ -72,6 +72,8 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::PRODUCE,                   13, 9,        true,  Treatment::Hot),
     api(ApiKey::FETCH,                     18, 12,       true,  Treatment::Hot),
     api(ApiKey::METADATA,                  13, 9,        true,  Treatment::RewrittenResponse),
+    api(ApiKey::OFFSET_COMMIT,             10, 8,        false, Treatment::Judged).since(2),
+    api(ApiKey::OFFSET_FETCH,              10, 6,        false, Treatment::Judged).since(1),
     api(ApiKey::FIND_COORDINATOR,          6,  3,        true,  Treatment::RewrittenResponse),
     api(ApiKey::SASL_HANDSHAKE,            1,  i16::MAX, false, Treatment::Handshake),
     api(ApiKey::API_VERSIONS,              5,  3,        false, Treatment::Advertised),

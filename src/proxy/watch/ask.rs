@@ -3,14 +3,20 @@
 //! Floor 5. Does not decide when to ask, nor whom; does not keep anything.
 
 use super::link::{Dialing, Failure, Link, walk};
-use crate::cluster::{Broker, Keeping, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId};
+use crate::cluster::{
+    Broker, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId,
+};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::schema::{self, Name, Value, Visitor};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    BrokerId, DescribeConfigsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -169,23 +175,91 @@ pub async fn topic_configs(
     Ok(configs)
 }
 
-/// `socket.request.max.bytes` of the broker at the other end, which alone can tell it; `None` when it does not.
-pub async fn socket_request_max_bytes(
+/// Configs that a broker tells of itself only; `None`: it does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BrokerConfig {
+    pub socket_request_max_bytes: Option<u32>,
+    pub offsets_retention_minutes: Option<i32>,
+}
+
+/// The configs of the broker at the other end, which alone can tell them.
+pub async fn broker_config(
     link: &mut Link,
     node_id: i32,
     dialing: &Dialing,
-) -> Result<Option<u32>, Failure> {
+) -> Result<BrokerConfig, Failure> {
+    const KEYS: [&str; 2] = ["socket.request.max.bytes", "offsets.retention.minutes"];
     let node_id = node_id.to_string();
-    let key = "socket.request.max.bytes";
-    let told = describe(
-        link,
-        BROKER,
-        [node_id.as_str()].into_iter(),
-        &[key],
-        dialing,
-    )
-    .await?;
-    Ok(told.iter().find_map(|told| told.number(key)))
+    let told = describe(link, BROKER, [node_id.as_str()].into_iter(), &KEYS, dialing).await?;
+    Ok(BrokerConfig {
+        socket_request_max_bytes: told.iter().find_map(|told| told.number(KEYS[0])),
+        offsets_retention_minutes: told.iter().find_map(|told| told.number(KEYS[1])),
+    })
+}
+
+/// Where the logs of these partitions end, as far as the server leads them and knows. In the order of topics.
+pub async fn log_ends(
+    link: &mut Link,
+    partitions: &BTreeSet<(Arc<str>, i32)>,
+    dialing: &Dialing,
+) -> Result<Vec<LogEnd>, Failure> {
+    const LATEST: i64 = -1;
+    let Some(version) = link.list_offsets_version else {
+        return Ok(Vec::new());
+    };
+    let mut topics: Vec<ListOffsetsTopic> = Vec::new();
+    for (name, index) in partitions {
+        if topics.last().is_none_or(|topic| **topic.name != **name) {
+            let name = TopicName(StrBytes::from_string(name.to_string()));
+            topics.push(ListOffsetsTopic::default().with_name(name));
+        }
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(*index)
+            .with_timestamp(LATEST);
+        if let Some(topic) = topics.last_mut() {
+            topic.partitions.push(partition);
+        }
+    }
+    // read_uncommitted (0): what a transaction has written and not ended yet may be committed by who reads so.
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(topics);
+    let body = link.call(version, &request, dialing).await?;
+    let mut answer = Ends::default();
+    walk(&schema::LIST_OFFSETS_RESPONSE, version, &body, &mut answer)?;
+    Ok(answer.ends)
+}
+
+/// Reads a ListOffsets answer.
+#[derive(Default)]
+struct Ends {
+    ends: Vec<LogEnd>,
+    topic: Arc<str>,
+    index: i32,
+    error: bool,
+    offset: i64,
+}
+
+impl Visitor<'_> for Ends {
+    fn leave(&mut self, name: Name, _range: Range<usize>) {
+        if name == Name::Partitions && !self.error && self.offset >= 0 {
+            self.ends.push(LogEnd {
+                topic: self.topic.clone(),
+                partition: self.index,
+                offset: self.offset,
+            });
+        }
+    }
+
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        match (name, value) {
+            (Name::Name, value) => self.topic = value.as_str().unwrap_or_default().into(),
+            (Name::PartitionIndex, Value::I32(index)) => self.index = index,
+            (Name::ErrorCode, Value::I16(code)) => self.error = code != 0,
+            (Name::Offset, Value::I64(offset)) => self.offset = offset,
+            _ => {}
+        }
+    }
 }
 
 /// What the broker tells of these resources; nothing of those that it refuses to.
@@ -255,11 +329,6 @@ impl Told {
 }
 
 impl Told {
-    fn text(&self, key: &str) -> Option<&str> {
-        let found = self.configs.iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| value.as_str())
-    }
-
     fn keeping(&self) -> Keeping {
         let policies = self.text("cleanup.policy");
         Keeping {

@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// A cluster of a million partitions answers Metadata in about this many bytes.
 pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Nothing after it is of use here, and version 10 adds a wait.
+const LIST_OFFSETS_LAST: i16 = 9;
 /// The name under which brokers see the watch.
 const CLIENT_ID: &str = "holdfast";
 
@@ -82,6 +84,8 @@ pub struct Link {
     pub describe_configs_version: Option<i16>,
     /// What the broker understands of the APIs that have a name here, so at most as many as there are names.
     ranges: Vec<(ApiKey, Versions)>,
+    /// `None`: not of a version with which a leader that was only just elected says so (KIP-207).
+    pub list_offsets_version: Option<i16>,
 }
 
 impl Link {
@@ -97,6 +101,7 @@ impl Link {
             metadata_version: 0,
             describe_configs_version: None,
             ranges: Vec::new(),
+            list_offsets_version: None,
         };
         link.ranges = link.api_versions(dialing).await?.rows;
         // allow_auto_topic_creation, which must be false, is there from Metadata 4 on.
@@ -105,6 +110,9 @@ impl Link {
             Some(_) => Some(link.version(ApiKey::DESCRIBE_CONFIGS, 1, 4)?),
             None => None,
         };
+        link.list_offsets_version = link
+            .version(ApiKey::LIST_OFFSETS, 5, LIST_OFFSETS_LAST)
+            .ok();
         Ok(link)
     }
 

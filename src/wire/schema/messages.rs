@@ -46,8 +46,9 @@ pub static MESSAGES: &[&Message] = &[
     &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
-    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE,
-    &LIST_OFFSETS_RESPONSE, &OFFSET_FETCH_RESPONSE, &LIST_GROUPS_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
+    &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
+    &LIST_GROUPS_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -481,6 +482,76 @@ pub static LIST_OFFSETS_RESPONSE: Message = Message {
 };
 
 #[rustfmt::skip]
+pub static OFFSET_COMMIT_REQUEST: Message = Message {
+    name: "OffsetCommitRequest",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::GroupId, since(2), Kind::String),
+        field(Name::GenerationIdOrMemberEpoch, since(2), Kind::I32),
+        field(Name::MemberId, since(2), Kind::String),
+        field(Name::GroupInstanceId, since(7), Kind::String).nullable(since(7)),
+        field(Name::RetentionTimeMs, only(2, 4), Kind::I64),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::CommittedOffset, since(2), Kind::I64),
+                field(Name::CommittedLeaderEpoch, since(6), Kind::I32),
+                field(Name::CommittedMetadata, since(2), Kind::String).nullable(since(2)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_COMMIT_RESPONSE: Message = Message {
+    name: "OffsetCommitResponse",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::ErrorCode, since(2), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_REQUEST: Message = Message {
+    name: "OffsetFetchRequest",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::GroupId, only(1, 7), Kind::String),
+        field(Name::Topics, only(1, 7), Kind::Structs(&[
+            field(Name::Name, only(1, 7), Kind::String),
+            field(Name::PartitionIndexes, only(1, 7), Kind::Array(&Kind::I32)),
+        ])).nullable(only(2, 7)),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::MemberId, since(9), Kind::String).nullable(since(9)),
+            field(Name::MemberEpoch, since(9), Kind::I32),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::PartitionIndexes, since(8), Kind::Array(&Kind::I32)),
+            ])).nullable(since(8)),
+        ])),
+        field(Name::RequireStable, since(7), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
 pub static OFFSET_FETCH_RESPONSE: Message = Message {
     name: "OffsetFetchResponse",
     api_key: ApiKey::OFFSET_FETCH,
@@ -565,6 +636,7 @@ names! {
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
     CommittedLeaderEpoch = "committed_leader_epoch",
+    CommittedMetadata = "committed_metadata",
     CommittedOffset = "committed_offset",
     ConfigSource = "config_source",
     ConfigType = "config_type",
@@ -585,7 +657,9 @@ names! {
     FinalizedFeaturesEpoch = "finalized_features_epoch",
     FirstOffset = "first_offset",
     ForgottenTopicsData = "forgotten_topics_data",
+    GenerationIdOrMemberEpoch = "generation_id_or_member_epoch",
     GroupId = "group_id",
+    GroupInstanceId = "group_instance_id",
     GroupState = "group_state",
     GroupType = "group_type",
     Groups = "groups",
@@ -611,6 +685,8 @@ names! {
     MaxWaitMs = "max_wait_ms",
     Mechanism = "mechanism",
     Mechanisms = "mechanisms",
+    MemberEpoch = "member_epoch",
+    MemberId = "member_id",
     Metadata = "metadata",
     MinBytes = "min_bytes",
     MinVersion = "min_version",
@@ -625,6 +701,7 @@ names! {
     PartitionData = "partition_data",
     PartitionId = "partition_id",
     PartitionIndex = "partition_index",
+    PartitionIndexes = "partition_indexes",
     PartitionMaxBytes = "partition_max_bytes",
     PartitionResponses = "partition_responses",
     PartitionResult = "partition_result",
@@ -642,10 +719,12 @@ names! {
     ReplicaId = "replica_id",
     ReplicaNodes = "replica_nodes",
     ReplicaState = "replica_state",
+    RequireStable = "require_stable",
     ResourceName = "resource_name",
     ResourceType = "resource_type",
     Responses = "responses",
     Results = "results",
+    RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
     Source = "source",

@@ -97,6 +97,7 @@ fn limits() -> String {
     }) {
         let default = match key.default {
             Default::Number(number) => number.to_string(),
+            Default::Truth(truth) => truth.to_string(),
             Default::Text(text) => text.to_owned(),
             Default::Unset(then, _) => format!("`{then}`"),
             Default::Required(_) => "none".to_owned(),

@@ -6,6 +6,7 @@ mod audit;
 mod clients;
 mod clients_through;
 mod cluster;
+mod commit_scenarios;
 mod distribution;
 mod loss;
 mod oversized_in_the_middle;

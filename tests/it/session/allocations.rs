@@ -61,8 +61,10 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         max_absorbed_bytes: 1024 * 1024,
         relay_buffer_bytes: 64 * 1024,
     };
+    let ledger = holdfast::ledger::Ledger::default();
     let env = Env {
         view: &view,
+        ledger: &ledger,
         policy: &policy,
         advertised: &advertised,
         limits: &limits,

@@ -3,12 +3,13 @@
 //! connection does it. What reached either side, and every event, can be looked at afterwards.
 
 use super::raw::{self, Body, Cursor};
-use holdfast::cluster::{Advertised, IdSet, Learned, PartitionFacts, TopicFacts, View};
+use holdfast::cluster::{Advertised, IdSet, Learned, LogEnd, PartitionFacts, TopicFacts, View};
+use holdfast::ledger::Ledger;
 use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
-use holdfast::session::{Env, Limits, Session, Want};
+use holdfast::session::{Answer, Env, Limits, Question, Session, Want};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ macro_rules! env {
     ($rig:expr) => {
         Env {
             view: &$rig.view,
+            ledger: &$rig.ledger,
             policy: $rig.in_force.as_ref().expect("pump sets it"),
             advertised: &$rig.advertised,
             limits: &$rig.limits,
@@ -83,6 +85,10 @@ pub struct Rig {
     pub requests: Lane,
     pub responses: Lane,
     pub view: View,
+    /// Shared by the rigs of one gateway.
+    pub ledger: Arc<Ledger>,
+    /// What leaders tell of the ends of logs: by topic and partition.
+    pub log_ends: BTreeMap<(&'static str, i32), i64>,
     pub policy: Settings,
     in_force: Option<Arc<Settings>>,
     pub advertised: Advertised,
@@ -115,6 +121,9 @@ pub struct Rig {
     pub events: Vec<Event>,
     pub learned: Vec<Learned>,
     pub confirms: Vec<Arc<str>>,
+    /// What was asked of leaders: while a request waited, and while nothing did.
+    pub asked: Vec<Vec<(Arc<str>, i32)>>,
+    pub wondered: Vec<Vec<(Arc<str>, i32)>>,
     pub collects: Vec<usize>,
     pub announces: Vec<usize>,
     /// The most bytes of requests that were held at a time.
@@ -171,6 +180,8 @@ impl Rig {
             requests,
             responses,
             view: View::default(),
+            ledger: Arc::default(),
+            log_ends: BTreeMap::new(),
             policy,
             in_force: None,
             advertised: Advertised {
@@ -205,6 +216,8 @@ impl Rig {
             events: Vec::new(),
             learned: Vec::new(),
             confirms: Vec::new(),
+            asked: Vec::new(),
+            wondered: Vec::new(),
             collects: Vec::new(),
             announces: Vec::new(),
             most_held: 0,
@@ -444,7 +457,18 @@ impl Rig {
                 }
                 true
             }
-            Want::Confirm(topic) => {
+            Want::Confirm(Question::LogEnds(partitions)) => {
+                let answer = match self.confirm {
+                    Confirm::Later => return false,
+                    Confirm::Silence => None,
+                    _ => Some(self.ends_of(&partitions)),
+                };
+                self.asked.push(partitions);
+                self.session.confirmed(answer);
+                self.request_news = true;
+                true
+            }
+            Want::Confirm(Question::Facts(topic)) => {
                 let known = self.view.topic(&topic).cloned();
                 let facts = match self.confirm {
                     Confirm::Later => return false,
@@ -459,11 +483,39 @@ impl Rig {
                     }),
                 };
                 self.confirms.push(topic);
-                self.session.confirmed(facts);
+                self.session.confirmed(facts.map(Answer::Facts));
                 self.request_news = true;
                 true
             }
         }
+    }
+
+    fn ends_of(&self, partitions: &[(Arc<str>, i32)]) -> Answer {
+        let told = partitions.iter().filter_map(|(topic, partition)| {
+            let found = self.log_ends.get_key_value(&(&**topic, *partition));
+            found.map(|(_, offset)| LogEnd {
+                topic: topic.clone(),
+                partition: *partition,
+                offset: *offset,
+            })
+        });
+        Answer::LogEnds(told.collect())
+    }
+
+    /// Answers what the session only wants to count by, unless answers come later.
+    pub fn tell(&mut self) -> &mut Rig {
+        if let Some(Question::LogEnds(partitions)) = self.session.question() {
+            self.wondered.push(partitions);
+        }
+        let answer = match (self.confirm.clone(), self.wondered.last()) {
+            (Confirm::Later, _) | (_, None) => return self,
+            (Confirm::Silence, _) => None,
+            (_, Some(partitions)) => Some(self.ends_of(partitions)),
+        };
+        let env = env!(self);
+        self.session.told(&env, answer);
+        self.take_events();
+        self
     }
 
     fn pump_responses(&mut self) -> bool {

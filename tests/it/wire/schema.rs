@@ -36,7 +36,10 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ElectLeadersRequest" => (0, 2, of::<kafka::ElectLeadersRequest>),
         "ElectLeadersResponse" => (0, 2, of::<kafka::ElectLeadersResponse>),
         "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
-        "OffsetFetchResponse" => (1, 9, of::<kafka::OffsetFetchResponse>),
+        "OffsetCommitRequest" => (2, 9, of::<kafka::OffsetCommitRequest>),
+        "OffsetCommitResponse" => (2, 10, of::<kafka::OffsetCommitResponse>),
+        "OffsetFetchRequest" => (1, 9, of::<kafka::OffsetFetchRequest>),
+        "OffsetFetchResponse" => (1, 10, of::<kafka::OffsetFetchResponse>),
         "ListGroupsResponse" => (0, 5, of::<kafka::ListGroupsResponse>),
         other => panic!("no oracle is named for {other}"),
     };
