@@ -15,12 +15,26 @@ impl ApiKey {
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
+    pub const CREATE_TOPICS: ApiKey = ApiKey(19);
+    pub const DELETE_TOPICS: ApiKey = ApiKey(20);
+    pub const DELETE_RECORDS: ApiKey = ApiKey(21);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
+    pub const ALTER_CONFIGS: ApiKey = ApiKey(33);
+    pub const CREATE_PARTITIONS: ApiKey = ApiKey(37);
+    pub const DELETE_GROUPS: ApiKey = ApiKey(42);
     pub const ELECT_LEADERS: ApiKey = ApiKey(43);
+    pub const INCREMENTAL_ALTER_CONFIGS: ApiKey = ApiKey(44);
+    pub const ALTER_PARTITION_REASSIGNMENTS: ApiKey = ApiKey(45);
+    pub const OFFSET_DELETE: ApiKey = ApiKey(47);
+    pub const UPDATE_FEATURES: ApiKey = ApiKey(57);
     pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);
+    pub const UNREGISTER_BROKER: ApiKey = ApiKey(64);
     pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
     pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
+    pub const REMOVE_RAFT_VOTER: ApiKey = ApiKey(81);
+    pub const ALTER_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(91);
+    pub const DELETE_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(92);
 
     /// Kafka's name of the API, or `Unknown`: a bounded set, fit for a metric label.
     pub fn name(self) -> &'static str {
