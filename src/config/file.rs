@@ -111,7 +111,13 @@ policy! {
     AckTimeout ack_timeout { floor_ms: Number }
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
+    WeakTopicCreation weak_topic_creation { replication_factor: Number, min_insync_replicas: Number }
+    DestructiveAdmin destructive_admin { topics: List, groups: List }
+    WeakeningConfig weakening_config { retention_floor_ms: Number }
+    PartitionGrowth partition_growth { topics: List }
     UncleanElection unclean_election {}
+    ReplicaReduction replica_reduction {}
+    ClusterDowngrade cluster_downgrade {}
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -107,6 +107,16 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "policy.ack_timeout.floor_ms" => policy.ack_timeout_floor_ms.to_string(),
         "policy.oversized_batch.max_batch_bytes" => policy.max_batch_bytes?.to_string(),
         "policy.oversized_request.max_request_bytes" => policy.max_request_bytes?.to_string(),
+        "policy.weak_topic_creation.replication_factor" => {
+            policy.floors.replication_factor.to_string()
+        }
+        "policy.weak_topic_creation.min_insync_replicas" => {
+            policy.floors.min_insync_replicas.to_string()
+        }
+        "policy.weakening_config.retention_floor_ms" => policy.retention_floor_ms.to_string(),
+        "policy.destructive_admin.topics" => named(&policy.protected_topics)?,
+        "policy.destructive_admin.groups" => named(&policy.protected_groups)?,
+        "policy.partition_growth.topics" => named(&policy.keyed_topics)?,
         "limits.max_connections" => limits.max_connections.to_string(),
         "limits.max_connections_per_ip" => limits.max_connections_per_ip.to_string(),
         "limits.max_in_flight" => limits.max_in_flight.to_string(),
@@ -133,6 +143,11 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "log.summary_ms" => millis(settings.telemetry.summary),
         _ => return None,
     })
+}
+
+/// `None`: no names, which is written by leaving the key out.
+fn named(patterns: &[Pattern]) -> Option<String> {
+    (!patterns.is_empty()).then(|| list(patterns.iter().map(|pattern| &pattern.0)))
 }
 
 fn exempted(exemption: &Exemption) -> String {

@@ -87,8 +87,10 @@ impl ErrorCode {
     pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
+    pub const INVALID_REPLICA_ASSIGNMENT: ErrorCode = ErrorCode(39);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
+    pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.

@@ -3,9 +3,12 @@
 mod ack_timeout;
 mod acks_leader;
 mod acks_none;
+mod admin;
+mod destructive_admin;
 mod oversized_batch;
 mod oversized_request;
 mod unclean_election;
+mod weak_topic_creation;
 
 use crate::support::rig::{Rig, frame, one, records};
 use holdfast::policy::{Mode, Scenario, Settings};
