@@ -9,7 +9,8 @@
 //!
 //! ## What the gateway does
 //! It answers INVALID_REPLICA_ASSIGNMENT with a text for those partitions, and the rest of the request goes on. What a
-//! partition has today is taken from the last look at the cluster; one that no client uses is judged by the floor alone.
+//! partition has today is known of topics that clients use, and looked up anew before a refusal rests on it; without an
+//! answer the floor alone decides.
 //!
 //! ## What it costs
 //! Shrinking a topic on purpose needs an exemption.

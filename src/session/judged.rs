@@ -243,18 +243,24 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             create_topics::judge,
         ),
-        ApiKey::DELETE_TOPICS => {
-            judge.ask(&schema::DELETE_TOPICS_REQUEST, version, body, delete::topics)
-        }
+        ApiKey::DELETE_TOPICS => judge.ask(
+            &schema::DELETE_TOPICS_REQUEST,
+            version,
+            body,
+            delete::topics,
+        ),
         ApiKey::DELETE_RECORDS => judge.ask(
             &schema::DELETE_RECORDS_REQUEST,
             version,
             body,
             delete::records,
         ),
-        ApiKey::DELETE_GROUPS => {
-            judge.ask(&schema::DELETE_GROUPS_REQUEST, version, body, groups::delete)
-        }
+        ApiKey::DELETE_GROUPS => judge.ask(
+            &schema::DELETE_GROUPS_REQUEST,
+            version,
+            body,
+            groups::delete,
+        ),
         ApiKey::OFFSET_DELETE => judge.ask(
             &schema::OFFSET_DELETE_REQUEST,
             version,
@@ -273,9 +279,12 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             groups::delete_share_offsets,
         ),
-        ApiKey::ALTER_CONFIGS => {
-            judge.ask(&schema::ALTER_CONFIGS_REQUEST, version, body, configs::whole)
-        }
+        ApiKey::ALTER_CONFIGS => judge.ask(
+            &schema::ALTER_CONFIGS_REQUEST,
+            version,
+            body,
+            configs::whole,
+        ),
         ApiKey::INCREMENTAL_ALTER_CONFIGS => judge.ask(
             &schema::INCREMENTAL_ALTER_CONFIGS_REQUEST,
             version,

@@ -33,8 +33,8 @@ pub(super) fn topics(
             topic: name,
             group: None,
         };
-        let refuses = rule::topic(env.policy, name)
-            && judge.refuses(Scenario::DestructiveAdmin, code, of);
+        let refuses =
+            rule::topic(env.policy, name) && judge.refuses(Scenario::DestructiveAdmin, code, of);
         if refuses {
             let text = (version >= TEXT_FROM).then(|| rule::text(name));
             let result = result

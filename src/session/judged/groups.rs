@@ -30,7 +30,10 @@ pub(super) fn delete(
         }
         !refuses
     });
-    let (any_refused, left) = (!refused.results.is_empty(), !request.groups_names.is_empty());
+    let (any_refused, left) = (
+        !refused.results.is_empty(),
+        !request.groups_names.is_empty(),
+    );
     Ok(Judgement::of_items(false, any_refused, left, refused))
 }
 

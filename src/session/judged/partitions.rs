@@ -1,8 +1,10 @@
 //! CreatePartitions: `partition_growth`; AlterPartitionReassignments: `replica_reduction`.
 
 use super::{Judge, Judgement, Of, Open, told};
+use crate::cluster::TopicFacts;
 use crate::policy::{Scenario, partition_growth, replica_reduction};
 use crate::wire::api::ErrorCode;
+use kafka_protocol::messages::alter_partition_reassignments_request::ReassignableTopic;
 use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
@@ -11,6 +13,7 @@ use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     CreatePartitionsRequest, CreatePartitionsResponse,
 };
+use std::sync::Arc;
 
 pub(super) fn create(
     judge: &mut Judge<'_>,
@@ -44,17 +47,18 @@ pub(super) fn reassign(
     let code = ErrorCode::INVALID_REPLICA_ASSIGNMENT;
     let floor = judge.env.policy.floors.replication_factor;
     let mut refused = AlterPartitionReassignmentsResponse::default();
+    let mut facts = Vec::new();
+    for topic in &request.topics {
+        facts.push(known(judge, topic, floor)?);
+    }
+    let mut facts = facts.into_iter();
     request.topics.retain_mut(|topic| {
         let name = topic.name.clone();
-        let facts = judge.env.view.topic(name.as_str()).cloned();
+        let facts = facts.next().flatten();
         let mut results = Vec::new();
         topic.partitions.retain(|partition| {
             let index = partition.partition_index;
-            let today = facts.as_ref().and_then(|facts| {
-                let mut partitions = facts.partitions.iter();
-                partitions.find(|known| known.index == index)
-            });
-            let today = today.map(|known| known.replicas);
+            let today = facts.as_ref().and_then(|facts| replicas_of(facts, index));
             let replicas = partition.replicas.as_ref().map(Vec::len);
             let Some(replicas) =
                 replicas.filter(|replicas| replica_reduction::judge(*replicas, today, floor))
@@ -82,6 +86,36 @@ pub(super) fn reassign(
     });
     let (any_refused, left) = (!refused.responses.is_empty(), !request.topics.is_empty());
     Ok(Judgement::of_items(false, any_refused, left, refused))
+}
+
+/// What is known of a topic: looked up where the view says that a partition would have fewer replicas than it has.
+fn known(
+    judge: &mut Judge<'_>,
+    topic: &ReassignableTopic,
+    floor: u16,
+) -> Result<Option<Arc<TopicFacts>>, Open> {
+    let name = topic.name.as_str();
+    let Some(seen) = judge.env.view.topic(name) else {
+        return Ok(None);
+    };
+    let rests_on_it = topic.partitions.iter().any(|partition| {
+        let today = replicas_of(seen, partition.partition_index);
+        let replicas = partition.replicas.as_ref().map(Vec::len);
+        replicas.is_some_and(|replicas| {
+            !replica_reduction::judge(replicas, None, floor)
+                && replica_reduction::judge(replicas, today, floor)
+        })
+    });
+    match rests_on_it {
+        true => judge.facts(Scenario::ReplicaReduction, name),
+        false => Ok(None),
+    }
+}
+
+fn replicas_of(facts: &TopicFacts, index: i32) -> Option<u16> {
+    let mut partitions = facts.partitions.iter();
+    let known = partitions.find(|known| known.index == index)?;
+    Some(known.replicas)
 }
 
 /// A client takes a topic's last entry for all of it, so that partitions go where the others of their topic are.

@@ -77,11 +77,11 @@ pub fn passed<T: Decodable>(key: ApiKey, version: i16, frame: &[u8]) -> T {
 pub fn counted(rig: &Rig, of: Scenario, in_mode: Mode) -> (usize, usize) {
     let count = |is: &dyn Fn(&Event) -> bool| rig.events.iter().filter(|event| is(event)).count();
     (
-        count(&|event| {
-            matches!(event, Event::Rejection { scenario, mode, .. } if *scenario == of && *mode == in_mode)
-        }),
-        count(&|event| {
-            matches!(event, Event::Override { scenario, mode, .. } if *scenario == of && *mode == in_mode)
-        }),
+        count(
+            &|event| matches!(event, Event::Rejection { scenario, mode, .. } if *scenario == of && *mode == in_mode),
+        ),
+        count(
+            &|event| matches!(event, Event::Override { scenario, mode, .. } if *scenario == of && *mode == in_mode),
+        ),
     )
 }

@@ -4,11 +4,15 @@ mod ack_timeout;
 mod acks_leader;
 mod acks_none;
 mod admin;
+mod cluster_downgrade;
 mod destructive_admin;
 mod oversized_batch;
 mod oversized_request;
+mod partition_growth;
+mod replica_reduction;
 mod unclean_election;
 mod weak_topic_creation;
+mod weakening_config;
 
 use crate::support::rig::{Rig, frame, one, records};
 use holdfast::policy::{Mode, Scenario, Settings};

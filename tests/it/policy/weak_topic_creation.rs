@@ -100,7 +100,10 @@ fn a_topic_above_the_floor_passes_byte_for_byte() {
     let mut rig = rig(Mode::Enforce);
     rig.send(&sent);
     assert_eq!(rig.to_broker, sent);
-    assert_eq!(counted(&rig, Scenario::WeakTopicCreation, Mode::Enforce), (0, 0));
+    assert_eq!(
+        counted(&rig, Scenario::WeakTopicCreation, Mode::Enforce),
+        (0, 0)
+    );
 }
 
 #[test]

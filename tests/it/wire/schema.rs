@@ -49,8 +49,12 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "DeleteGroupsResponse" => (0, 2, of::<kafka::DeleteGroupsResponse>),
         "IncrementalAlterConfigsRequest" => (0, 1, of::<kafka::IncrementalAlterConfigsRequest>),
         "IncrementalAlterConfigsResponse" => (0, 1, of::<kafka::IncrementalAlterConfigsResponse>),
-        "AlterPartitionReassignmentsRequest" => (0, 1, of::<kafka::AlterPartitionReassignmentsRequest>),
-        "AlterPartitionReassignmentsResponse" => (0, 1, of::<kafka::AlterPartitionReassignmentsResponse>),
+        "AlterPartitionReassignmentsRequest" => {
+            (0, 1, of::<kafka::AlterPartitionReassignmentsRequest>)
+        }
+        "AlterPartitionReassignmentsResponse" => {
+            (0, 1, of::<kafka::AlterPartitionReassignmentsResponse>)
+        }
         "OffsetDeleteRequest" => (0, 0, of::<kafka::OffsetDeleteRequest>),
         "OffsetDeleteResponse" => (0, 0, of::<kafka::OffsetDeleteResponse>),
         "UpdateFeaturesRequest" => (0, 2, of::<kafka::UpdateFeaturesRequest>),
