@@ -52,7 +52,7 @@ fn what_takes_from_the_cluster_is_refused_where_enforced() {
     ];
     for mode in MODES {
         for (key, version, sent) in &cases {
-            let mut rig = Rig::new(settings(mode));
+            let mut rig = Rig::new(settings(mode)).without_broker();
             rig.send(sent);
             let found = usize::from(mode != Mode::Off);
             assert_eq!(counted(&rig, SCENARIO, mode), (found, 0));
@@ -69,7 +69,7 @@ fn what_takes_from_the_cluster_is_refused_where_enforced() {
 #[test]
 fn upgrades_and_safe_downgrades_pass() {
     for (version, upgrade_type) in [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2)] {
-        let mut rig = Rig::new(settings(Mode::Enforce));
+        let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
         let sent = update(version, upgrade_type);
         rig.send(&sent);
         assert_eq!(rig.to_broker, sent);
@@ -78,7 +78,7 @@ fn upgrades_and_safe_downgrades_pass() {
 
 #[test]
 fn an_exempt_operator_unregisters_a_broker() {
-    let mut rig = Rig::new(settings(Mode::Enforce));
+    let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
     rig.policy.exemptions = vec![exemption(SCENARIO, &[], &["operator"])];
     let body = UnregisterBrokerRequest::default().with_broker_id(BrokerId(2));
     let sent = request(ApiKey::UnregisterBroker, 0, &body);

@@ -22,6 +22,7 @@ fn rig(mode: Mode) -> Rig {
     policy.protected_topics = vec![Pattern("orders*".into())];
     policy.protected_groups = vec![Pattern("billing".into())];
     Rig::new(policy)
+        .without_broker()
         .topic("orders", None)
         .topic("metrics", None)
 }

@@ -12,7 +12,7 @@ const KEY: ApiKey = ApiKey::CreatePartitions;
 fn rig(mode: Mode) -> Rig {
     let mut policy = settings(mode);
     policy.keyed_topics = vec![Pattern("accounts".into())];
-    Rig::new(policy)
+    Rig::new(policy).without_broker()
 }
 
 fn growing(names: &[&str]) -> CreatePartitionsRequest {

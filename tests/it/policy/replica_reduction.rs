@@ -38,7 +38,9 @@ fn a_partition_is_not_reduced_where_enforced_and_the_others_move() {
         for version in 0..=1 {
             let fine: [(i32, Option<&[i32]>); 2] = [(1, Some(&[1, 2, 3])), (2, None)];
             let sent = request(KEY, version, &moving(&[(0, Some(&[1])), fine[0], fine[1]]));
-            let mut rig = Rig::new(settings(mode)).topic("orders", None);
+            let mut rig = Rig::new(settings(mode))
+                .without_broker()
+                .topic("orders", None);
             rig.send(&sent);
             let found = usize::from(mode != Mode::Off);
             assert_eq!(counted(&rig, SCENARIO, mode), (found, 0));
@@ -90,7 +92,7 @@ fn fewer_than_today_is_refused_once_a_fresh_look_says_so_and_passes_without_an_a
 
 #[test]
 fn an_exempt_topic_is_reduced() {
-    let mut rig = Rig::new(settings(Mode::Enforce));
+    let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
     rig.policy.exemptions = vec![exemption(SCENARIO, &["orders"], &[])];
     let sent = request(KEY, 1, &moving(&[(0, Some(&[1]))]));
     rig.send(&sent);

@@ -14,7 +14,7 @@ use kafka_protocol::messages::{ApiKey, BrokerId, CreateTopicsRequest, CreateTopi
 const KEY: ApiKey = ApiKey::CreateTopics;
 
 fn rig(mode: Mode) -> Rig {
-    let mut rig = Rig::new(settings(mode));
+    let mut rig = Rig::new(settings(mode)).without_broker();
     for id in 1..=3 {
         let broker = Broker {
             host: "kafka".into(),

@@ -41,7 +41,7 @@ fn a_weakening_resource_is_refused_where_enforced_and_the_others_go_on() {
                 let body =
                     asked(vec![weak, fine.clone(), default]).with_validate_only(validate_only);
                 let sent = request(KEY, version, &body);
-                let mut rig = Rig::new(settings(mode));
+                let mut rig = Rig::new(settings(mode)).without_broker();
                 rig.send(&sent);
                 let found = if mode == Mode::Off { 0 } else { 2 };
                 assert_eq!(counted(&rig, SCENARIO, mode), (found, 0));
@@ -88,7 +88,7 @@ fn a_whole_configuration_that_resets_what_it_omits_is_refused() {
         let logger = resource(8, "1");
         let body = AlterConfigsRequest::default()
             .with_resources(vec![resource(TOPIC, "orders"), logger.clone()]);
-        let mut rig = Rig::new(settings(Mode::Enforce));
+        let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
         rig.send(&request(KEY, version, &body));
         let passed: AlterConfigsRequest = passed(KEY, version, &rig.to_broker);
         assert_eq!(passed.resources, [logger]);
@@ -100,7 +100,7 @@ fn a_whole_configuration_that_resets_what_it_omits_is_refused() {
 
 #[test]
 fn an_exempt_topic_is_weakened() {
-    let mut rig = Rig::new(settings(Mode::Enforce));
+    let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
     rig.policy.exemptions = vec![exemption(SCENARIO, &["scratch"], &[])];
     let body = asked(vec![resource(TOPIC, "scratch", "retention.ms", "1")]);
     let sent = request(ApiKey::IncrementalAlterConfigs, 1, &body);
