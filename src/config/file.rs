@@ -126,7 +126,13 @@ policy! {
     NewPartitionSkip new_partition_skip { repair: Truth }
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
+    WeakTopicCreation weak_topic_creation { replication_factor: Number, min_insync_replicas: Number }
+    DestructiveAdmin destructive_admin { topics: List, groups: List }
+    WeakeningConfig weakening_config { retention_floor_ms: Number }
+    PartitionGrowth partition_growth { topics: List }
     UncleanElection unclean_election {}
+    ReplicaReduction replica_reduction {}
+    ClusterDowngrade cluster_downgrade {}
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

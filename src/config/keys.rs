@@ -120,7 +120,13 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
     ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
     ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
+    ("policy.weak_topic_creation", "A topic that is created with too little replication is given enough, or refused."),
+    ("policy.destructive_admin", "Calls that delete records, topics, groups or their offsets are refused for the names protected here."),
+    ("policy.weakening_config", "A change of configs by which records would be lost that were safe before is refused."),
+    ("policy.partition_growth", "Partitions are not added to topics whose records belong to partitions by key."),
     ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
+    ("policy.replica_reduction", "A reassignment to fewer replicas than the floor or than today is refused."),
+    ("policy.cluster_downgrade", "Unsafe downgrades of features and the removal of brokers and voters are refused."),
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
@@ -189,6 +195,18 @@ pub static MIN_IN_SYNC_REPLICAS: Key = number("policy.under_replicated", "min_in
     "In-sync replicas that a partition must have, or all of its replicas where those are fewer.");
 pub static MAX_AHEAD: Key = number("policy.future_timestamp", "max_ahead_ms", HOUR_MS, 0, 1000 * 24 * HOUR_MS, MS,
     "How far ahead of the gateway's clock a timestamp may lie. Default: message.timestamp.after.max.ms of Kafka 4.0.");
+pub static REPLICATION_FACTOR: Key = number("policy.weak_topic_creation", "replication_factor", 3, 2, 100, "replicas",
+    "Least replication factor, also for weakening_config and replica_reduction.");
+pub static MIN_INSYNC_REPLICAS: Key = number("policy.weak_topic_creation", "min_insync_replicas", 2, 1, 99, "replicas",
+    "Least min.insync.replicas, also for weakening_config. Below replication_factor: else one broker that fails stops writes.");
+pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
+pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
+    "Groups that are protected; none by default.");
+pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, i64::MAX, MS,
+    "Least retention.ms that may be set. Default: one day.");
+pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics whose records belong to partitions by key; none by default.");
 
 pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
     "What is not applied. Required." };
@@ -261,7 +279,11 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
     &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
     &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
-    &mode("policy.ignored_error"), &mode("policy.risky_client"), &mode("policy.unclean_election"),
+    &mode("policy.ignored_error"), &mode("policy.risky_client"),
+    &mode("policy.weak_topic_creation"), &REPLICATION_FACTOR, &MIN_INSYNC_REPLICAS,
+    &mode("policy.destructive_admin"), &PROTECTED_TOPICS, &PROTECTED_GROUPS, &mode("policy.weakening_config"), &RETENTION_FLOOR,
+    &mode("policy.partition_growth"), &KEYED_TOPICS,
+    &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,

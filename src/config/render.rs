@@ -115,6 +115,16 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "policy.not_transactional.topics" => names(&policy.transactional_topics)?,
         "policy.under_replicated.min_in_sync_replicas" => policy.min_in_sync_replicas.to_string(),
         "policy.future_timestamp.max_ahead_ms" => policy.max_ahead_ms.to_string(),
+        "policy.weak_topic_creation.replication_factor" => {
+            policy.floors.replication_factor.to_string()
+        }
+        "policy.weak_topic_creation.min_insync_replicas" => {
+            policy.floors.min_insync_replicas.to_string()
+        }
+        "policy.weakening_config.retention_floor_ms" => policy.retention_floor_ms.to_string(),
+        "policy.destructive_admin.topics" => names(&policy.protected_topics)?,
+        "policy.destructive_admin.groups" => names(&policy.protected_groups)?,
+        "policy.partition_growth.topics" => names(&policy.keyed_topics)?,
         "limits.max_connections" => limits.max_connections.to_string(),
         "limits.max_connections_per_ip" => limits.max_connections_per_ip.to_string(),
         "limits.max_in_flight" => limits.max_in_flight.to_string(),

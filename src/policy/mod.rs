@@ -120,8 +120,34 @@ scenarios! {
         apis: [API_VERSIONS], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    WeakTopicCreation weak_topic_creation {
+        apis: [CREATE_TOPICS], overrides: true, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    DestructiveAdmin destructive_admin {
+        apis: [DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
+        overrides: false, refuses_with: [POLICY_VIOLATION, TOPIC_DELETION_DISABLED], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    WeakeningConfig weakening_config {
+        apis: [ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    PartitionGrowth partition_growth {
+        apis: [CREATE_PARTITIONS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    ReplicaReduction replica_reduction {
+        apis: [ALTER_PARTITION_REASSIGNMENTS], overrides: false, refuses_with: [INVALID_REPLICA_ASSIGNMENT], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    ClusterDowngrade cluster_downgrade {
+        apis: [UPDATE_FEATURES, UNREGISTER_BROKER, REMOVE_RAFT_VOTER], overrides: false,
+        refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,
     }
 }
@@ -303,7 +329,24 @@ pub struct Settings {
     /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
     pub repair_offsets_expired: bool,
     pub repair_new_partition_skip: bool,
+    /// `[policy.weak_topic_creation]`; by it `weakening_config` and `replica_reduction` judge, too.
+    pub floors: Floors,
+    /// `[policy.weakening_config] retention_floor_ms`.
+    pub retention_floor_ms: i64,
+    /// `[policy.destructive_admin]`: names that are protected.
+    pub protected_topics: Vec<Pattern>,
+    pub protected_groups: Vec<Pattern>,
+    /// `[policy.partition_growth] topics`: topics whose records belong to partitions by key.
+    pub keyed_topics: Vec<Pattern>,
     pub exemptions: Vec<Exemption>,
+}
+
+/// How much replication a topic must have. `min_insync_replicas` is below `replication_factor`: were they the same, one
+/// broker that fails would stop all writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Floors {
+    pub replication_factor: u16,
+    pub min_insync_replicas: u16,
 }
 
 impl Default for Settings {
@@ -322,6 +365,14 @@ impl Default for Settings {
             single_instance: false,
             repair_offsets_expired: false,
             repair_new_partition_skip: false,
+            floors: Floors {
+                replication_factor: 3,
+                min_insync_replicas: 2,
+            },
+            retention_floor_ms: 86_400_000,
+            protected_topics: Vec::new(),
+            protected_groups: Vec::new(),
+            keyed_topics: Vec::new(),
             exemptions: Vec::new(),
         }
     }

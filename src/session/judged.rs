@@ -10,10 +10,16 @@
 //! Each API has a file that walks its request, asks the rules of `policy` item by item and takes out what is refused.
 //! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
 
+mod configs;
+mod create_topics;
+mod delete;
+mod downgrade;
 mod elect_leaders;
+mod groups;
 mod offset_commit;
 mod offset_fetch;
 mod offsets;
+mod partitions;
 mod wonder;
 
 pub use offsets::Offsets;
@@ -33,7 +39,11 @@ use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
 use crate::wire::schema::{self, Message};
 use crate::wire::versions::{self, Treatment};
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::messages::{
+    AlterConfigsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, IncrementalAlterConfigsResponse,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::sync::Arc;
 
 /// What has been asked for the judged request at the front, and what was answered.
@@ -85,6 +95,23 @@ enum Judgement<R> {
     Partly(R),
     /// All of it is refused; this is the answer.
     Refused(R),
+}
+
+impl<R> Judgement<R> {
+    /// Of a request whose items stand for themselves: whether any were taken out, and whether any are left.
+    fn of_items(changed: bool, refused: bool, left: bool, answer: R) -> Judgement<R> {
+        match (refused, left) {
+            (false, _) if changed => Judgement::Changed,
+            (false, _) => Judgement::Unchanged,
+            (true, true) => Judgement::Partly(answer),
+            (true, false) => Judgement::Refused(answer),
+        }
+    }
+}
+
+/// A text for `error_message`.
+fn told(text: String) -> Option<StrBytes> {
+    Some(StrBytes::from_string(text))
 }
 
 /// Why there is no verdict yet.
@@ -249,6 +276,90 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
         ),
         ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
         ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
+        ApiKey::CREATE_TOPICS => judge.ask(
+            &schema::CREATE_TOPICS_REQUEST,
+            version,
+            body,
+            create_topics::judge,
+        ),
+        ApiKey::DELETE_TOPICS => judge.ask(
+            &schema::DELETE_TOPICS_REQUEST,
+            version,
+            body,
+            delete::topics,
+        ),
+        ApiKey::DELETE_RECORDS => judge.ask(
+            &schema::DELETE_RECORDS_REQUEST,
+            version,
+            body,
+            delete::records,
+        ),
+        ApiKey::DELETE_GROUPS => judge.ask(
+            &schema::DELETE_GROUPS_REQUEST,
+            version,
+            body,
+            groups::delete,
+        ),
+        ApiKey::OFFSET_DELETE => judge.ask(
+            &schema::OFFSET_DELETE_REQUEST,
+            version,
+            body,
+            groups::delete_offsets,
+        ),
+        ApiKey::ALTER_SHARE_GROUP_OFFSETS => judge.ask(
+            &schema::ALTER_SHARE_GROUP_OFFSETS_REQUEST,
+            version,
+            body,
+            groups::alter_share_offsets,
+        ),
+        ApiKey::DELETE_SHARE_GROUP_OFFSETS => judge.ask(
+            &schema::DELETE_SHARE_GROUP_OFFSETS_REQUEST,
+            version,
+            body,
+            groups::delete_share_offsets,
+        ),
+        ApiKey::ALTER_CONFIGS => judge.ask(
+            &schema::ALTER_CONFIGS_REQUEST,
+            version,
+            body,
+            configs::whole,
+        ),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => judge.ask(
+            &schema::INCREMENTAL_ALTER_CONFIGS_REQUEST,
+            version,
+            body,
+            configs::incremental,
+        ),
+        ApiKey::CREATE_PARTITIONS => judge.ask(
+            &schema::CREATE_PARTITIONS_REQUEST,
+            version,
+            body,
+            partitions::create,
+        ),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => judge.ask(
+            &schema::ALTER_PARTITION_REASSIGNMENTS_REQUEST,
+            version,
+            body,
+            partitions::reassign,
+        ),
+        ApiKey::UPDATE_FEATURES => judge.ask(
+            &schema::UPDATE_FEATURES_REQUEST,
+            version,
+            body,
+            downgrade::features,
+        ),
+        ApiKey::UNREGISTER_BROKER => judge.ask(
+            &schema::UNREGISTER_BROKER_REQUEST,
+            version,
+            body,
+            downgrade::broker,
+        ),
+        ApiKey::REMOVE_RAFT_VOTER => judge.ask(
+            &schema::REMOVE_RAFT_VOTER_REQUEST,
+            version,
+            body,
+            downgrade::voter,
+        ),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -271,6 +382,64 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
             body,
             ours,
             offset_commit::put_in,
+        ),
+        ApiKey::CREATE_TOPICS => put_in(
+            &schema::CREATE_TOPICS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut CreateTopicsResponse, ours| theirs.topics.extend(ours.topics),
+        ),
+        ApiKey::DELETE_TOPICS => put_in(
+            &schema::DELETE_TOPICS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteTopicsResponse, ours| theirs.responses.extend(ours.responses),
+        ),
+        ApiKey::DELETE_RECORDS => put_in(
+            &schema::DELETE_RECORDS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteRecordsResponse, ours| theirs.topics.extend(ours.topics),
+        ),
+        ApiKey::DELETE_GROUPS => put_in(
+            &schema::DELETE_GROUPS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteGroupsResponse, ours| theirs.results.extend(ours.results),
+        ),
+        ApiKey::ALTER_CONFIGS => put_in(
+            &schema::ALTER_CONFIGS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut AlterConfigsResponse, ours| theirs.responses.extend(ours.responses),
+        ),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => put_in(
+            &schema::INCREMENTAL_ALTER_CONFIGS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut IncrementalAlterConfigsResponse, ours| {
+                theirs.responses.extend(ours.responses);
+            },
+        ),
+        ApiKey::CREATE_PARTITIONS => put_in(
+            &schema::CREATE_PARTITIONS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut CreatePartitionsResponse, ours| theirs.results.extend(ours.results),
+        ),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => put_in(
+            &schema::ALTER_PARTITION_REASSIGNMENTS_RESPONSE,
+            version,
+            body,
+            ours,
+            partitions::put_in,
         ),
         _ => None,
     };

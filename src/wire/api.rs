@@ -19,13 +19,27 @@ impl ApiKey {
     pub const LIST_GROUPS: ApiKey = ApiKey(16);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
+    pub const CREATE_TOPICS: ApiKey = ApiKey(19);
+    pub const DELETE_TOPICS: ApiKey = ApiKey(20);
+    pub const DELETE_RECORDS: ApiKey = ApiKey(21);
     pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
+    pub const ALTER_CONFIGS: ApiKey = ApiKey(33);
+    pub const CREATE_PARTITIONS: ApiKey = ApiKey(37);
+    pub const DELETE_GROUPS: ApiKey = ApiKey(42);
     pub const ELECT_LEADERS: ApiKey = ApiKey(43);
+    pub const INCREMENTAL_ALTER_CONFIGS: ApiKey = ApiKey(44);
+    pub const ALTER_PARTITION_REASSIGNMENTS: ApiKey = ApiKey(45);
+    pub const OFFSET_DELETE: ApiKey = ApiKey(47);
+    pub const UPDATE_FEATURES: ApiKey = ApiKey(57);
     pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);
+    pub const UNREGISTER_BROKER: ApiKey = ApiKey(64);
     pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
     pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
+    pub const REMOVE_RAFT_VOTER: ApiKey = ApiKey(81);
+    pub const ALTER_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(91);
+    pub const DELETE_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(92);
 
     /// Whether it has a name here: true for fewer than a hundred keys.
     pub fn is_known(self) -> bool {
@@ -85,10 +99,12 @@ impl ErrorCode {
     pub const INVALID_TIMESTAMP: ErrorCode = ErrorCode(32);
     pub const INVALID_COMMIT_OFFSET_SIZE: ErrorCode = ErrorCode(28);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
+    pub const INVALID_REPLICA_ASSIGNMENT: ErrorCode = ErrorCode(39);
     pub const UNSUPPORTED_FOR_MESSAGE_FORMAT: ErrorCode = ErrorCode(43);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
     pub const GROUP_ID_NOT_FOUND: ErrorCode = ErrorCode(69);
+    pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.

@@ -48,7 +48,15 @@ pub static MESSAGES: &[&Message] = &[
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
     &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
     &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
-    &LIST_GROUPS_RESPONSE,
+    &LIST_GROUPS_RESPONSE, &CREATE_TOPICS_REQUEST, &CREATE_TOPICS_RESPONSE, &DELETE_TOPICS_REQUEST,
+    &DELETE_TOPICS_RESPONSE, &DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE, &ALTER_CONFIGS_REQUEST,
+    &ALTER_CONFIGS_RESPONSE, &CREATE_PARTITIONS_REQUEST, &CREATE_PARTITIONS_RESPONSE, &DELETE_GROUPS_REQUEST,
+    &DELETE_GROUPS_RESPONSE, &INCREMENTAL_ALTER_CONFIGS_REQUEST, &INCREMENTAL_ALTER_CONFIGS_RESPONSE,
+    &ALTER_PARTITION_REASSIGNMENTS_REQUEST, &ALTER_PARTITION_REASSIGNMENTS_RESPONSE, &OFFSET_DELETE_REQUEST,
+    &OFFSET_DELETE_RESPONSE, &UPDATE_FEATURES_REQUEST, &UPDATE_FEATURES_RESPONSE, &UNREGISTER_BROKER_REQUEST,
+    &UNREGISTER_BROKER_RESPONSE, &REMOVE_RAFT_VOTER_REQUEST, &REMOVE_RAFT_VOTER_RESPONSE,
+    &ALTER_SHARE_GROUP_OFFSETS_REQUEST, &ALTER_SHARE_GROUP_OFFSETS_RESPONSE, &DELETE_SHARE_GROUP_OFFSETS_REQUEST,
+    &DELETE_SHARE_GROUP_OFFSETS_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -606,6 +614,498 @@ pub static LIST_GROUPS_RESPONSE: Message = Message {
     ],
 };
 
+#[rustfmt::skip]
+pub static CREATE_TOPICS_REQUEST: Message = Message {
+    name: "CreateTopicsRequest",
+    api_key: ApiKey::CREATE_TOPICS,
+    versions: only(2, 7),
+    flexible_from: 5,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::NumPartitions, since(0), Kind::I32),
+            field(Name::ReplicationFactor, since(0), Kind::I16),
+            field(Name::Assignments, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::BrokerIds, since(0), Kind::Array(&Kind::I32)),
+            ])),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::ValidateOnly, since(1), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_TOPICS_RESPONSE: Message = Message {
+    name: "CreateTopicsResponse",
+    api_key: ApiKey::CREATE_TOPICS,
+    versions: only(2, 7),
+    flexible_from: 5,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(2), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::TopicId, since(7), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(1), Kind::String).nullable(since(0)),
+            field(Name::TopicConfigErrorCode, since(5), Kind::I16).tagged(0),
+            field(Name::NumPartitions, since(5), Kind::I32),
+            field(Name::ReplicationFactor, since(5), Kind::I16),
+            field(Name::Configs, since(5), Kind::Structs(&[
+                field(Name::Name, since(5), Kind::String),
+                field(Name::Value, since(5), Kind::String).nullable(since(5)),
+                field(Name::ReadOnly, since(5), Kind::Bool),
+                field(Name::ConfigSource, since(5), Kind::I8),
+                field(Name::IsSensitive, since(5), Kind::Bool),
+            ])).nullable(since(5)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_TOPICS_REQUEST: Message = Message {
+    name: "DeleteTopicsRequest",
+    api_key: ApiKey::DELETE_TOPICS,
+    versions: only(1, 6),
+    flexible_from: 4,
+    fields: &[
+        field(Name::Topics, since(6), Kind::Structs(&[
+            field(Name::Name, since(6), Kind::String).nullable(since(6)),
+            field(Name::TopicId, since(6), Kind::Uuid),
+        ])),
+        field(Name::TopicNames, only(0, 5), Kind::Array(&Kind::String)),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_TOPICS_RESPONSE: Message = Message {
+    name: "DeleteTopicsResponse",
+    api_key: ApiKey::DELETE_TOPICS,
+    versions: only(1, 6),
+    flexible_from: 4,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String).nullable(since(6)),
+            field(Name::TopicId, since(6), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(5), Kind::String).nullable(since(5)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_RECORDS_REQUEST: Message = Message {
+    name: "DeleteRecordsRequest",
+    api_key: ApiKey::DELETE_RECORDS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::Offset, since(0), Kind::I64),
+            ])),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_RECORDS_RESPONSE: Message = Message {
+    name: "DeleteRecordsResponse",
+    api_key: ApiKey::DELETE_RECORDS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::LowWatermark, since(0), Kind::I64),
+                field(Name::ErrorCode, since(0), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_CONFIGS_REQUEST: Message = Message {
+    name: "AlterConfigsRequest",
+    api_key: ApiKey::ALTER_CONFIGS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Resources, since(0), Kind::Structs(&[
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_CONFIGS_RESPONSE: Message = Message {
+    name: "AlterConfigsResponse",
+    api_key: ApiKey::ALTER_CONFIGS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_PARTITIONS_REQUEST: Message = Message {
+    name: "CreatePartitionsRequest",
+    api_key: ApiKey::CREATE_PARTITIONS,
+    versions: only(0, 3),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Count, since(0), Kind::I32),
+            field(Name::Assignments, since(0), Kind::Structs(&[
+                field(Name::BrokerIds, since(0), Kind::Array(&Kind::I32)),
+            ])).nullable(since(0)),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_PARTITIONS_RESPONSE: Message = Message {
+    name: "CreatePartitionsResponse",
+    api_key: ApiKey::CREATE_PARTITIONS,
+    versions: only(0, 3),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_GROUPS_REQUEST: Message = Message {
+    name: "DeleteGroupsRequest",
+    api_key: ApiKey::DELETE_GROUPS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::GroupsNames, since(0), Kind::Array(&Kind::String)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_GROUPS_RESPONSE: Message = Message {
+    name: "DeleteGroupsResponse",
+    api_key: ApiKey::DELETE_GROUPS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::GroupId, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static INCREMENTAL_ALTER_CONFIGS_REQUEST: Message = Message {
+    name: "IncrementalAlterConfigsRequest",
+    api_key: ApiKey::INCREMENTAL_ALTER_CONFIGS,
+    versions: only(0, 1),
+    flexible_from: 1,
+    fields: &[
+        field(Name::Resources, since(0), Kind::Structs(&[
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::ConfigOperation, since(0), Kind::I8),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static INCREMENTAL_ALTER_CONFIGS_RESPONSE: Message = Message {
+    name: "IncrementalAlterConfigsResponse",
+    api_key: ApiKey::INCREMENTAL_ALTER_CONFIGS,
+    versions: only(0, 1),
+    flexible_from: 1,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_PARTITION_REASSIGNMENTS_REQUEST: Message = Message {
+    name: "AlterPartitionReassignmentsRequest",
+    api_key: ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::AllowReplicationFactorChange, since(1), Kind::Bool),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::Replicas, since(0), Kind::Array(&Kind::I32)).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_PARTITION_REASSIGNMENTS_RESPONSE: Message = Message {
+    name: "AlterPartitionReassignmentsResponse",
+    api_key: ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::AllowReplicationFactorChange, since(1), Kind::Bool),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_DELETE_REQUEST: Message = Message {
+    name: "OffsetDeleteRequest",
+    api_key: ApiKey::OFFSET_DELETE,
+    versions: only(0, 0),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_DELETE_RESPONSE: Message = Message {
+    name: "OffsetDeleteResponse",
+    api_key: ApiKey::OFFSET_DELETE,
+    versions: only(0, 0),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UPDATE_FEATURES_REQUEST: Message = Message {
+    name: "UpdateFeaturesRequest",
+    api_key: ApiKey::UPDATE_FEATURES,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::FeatureUpdates, since(0), Kind::Structs(&[
+            field(Name::Feature, since(0), Kind::String),
+            field(Name::MaxVersionLevel, since(0), Kind::I16),
+            field(Name::AllowDowngrade, only(0, 0), Kind::Bool),
+            field(Name::UpgradeType, since(1), Kind::I8),
+        ])),
+        field(Name::ValidateOnly, since(1), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UPDATE_FEATURES_RESPONSE: Message = Message {
+    name: "UpdateFeaturesResponse",
+    api_key: ApiKey::UPDATE_FEATURES,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Results, only(0, 1), Kind::Structs(&[
+            field(Name::Feature, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UNREGISTER_BROKER_REQUEST: Message = Message {
+    name: "UnregisterBrokerRequest",
+    api_key: ApiKey::UNREGISTER_BROKER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::BrokerId, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UNREGISTER_BROKER_RESPONSE: Message = Message {
+    name: "UnregisterBrokerResponse",
+    api_key: ApiKey::UNREGISTER_BROKER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static REMOVE_RAFT_VOTER_REQUEST: Message = Message {
+    name: "RemoveRaftVoterRequest",
+    api_key: ApiKey::REMOVE_RAFT_VOTER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ClusterId, since(0), Kind::String).nullable(since(0)),
+        field(Name::VoterId, since(0), Kind::I32),
+        field(Name::VoterDirectoryId, since(0), Kind::Uuid),
+    ],
+};
+
+#[rustfmt::skip]
+pub static REMOVE_RAFT_VOTER_RESPONSE: Message = Message {
+    name: "RemoveRaftVoterResponse",
+    api_key: ApiKey::REMOVE_RAFT_VOTER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_SHARE_GROUP_OFFSETS_REQUEST: Message = Message {
+    name: "AlterShareGroupOffsetsRequest",
+    api_key: ApiKey::ALTER_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::StartOffset, since(0), Kind::I64),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_SHARE_GROUP_OFFSETS_RESPONSE: Message = Message {
+    name: "AlterShareGroupOffsetsResponse",
+    api_key: ApiKey::ALTER_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_OFFSETS_REQUEST: Message = Message {
+    name: "DeleteShareGroupOffsetsRequest",
+    api_key: ApiKey::DELETE_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_OFFSETS_RESPONSE: Message = Message {
+    name: "DeleteShareGroupOffsetsResponse",
+    api_key: ApiKey::DELETE_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -626,23 +1126,29 @@ names! {
     Acks = "acks",
     AcquiredRecords = "acquired_records",
     AcquisitionLockTimeoutMs = "acquisition_lock_timeout_ms",
+    AllowDowngrade = "allow_downgrade",
+    AllowReplicationFactorChange = "allow_replication_factor_change",
     ApiKey = "api_key",
     ApiKeys = "api_keys",
+    Assignments = "assignments",
     BaseOffset = "base_offset",
     BatchIndex = "batch_index",
     BatchIndexErrorMessage = "batch_index_error_message",
     BrokerId = "broker_id",
+    BrokerIds = "broker_ids",
     Brokers = "brokers",
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
     CommittedLeaderEpoch = "committed_leader_epoch",
     CommittedMetadata = "committed_metadata",
     CommittedOffset = "committed_offset",
+    ConfigOperation = "config_operation",
     ConfigSource = "config_source",
     ConfigType = "config_type",
     Configs = "configs",
     ControllerId = "controller_id",
     Coordinators = "coordinators",
+    Count = "count",
     CurrentLeader = "current_leader",
     CurrentLeaderEpoch = "current_leader_epoch",
     DeliveryCount = "delivery_count",
@@ -652,6 +1158,8 @@ names! {
     EndpointType = "endpoint_type",
     ErrorCode = "error_code",
     ErrorMessage = "error_message",
+    Feature = "feature",
+    FeatureUpdates = "feature_updates",
     FetchOffset = "fetch_offset",
     FinalizedFeatures = "finalized_features",
     FinalizedFeaturesEpoch = "finalized_features_epoch",
@@ -663,6 +1171,7 @@ names! {
     GroupState = "group_state",
     GroupType = "group_type",
     Groups = "groups",
+    GroupsNames = "groups_names",
     HighWatermark = "high_watermark",
     Host = "host",
     Index = "index",
@@ -679,6 +1188,7 @@ names! {
     LeaderId = "leader_id",
     LogAppendTimeMs = "log_append_time_ms",
     LogStartOffset = "log_start_offset",
+    LowWatermark = "low_watermark",
     MaxBytes = "max_bytes",
     MaxVersion = "max_version",
     MaxVersionLevel = "max_version_level",
@@ -695,6 +1205,7 @@ names! {
     NextCursor = "next_cursor",
     NodeEndpoints = "node_endpoints",
     NodeId = "node_id",
+    NumPartitions = "num_partitions",
     OfflineReplicas = "offline_replicas",
     Offset = "offset",
     Partition = "partition",
@@ -719,15 +1230,19 @@ names! {
     ReplicaId = "replica_id",
     ReplicaNodes = "replica_nodes",
     ReplicaState = "replica_state",
+    Replicas = "replicas",
+    ReplicationFactor = "replication_factor",
     RequireStable = "require_stable",
     ResourceName = "resource_name",
     ResourceType = "resource_type",
+    Resources = "resources",
     Responses = "responses",
     Results = "results",
     RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
     Source = "source",
+    StartOffset = "start_offset",
     SupportedFeatures = "supported_features",
     Synonyms = "synonyms",
     ThrottleTimeMs = "throttle_time_ms",
@@ -735,12 +1250,18 @@ names! {
     Timestamp = "timestamp",
     Topic = "topic",
     TopicAuthorizedOperations = "topic_authorized_operations",
+    TopicConfigErrorCode = "topic_config_error_code",
     TopicData = "topic_data",
     TopicId = "topic_id",
     TopicName = "topic_name",
+    TopicNames = "topic_names",
     TopicPartitions = "topic_partitions",
     Topics = "topics",
     TransactionalId = "transactional_id",
+    UpgradeType = "upgrade_type",
+    ValidateOnly = "validate_only",
     Value = "value",
+    VoterDirectoryId = "voter_directory_id",
+    VoterId = "voter_id",
     ZkMigrationReady = "zk_migration_ready",
 }
