@@ -203,7 +203,7 @@ pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics",
     "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
 pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
     "Groups that are protected; none by default.");
-pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, i64::MAX, MS,
+pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, 10 * 365 * 24 * HOUR_MS, MS,
     "Least retention.ms that may be set. Default: one day.");
 pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
     "Topics whose records belong to partitions by key; none by default.");

@@ -101,7 +101,7 @@ impl Session {
         if !self.look_at_sole(env, (start, head), key, partition, entry) {
             return Ok(false);
         }
-        self.events.request(ApiKey::PRODUCE);
+        self.events.produce(head.acks);
         self.push(start, 0, Fate::Produce { raised: None });
         self.pass_frame(lane, frame_len);
         Ok(true)
