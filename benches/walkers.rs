@@ -63,12 +63,14 @@ fn produce_decode(criterion: &mut Criterion) {
 /// Up to the last tag section, where brokers' addresses would be.
 fn fetch_walk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fetch walk");
-    for size in [1 << 10, 1 << 20] {
+    for size in [1 << 10, 1 << 16, 1 << 20] {
         let mut frame = frames::fetch_response(FETCH, size);
         group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(format!("{} KiB", size >> 10), |bencher| {
-            bencher.iter(|| walk_fetch(black_box(&mut frame)));
-        });
+        for (batches, of) in [(false, "partitions"), (true, "batches")] {
+            group.bench_function(format!("{of}, {} KiB", size >> 10), |bencher| {
+                bencher.iter(|| walk_fetch(black_box(&mut frame), batches));
+            });
+        }
     }
 }
 
@@ -104,12 +106,12 @@ fn walk_produce(frame: &[u8]) -> u64 {
     }
 }
 
-fn walk_fetch(frame: &mut [u8]) -> usize {
+fn walk_fetch(frame: &mut [u8], batches: bool) -> usize {
     let mut at = ANSWER_AT;
-    let mut walker = fetch::Walker::new((frame.len() - at) as u64);
+    let mut walker = fetch::Walker::new(FETCH, (frame.len() - at) as u64, batches);
     loop {
         match walker.next(&mut frame[at..]) {
-            fetch::Step::Pass(len) => at += len as usize,
+            fetch::Step::Pass(len) | fetch::Step::Part(_, len) => at += len as usize,
             fetch::Step::Done => return at,
             other => panic!("{other:?}"),
         }

@@ -119,6 +119,8 @@ policy! {
     StaleTimestamp stale_timestamp {}
     FutureTimestamp future_timestamp { max_ahead_ms: Number }
     LegacyFormat legacy_format {}
+    DirtyRead dirty_read {}
+    RetentionOverrun retention_overrun {}
     CommitRetention commit_retention {}
     CommitPastEnd commit_past_end {}
     CommitRegression commit_regression {}

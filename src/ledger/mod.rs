@@ -4,14 +4,17 @@
 //! clock, nothing asked of anybody. It begins empty with the process and knows what went through this instance only.
 
 pub mod commits;
+pub mod fetches;
 pub mod log_ends;
 
 pub use commits::Commits;
+pub use fetches::Fetches;
 pub use log_ends::LogEnds;
 
 /// Every table.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub commits: Commits,
+    pub fetches: Fetches,
     pub log_ends: LogEnds,
 }

@@ -92,6 +92,14 @@ scenarios! {
         apis: [PRODUCE], overrides: false, refuses_with: [UNSUPPORTED_VERSION, UNSUPPORTED_FOR_MESSAGE_FORMAT], counts: false,
         default: Observe, strict: Observe,
     }
+    DirtyRead dirty_read {
+        apis: [FETCH, LIST_OFFSETS], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    RetentionOverrun retention_overrun {
+        apis: [FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     CommitRetention commit_retention {
         apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
         default: Enforce, strict: Enforce,

@@ -130,7 +130,7 @@ struct Known {
 }
 
 /// By the wall clock, which is what timestamps of records are compared with.
-fn unix_ms() -> i64 {
+pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

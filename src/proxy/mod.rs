@@ -167,7 +167,7 @@ async fn ready(shared: Arc<Shared>) {
 /// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
-    let told: [AtomicU64; 5] = Default::default();
+    let told: [AtomicU64; 6] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;
@@ -189,7 +189,9 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         telemetry.ledger_forgotten(
             more(&told[3], ledger.commits.forgotten()),
             more(&told[4], ledger.log_ends.forgotten()),
+            more(&told[5], ledger.fetches.forgotten()),
         );
+        telemetry.set_fetch_headroom(&ledger.fetches.headroom(connection::unix_ms()));
     })
 }
 

@@ -30,8 +30,8 @@ pub enum Fate {
     Produce { raised: Option<Scenario> },
     /// The client sent acks=0 and waits for nothing. `raised`: the scenario that changed its acks.
     Absorb { raised: Scenario },
-    /// A Fetch answer of a version that may name brokers at its end.
-    Fetch,
+    /// A Fetch answer that is looked at while it streams, or held to be repaired.
+    Fetch(FetchLook),
     /// An answer that names brokers: rewritten.
     Rewrite,
     /// An ApiVersions answer: versions are cut to what is understood.
@@ -51,6 +51,17 @@ pub enum Fate {
         raised: Option<Scenario>,
         refused: Box<Merge>,
     },
+}
+
+/// What of a Fetch answer is looked at, besides brokers that it names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FetchLook {
+    /// Whether its batches belong to transactions.
+    pub batches: bool,
+    /// Where its partitions stand.
+    pub positions: bool,
+    /// What was aborted is taken out.
+    pub repair: bool,
 }
 
 /// One request that waits for its answer.

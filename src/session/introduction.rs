@@ -127,6 +127,16 @@ impl Session {
 
     /// Counts what a scenario of mere counting found, unless it is off or exempted.
     fn observe(&mut self, scenario: Scenario, topic: Option<Arc<str>>, count: u64) {
+        self.observe_as(scenario, Completeness::Exact, topic, count);
+    }
+
+    pub(super) fn observe_as(
+        &mut self,
+        scenario: Scenario,
+        completeness: Completeness,
+        topic: Option<Arc<str>>,
+        count: u64,
+    ) {
         let Some(standing) = &self.standing else {
             return;
         };
@@ -134,7 +144,7 @@ impl Session {
             Stand::Off => {}
             Stand::Apply(_) | Stand::ByTopic(_) => self.events.push(Event::Observed {
                 scenario,
-                completeness: Completeness::Exact,
+                completeness,
                 topic,
                 group: None,
                 count,

@@ -7,6 +7,8 @@
 mod appends;
 pub mod event;
 mod events;
+mod fetch;
+mod fetches;
 pub mod inflight;
 mod introduction;
 mod judged;
@@ -104,6 +106,8 @@ pub struct Session {
     tally: Option<sole::Tally>,
     /// The topic of the batch that was looked at last, so that its name is looked up once.
     appended: Option<inflight::Topic>,
+    /// Where the client reads; only of one that does.
+    fetches: Option<Box<fetches::Fetches>>,
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
@@ -147,6 +151,7 @@ impl Session {
             standing: None,
             tally: None,
             appended: None,
+            fetches: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),

@@ -7,7 +7,7 @@ use super::{Env, Session, Want, acks0_event};
 use crate::policy::oversized_request;
 use crate::wire::api::ApiKey;
 use crate::wire::header::{self, Look, START_LEN, Start};
-use crate::wire::{endpoints, fetch, sasl, versions};
+use crate::wire::{fetch_request, sasl, versions};
 use bytes::Bytes;
 
 /// A header longer than this is nobody's: client_id may take 32767 bytes, and so may transactional_id.
@@ -16,9 +16,6 @@ pub(super) const MAX_HEADER_BYTES: usize = 48 * 1024;
 const ANNOUNCE_ABOVE: usize = 64 * 1024;
 /// Larger than any token of the mechanisms that may follow a SaslHandshake v0.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
-
-/// First version of Fetch with a `rack_id` (KIP-392).
-const FETCH_RACK_FROM: i16 = 11;
 
 /// Where the session stands among the client's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +28,8 @@ pub(super) enum Request {
     Discard(u64),
     /// In a Produce whose topics are looked at.
     Produce,
+    /// In a Fetch whose positions are looked at; that many bytes go on before the next look.
+    Fetch(fetch_request::Walker, u64),
     /// A SaslHandshake v0 went up; nothing is looked at until it is answered.
     AwaitSaslHandshake,
     /// That many raw SASL tokens, then size prefixes of requests again.
@@ -68,6 +67,7 @@ impl Session {
                 self.passed(lane, left - n as u64, Request::Discard)
             }
             Request::Produce => self.produce_step(env, lane),
+            Request::Fetch(walker, over) => self.fetch_request_step(env, lane, walker, over),
             Request::AwaitSaslHandshake => Err(Want::Answers),
             Request::Tokens(left) => self.token(env, lane, left),
             Request::Lost => {
@@ -144,10 +144,7 @@ impl Session {
         let listed = versions::listed(start.api_key);
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
             false => match start.api_key {
-                ApiKey::FETCH if start.api_version >= FETCH_RACK_FROM && env.brokers_outside => {
-                    return self.fetch_without_rack(env, lane, start, frame_len);
-                }
-                ApiKey::FETCH if start.api_version >= fetch::NODE_ENDPOINTS_FROM => Fate::Fetch,
+                ApiKey::FETCH => return self.fetch_start(env, lane, start, frame_len),
                 ApiKey::API_VERSIONS => Fate::ApiVersions,
                 ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
                     return self.sasl_handshake(env, lane, start, frame_len);
@@ -183,45 +180,6 @@ impl Session {
         self.events.request(start.api_key);
         self.push(start, 0, fate);
         self.pass_frame(lane, frame_len);
-        Ok(())
-    }
-
-    /// While a broker is outside the set, consumers must not be sent to it for being near (KIP-392): their rack is blanked.
-    fn fetch_without_rack(
-        &mut self,
-        env: &Env<'_>,
-        lane: &mut Lane,
-        start: Start,
-        frame_len: usize,
-    ) -> Result<(), Want> {
-        if std::mem::take(&mut self.cannot_collect) {
-            return self.cannot_hold(start, frame_len);
-        }
-        let frame = whole(env, lane, frame_len)?;
-        let flexible =
-            versions::request_header_version(start.api_key, start.api_version) == Some(2);
-        let Look::Ready(header) = header::header(frame, frame_len, flexible) else {
-            return self.malformed_request(start, "header");
-        };
-        let (head, body) = frame.split_at(header.body_at);
-        let new = match endpoints::blank_rack_id(start.api_version, body) {
-            Ok(Some(body)) => Some(header::frame_of(head, &body)),
-            Ok(None) => None,
-            Err(_) => return self.malformed_request(start, "body"),
-        };
-        self.events.request(start.api_key);
-        let fate = match start.api_version >= fetch::NODE_ENDPOINTS_FROM {
-            true => Fate::Fetch,
-            false => Fate::Relay,
-        };
-        self.push(start, 0, fate);
-        self.request = match new {
-            Some(new) => {
-                lane.insert(Bytes::from(new));
-                Request::Discard(frame_len as u64)
-            }
-            None => Request::Pass(frame_len as u64),
-        };
         Ok(())
     }
 
@@ -369,6 +327,9 @@ impl Session {
 
     /// The frame that is being read will not be forwarded any further.
     pub(super) fn doom_request(&mut self, cause: OutcomeCause) {
+        if let Request::Fetch(walker, over) = self.request {
+            self.request = Request::Pass(walker.left() + over);
+        }
         match self.request {
             Request::Pass(left) => {
                 // Its answer will not come; a request that nobody answers has no place in the queue.
@@ -391,6 +352,7 @@ impl Session {
             }
             Request::Produce => self.doom_produce(cause),
             Request::Start
+            | Request::Fetch(..)
             | Request::Discard(_)
             | Request::AwaitSaslHandshake
             | Request::Tokens(_)

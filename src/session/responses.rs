@@ -2,7 +2,7 @@
 //! or merged, as the request's fate says.
 
 use super::event::{CloseCause, Event, Outcome, OutcomeCause};
-use super::inflight::{Fate, Pending, UpstreamId};
+use super::inflight::{Fate, FetchLook, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
 use super::merge::Merge;
@@ -26,7 +26,7 @@ pub(super) enum Response {
     /// That many bytes of the answer go on as they are.
     Pass(u64),
     /// In a Fetch answer; that many bytes go on before the next look.
-    Fetch(fetch::Walker, u64),
+    Fetch(fetch::Walker, u64, FetchLook),
 }
 
 impl Session {
@@ -62,7 +62,9 @@ impl Session {
                 }
                 Ok(())
             }
-            Response::Fetch(walker, over) => self.fetch_step(lane, walker, over),
+            Response::Fetch(walker, over, look) => {
+                self.fetch_answer_step(env, lane, (walker, over, look))
+            }
         }
     }
 
@@ -116,9 +118,10 @@ impl Session {
                 self.answered();
             }
             Fate::Relay => self.response = Response::Pass(frame_len as u64),
-            Fate::Fetch => {
-                let walker = fetch::Walker::new((frame_len - RESPONSE_START_LEN) as u64);
-                self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64);
+            Fate::Fetch(look) if !look.repair => {
+                let left = (frame_len - RESPONSE_START_LEN) as u64;
+                let walker = fetch::Walker::new(front.api_version, left, look.batches);
+                self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64, look);
             }
             // The common answer: one partition, stored. There is nothing in it to look for.
             Fate::Produce { .. }
@@ -136,38 +139,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    fn fetch_step(
-        &mut self,
-        lane: &mut Lane,
-        mut walker: fetch::Walker,
-        mut over: u64,
-    ) -> Result<(), Want> {
-        loop {
-            let n = lane
-                .fresh_len()
-                .min(usize::try_from(over).unwrap_or(usize::MAX));
-            lane.forward(n);
-            over -= n as u64;
-            let need = match over {
-                0 => match walker.next(lane.fresh()) {
-                    fetch::Step::Pass(len) => {
-                        over = len;
-                        continue;
-                    }
-                    fetch::Step::Need(n) => n,
-                    fetch::Step::Malformed(why) => return self.malformed_answer(why),
-                    fetch::Step::Done => {
-                        self.answered();
-                        return Ok(());
-                    }
-                },
-                _ => 1,
-            };
-            self.response = Response::Fetch(walker, over);
-            return Err(Want::Bytes(need));
-        }
     }
 
     /// An answer that is all there and is not simply relayed.
@@ -208,9 +179,10 @@ impl Session {
                 .offsets_answered(env, frame, &pending, offsets)
                 .map(|new| new.map_or(Done::Forward, Done::Replace)),
             Fate::Rewrite => self.rewrite(env, frame, &pending).map(Done::Replace),
-            Fate::Open | Fate::Relay | Fate::Fetch | Fate::Token | Fate::Answer(_) => {
-                Ok(Done::Forward)
-            }
+            Fate::Fetch(look) => self
+                .fetch_answer(env, frame, &pending, *look)
+                .map(|new| new.map_or(Done::Forward, Done::Replace)),
+            Fate::Open | Fate::Relay | Fate::Token | Fate::Answer(_) => Ok(Done::Forward),
         };
         match result {
             Ok(Done::Forward) => lane.forward(frame_len),
@@ -376,7 +348,7 @@ impl Session {
         }
     }
 
-    fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         self.response = Response::Start;
         self.in_flight.pop();
     }
@@ -386,7 +358,7 @@ impl Session {
         Err(Want::Close)
     }
 
-    fn malformed_answer(&mut self, why: &str) -> Result<(), Want> {
+    pub(super) fn malformed_answer(&mut self, why: &str) -> Result<(), Want> {
         self.misdeed(CloseCause::Malformed, format!("answer of a broker: {why}"));
         Err(Want::Close)
     }

@@ -20,14 +20,14 @@ use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
 use crate::session::event::{CloseCause, Completeness, Event, Outcome, OutcomeCause};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
-use capped::Capped;
+use capped::{Capped, OTHER};
 use families::Maker;
 use inventory::Inventory;
 use journal::Journal;
 use pairs::Pairs;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
-use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -107,6 +107,7 @@ pub struct Telemetry {
     tap: OnceLock<Tap>,
     preset: OnceLock<&'static str>,
     modes: [Mode; Scenario::COUNT],
+    label_cap: usize,
     brokers: Mutex<BTreeMap<i32, Broker>>,
 }
 
@@ -156,6 +157,7 @@ struct Counters {
     last_look: IntGauge,
     learned_dropped: IntCounter,
     ledger_forgotten: Pairs<&'static str, 1>,
+    headroom: IntGaugeVec,
     exemptions_active: IntGauge,
     ready: IntGauge,
     draining: IntGauge,
@@ -193,6 +195,7 @@ impl Telemetry {
             tap: OnceLock::new(),
             preset: OnceLock::new(),
             modes: policy.modes,
+            label_cap: settings.max_label_values,
             brokers: Mutex::default(),
         })
     }
@@ -268,9 +271,26 @@ impl Telemetry {
     }
 
     /// Tables of the ledger had no room for that many partitions more.
-    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64) {
+    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64, fetches: u64) {
         self.counters.ledger_forgotten.add("commits", commits);
         self.counters.ledger_forgotten.add("log_ends", log_ends);
+        self.counters.ledger_forgotten.add("fetches", fetches);
+    }
+
+    /// Offsets that retention is away from the consumers of each topic, the lowest first. The lowest of those for which
+    /// the cap leaves no name stands for all of them.
+    pub fn set_fetch_headroom(&self, topics: &[(Arc<str>, u64)]) {
+        let family = &self.counters.headroom;
+        family.reset();
+        for (position, (topic, offsets)) in topics.iter().enumerate().take(self.label_cap + 1) {
+            let name = if position < self.label_cap {
+                topic
+            } else {
+                OTHER
+            };
+            let offsets = i64::try_from(*offsets).unwrap_or(i64::MAX);
+            family.with_label_values(&[name]).set(offsets);
+        }
     }
 
     /// All ports are bound and a first view was learned.
@@ -566,8 +586,9 @@ impl Counters {
             ledger_forgotten: Pairs::new(
                 make.counters("holdfast_ledger_forgotten_total"),
                 |table| [table],
-                ["commits", "log_ends"],
+                ["commits", "log_ends", "fetches"],
             ),
+            headroom: make.gauges("holdfast_fetch_headroom_offsets"),
             exemptions_active: make.gauge("holdfast_exemptions_active"),
             ready: make.gauge("holdfast_ready"),
             draining: make.gauge("holdfast_draining"),

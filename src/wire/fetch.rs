@@ -1,31 +1,64 @@
-//! A Fetch answer as a stream, on the way to the one field at its very end that names brokers.
+//! A Fetch answer as a stream: where its partitions stand, whether their records belong to transactions, and, at the very
+//! end, the one field that names brokers.
 //!
 //! `node_endpoints` (v16+, KIP-951) is tag 0 of the last tag section, behind all records, when the length has long gone
 //! out. Its one-byte tag number is changed to one that nobody uses and its content is blanked: the size stays, and clients
-//! skip it. Records are passed over by their length. Versions below 16 name no brokers and need no walk. Does not judge anything.
+//! skip it. Records are passed over by their length, or from batch to batch where somebody wants to know of transactions:
+//! of each the first 23 bytes are read. Does not judge anything.
 //!
 //! ```text
-//! throttle_time_ms i32 | error_code i16 | session_id i32 | COMPACT_ARRAY responses { topic_id UUID | COMPACT_ARRAY partitions {
-//!   index i32 | error i16 | high_watermark i64 | last_stable i64 | log_start i64 | COMPACT_NULLABLE_ARRAY aborted { i64 | i64 | tags }
-//!   | preferred_read_replica i32 | COMPACT_RECORDS | tags } | tags } | tags                            (FetchResponse.json, v16-18)
+//! tags (v12) | throttle_time_ms i32 | error_code i16, session_id i32 (v7) | ARRAY responses { topic STRING or topic_id UUID (v13)
+//!   | ARRAY partitions { index i32 | error i16 | high_watermark i64 | last_stable i64 | log_start i64 (v5)
+//!   | NULLABLE_ARRAY aborted { i64 | i64 | tags } | preferred_read_replica i32 (v11) | RECORDS | tags } | tags } | tags
 //! ```
+//! Versions 4 to 18 (FetchResponse.json); compact and with tags from 12 on.
 
-use super::header::Look;
-use super::produce::UNUSED_TAG;
+use super::api::ErrorCode;
+use super::lengths::{Lengths, Short};
+use super::produce::{TopicKey, UNUSED_TAG};
 use super::varint;
 
 /// First version whose answers may name broker addresses.
 pub const NODE_ENDPOINTS_FROM: i16 = 16;
+/// First version that can be walked: older ones have no isolation level.
+pub const WALKED_FROM: i16 = 4;
+/// First version whose partitions tell where their log starts.
+pub const LOG_START_FROM: i16 = 5;
+/// First version with compact lengths and tags.
+pub(super) const FLEXIBLE_FROM: i16 = 12;
+/// First version that names topics by id.
+pub(super) const TOPIC_ID_FROM: i16 = 13;
+
+/// Of a batch, up to and including its attributes.
+const ATTRIBUTES_END: usize = 23;
+/// The bit of a batch's attributes that says that it belongs to a transaction.
+const TRANSACTIONAL: u8 = 1 << 4;
 
 /// One step of the walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum Step<'a> {
     /// The next that many bytes, some of which may not be there yet, go on as they are.
     Pass(u64),
+    /// The same, and what stands at their beginning.
+    Part(Part<'a>, u64),
     /// Look again with at least that many bytes in the window.
     Need(usize),
     Malformed(&'static str),
     Done,
+}
+
+/// What an answer says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part<'a> {
+    Topic(TopicKey<'a>),
+    /// A partition of it. −1: not known, as with most errors.
+    Partition {
+        index: i32,
+        error_code: ErrorCode,
+        log_start_offset: i64,
+    },
+    /// The partition's records hold a batch of a transaction. Once for each partition.
+    Transactional,
 }
 
 /// Whose tag section it is.
@@ -48,7 +81,10 @@ enum At {
     Topic,
     Partition,
     Aborted,
+    /// At `preferred_read_replica`, where there is one.
     Records,
+    /// At a batch, with that many bytes of records to come.
+    Batches(u64),
     Done,
 }
 
@@ -60,123 +96,194 @@ pub struct Walker {
     topics: u32,
     partitions: u32,
     aborted: u32,
+    version: i16,
+    batches: bool,
 }
 
 impl Walker {
-    /// `left`: bytes from behind the correlation id to the end of the frame.
-    pub fn new(left: u64) -> Walker {
-        Walker {
-            at: At::Tags(Of::Header),
+    /// `left`: bytes from behind the correlation id to the end of the frame. `batches`: whether transactions are told of.
+    pub fn new(version: i16, left: u64, batches: bool) -> Walker {
+        let mut walker = Walker {
+            at: At::Head,
             left,
             topics: 0,
             partitions: 0,
             aborted: 0,
-        }
+            version,
+            batches,
+        };
+        walker.at = walker.tags_or(Of::Header);
+        walker
     }
 
     pub fn left(&self) -> u64 {
         self.left
     }
 
+    /// Whether the answer is of a version that may name brokers.
+    pub fn names_brokers(&self) -> bool {
+        self.version >= NODE_ENDPOINTS_FROM
+    }
+
     /// The next step. `window` begins where the walker stands; the tag number is changed in it.
-    pub fn next(&mut self, window: &mut [u8]) -> Step {
-        match self.at {
+    pub fn next<'a>(&mut self, window: &'a mut [u8]) -> Step<'a> {
+        let step = match self.at {
             At::Tags(of) => self.tags(window, of),
             At::Tag(of, left) => self.tag(window, of, left),
             At::Blank(0, left) => {
                 self.at = self.behind_tag(Of::Answer, left);
-                self.next(window)
+                return self.next(window);
             }
-            At::Blank(size, left) => {
-                let here = window
-                    .len()
-                    .min(usize::try_from(size).unwrap_or(usize::MAX));
-                if here == 0 {
-                    return Step::Need(1);
-                }
-                window[..here].fill(0);
-                self.pass(here as u64, At::Blank(size - here as u64, left))
-            }
-            At::Head => {
-                let (count, width) = match self.count(window, 10) {
-                    Ok(count) => count,
-                    Err(step) => return step,
-                };
-                self.topics = count;
-                self.pass(
-                    10 + width as u64,
-                    if count == 0 {
-                        At::Tags(Of::Answer)
-                    } else {
-                        At::Topic
-                    },
-                )
-            }
-            At::Topic => {
-                let (count, width) = match self.count(window, 16) {
-                    Ok(count) => count,
-                    Err(step) => return step,
-                };
-                self.topics -= 1;
-                self.partitions = count;
-                self.pass(
-                    16 + width as u64,
-                    if count == 0 {
-                        At::Tags(Of::Topic)
-                    } else {
-                        At::Partition
-                    },
-                )
-            }
-            At::Partition => {
-                // index, error_code, high_watermark, last_stable_offset, log_start_offset
-                const FIXED: usize = 4 + 2 + 8 + 8 + 8;
-                let (count, width) = match self.nullable_count(window, FIXED) {
-                    Ok(count) => count,
-                    Err(step) => return step,
-                };
-                self.partitions -= 1;
-                self.aborted = count;
-                self.pass(
-                    (FIXED + width) as u64,
-                    if count == 0 { At::Records } else { At::Aborted },
-                )
-            }
+            At::Blank(size, left) => self.blank(window, size, left),
+            At::Head => self.head(window),
+            At::Topic => return self.topic(window).unwrap_or_else(Short::into),
+            At::Partition => self.partition(window),
             At::Aborted => {
                 self.aborted -= 1;
-                self.pass(16, At::Tags(Of::Aborted))
+                let next = self.tags_or(Of::Aborted);
+                self.pass(16, next)
             }
-            At::Records => {
-                let (size, width) = match self.nullable_count(window, 4) {
-                    Ok(size) => size,
-                    Err(step) => return step,
-                };
-                self.pass(4 + width as u64 + u64::from(size), At::Tags(Of::Partition))
+            At::Records => self.records(window),
+            At::Batches(0) => {
+                self.at = self.tags_or(Of::Partition);
+                return self.next(window);
             }
+            At::Batches(size) => self.batch(window, size),
             At::Done => match self.left {
-                0 => Step::Done,
-                _ => Step::Malformed("bytes behind the end of a Fetch answer"),
+                0 => Ok(Step::Done),
+                _ => Err(Short::Malformed("bytes behind the end of a Fetch answer")),
             },
+        };
+        step.unwrap_or_else(Short::into)
+    }
+
+    fn head<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
+        let fixed = if self.version >= 7 { 10 } else { 4 };
+        let (count, width) = self.lengths().count(window, fixed)?;
+        self.topics = count.ok_or(Short::Malformed("array is null"))?;
+        let next = match self.topics {
+            0 => self.tags_or(Of::Answer),
+            _ => At::Topic,
+        };
+        self.pass((fixed + width) as u64, next)
+    }
+
+    fn topic<'a>(&mut self, window: &'a [u8]) -> Result<Step<'a>, Short> {
+        let lengths = self.lengths();
+        let (key, end) = lengths.topic(window, 0, self.version >= TOPIC_ID_FROM)?;
+        let (count, width) = lengths.count(window, end)?;
+        self.partitions = count.ok_or(Short::Malformed("array is null"))?;
+        self.topics -= 1;
+        let next = match self.partitions {
+            0 => self.tags_or(Of::Topic),
+            _ => At::Partition,
+        };
+        self.pass((end + width) as u64, next)?;
+        Ok(Step::Part(Part::Topic(key), (end + width) as u64))
+    }
+
+    fn partition<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
+        // index, error_code, high_watermark, last_stable_offset, and log_start_offset from its version on
+        const LOG_START_AT: usize = 4 + 2 + 8 + 8;
+        let tells_start = self.version >= LOG_START_FROM;
+        let fixed = LOG_START_AT + if tells_start { 8 } else { 0 };
+        let (count, width) = self.lengths().count(window, fixed)?;
+        self.partitions -= 1;
+        self.aborted = count.unwrap_or(0);
+        let len = (fixed + width) as u64;
+        let next = match self.aborted {
+            0 => At::Records,
+            _ => At::Aborted,
+        };
+        self.pass(len, next)?;
+        let number = |at: usize| window.get(at..).and_then(<[u8]>::first_chunk::<8>);
+        let log_start_offset = number(LOG_START_AT).filter(|_| tells_start);
+        Ok(match *window {
+            [a, b, c, d, e, f, ..] => {
+                let part = Part::Partition {
+                    index: i32::from_be_bytes([a, b, c, d]),
+                    error_code: ErrorCode(i16::from_be_bytes([e, f])),
+                    log_start_offset: log_start_offset
+                        .map_or(-1, |bytes| i64::from_be_bytes(*bytes)),
+                };
+                Step::Part(part, len)
+            }
+            _ => Step::Pass(len),
+        })
+    }
+
+    fn records<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
+        let fixed = if self.version >= 11 { 4 } else { 0 };
+        let (size, width) = self.lengths().count(window, fixed)?;
+        let (head, size) = ((fixed + width) as u64, u64::from(size.unwrap_or(0)));
+        if head + size > self.left {
+            return Err(Short::Malformed(PAST_END));
+        }
+        if self.batches && size > 0 {
+            return self.pass(head, At::Batches(size));
+        }
+        let next = self.tags_or(Of::Partition);
+        self.pass(head + size, next)
+    }
+
+    /// Over batches as far as their heads are here, up to the first of a transaction: the rest is passed as a whole.
+    fn batch<'a>(&mut self, window: &[u8], size: u64) -> Result<Step<'a>, Short> {
+        let mut over = 0_u64;
+        loop {
+            let left = size - over;
+            let head = usize::try_from(over)
+                .ok()
+                .and_then(|over| window.get(over..));
+            let Some(head) = head.and_then(<[u8]>::first_chunk::<ATTRIBUTES_END>) else {
+                if left < ATTRIBUTES_END as u64 {
+                    break;
+                }
+                if over > 0 {
+                    return self.pass(over, At::Batches(left));
+                }
+                return Err(Short::Need(ATTRIBUTES_END));
+            };
+            let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+            let (magic, attributes) = (head[16], head[22]);
+            if magic == 2 && attributes & TRANSACTIONAL != 0 {
+                let next = self.tags_or(Of::Partition);
+                self.pass(size, next)?;
+                return Ok(Step::Part(Part::Transactional, size));
+            }
+            // The last one may be cut off; what is no batch is passed as it is.
+            match u64::try_from(length).map(|length| length + 12) {
+                Ok(len) if len >= ATTRIBUTES_END as u64 && len < left => over += len,
+                _ => break,
+            }
+        }
+        let next = self.tags_or(Of::Partition);
+        self.pass(size, next)
+    }
+
+    fn blank<'a>(&mut self, window: &mut [u8], size: u64, left: u32) -> Result<Step<'a>, Short> {
+        let here = window
+            .len()
+            .min(usize::try_from(size).unwrap_or(usize::MAX));
+        if here == 0 {
+            return Err(Short::Need(1));
+        }
+        window[..here].fill(0);
+        self.pass(here as u64, At::Blank(size - here as u64, left))
+    }
+
+    fn tags<'a>(&mut self, window: &[u8], of: Of) -> Result<Step<'a>, Short> {
+        match self.lengths().varint(window, 0)? {
+            (0, width) => {
+                let next = self.behind(of);
+                self.pass(width as u64, next)
+            }
+            (count, width) => self.pass(width as u64, At::Tag(of, count)),
         }
     }
 
-    fn tags(&mut self, window: &[u8], of: Of) -> Step {
-        match self.varint(window, 0) {
-            Ok((0, width)) => self.pass(width as u64, self.behind(of)),
-            Ok((count, width)) => self.pass(width as u64, At::Tag(of, count)),
-            Err(step) => step,
-        }
-    }
-
-    fn tag(&mut self, window: &mut [u8], of: Of, left: u32) -> Step {
-        let (tag, tag_width) = match self.varint(window, 0) {
-            Ok(tag) => tag,
-            Err(step) => return step,
-        };
-        let (size, size_width) = match self.varint(window, tag_width) {
-            Ok(size) => size,
-            Err(step) => return step,
-        };
+    fn tag<'a>(&mut self, window: &mut [u8], of: Of, left: u32) -> Result<Step<'a>, Short> {
+        let (tag, tag_width) = self.lengths().varint(window, 0)?;
+        let (size, size_width) = self.lengths().varint(window, tag_width)?;
         if of == Of::Answer && tag == 0 {
             // A tag number of more than one byte would be no 0 that Kafka writes; all its bytes are changed then.
             varint::overwrite(&mut window[..tag_width], u32::from(UNUSED_TAG));
@@ -195,54 +302,51 @@ impl Walker {
         }
     }
 
+    /// At these tags, where the version has any, else behind them.
+    fn tags_or(&self, of: Of) -> At {
+        match self.version >= FLEXIBLE_FROM {
+            true => At::Tags(of),
+            false => self.behind(of),
+        }
+    }
+
     fn behind(&self, of: Of) -> At {
         match of {
             Of::Header => At::Head,
             Of::Aborted if self.aborted > 0 => At::Aborted,
             Of::Aborted => At::Records,
             Of::Partition if self.partitions > 0 => At::Partition,
-            Of::Partition => At::Tags(Of::Topic),
+            Of::Partition => self.tags_or(Of::Topic),
             Of::Topic if self.topics > 0 => At::Topic,
-            Of::Topic => At::Tags(Of::Answer),
+            Of::Topic => self.tags_or(Of::Answer),
             Of::Answer => At::Done,
         }
     }
 
-    fn pass(&mut self, len: u64, next: At) -> Step {
-        match self.left.checked_sub(len) {
-            Some(left) => {
-                self.left = left;
-                self.at = next;
-                Step::Pass(len)
-            }
-            None => Step::Malformed("Fetch answer runs past the end of its frame"),
+    fn pass<'a>(&mut self, len: u64, next: At) -> Result<Step<'a>, Short> {
+        self.left = self
+            .left
+            .checked_sub(len)
+            .ok_or(Short::Malformed(PAST_END))?;
+        self.at = next;
+        Ok(Step::Pass(len))
+    }
+
+    fn lengths(&self) -> Lengths {
+        Lengths {
+            compact: self.version >= FLEXIBLE_FROM,
+            left: self.left,
         }
     }
+}
 
-    fn count(&self, window: &[u8], at: usize) -> Result<(u32, usize), Step> {
-        let (count, width) = self.varint(window, at)?;
-        Ok((
-            count
-                .checked_sub(1)
-                .ok_or(Step::Malformed("array is null"))?,
-            width,
-        ))
-    }
+const PAST_END: &str = "Fetch answer runs past the end of its frame";
 
-    fn nullable_count(&self, window: &[u8], at: usize) -> Result<(u32, usize), Step> {
-        let (count, width) = self.varint(window, at)?;
-        Ok((count.saturating_sub(1), width))
-    }
-
-    fn varint(&self, window: &[u8], at: usize) -> Result<(u32, usize), Step> {
-        let limit = usize::try_from(self.left).unwrap_or(usize::MAX);
-        match varint::at(window, at, limit) {
-            Look::Ready(found) => Ok(found),
-            Look::Need(n) if n as u64 > self.left => Err(Step::Malformed(
-                "Fetch answer runs past the end of its frame",
-            )),
-            Look::Need(n) => Err(Step::Need(n)),
-            Look::Malformed(why) => Err(Step::Malformed(why)),
+impl From<Short> for Step<'_> {
+    fn from(short: Short) -> Self {
+        match short {
+            Short::Need(n) => Step::Need(n),
+            Short::Malformed(why) => Step::Malformed(why),
         }
     }
 }
@@ -262,11 +366,11 @@ mod tests {
         expected[15..19].fill(0);
         for step in 1..=answer.len() {
             let mut bytes = answer;
-            let mut walker = Walker::new(bytes.len() as u64);
+            let mut walker = Walker::new(16, bytes.len() as u64, false);
             let (mut at, mut end) = (0, 0);
             loop {
                 match walker.next(&mut bytes[at..end]) {
-                    Step::Pass(n) => at += n as usize,
+                    Step::Pass(n) | Step::Part(_, n) => at += n as usize,
                     Step::Need(n) => end = (at + n.max(step)).min(answer.len()),
                     Step::Done => break,
                     Step::Malformed(why) => panic!("{why}"),

@@ -43,7 +43,7 @@ impl Field {
 /// Every table.
 #[rustfmt::skip]
 pub static MESSAGES: &[&Message] = &[
-    &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
+    &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &FETCH_RESPONSE, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
     &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
@@ -156,6 +156,54 @@ pub static FETCH_REQUEST: Message = Message {
             field(Name::Partitions, since(7), Kind::Array(&Kind::I32)),
         ])),
         field(Name::RackId, since(11), Kind::String),
+    ],
+};
+
+#[rustfmt::skip]
+pub static FETCH_RESPONSE: Message = Message {
+    name: "FetchResponse",
+    api_key: ApiKey::FETCH,
+    versions: only(0, 18),
+    flexible_from: 12,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::ErrorCode, since(7), Kind::I16),
+        field(Name::SessionId, since(7), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Topic, only(0, 12), Kind::String),
+            field(Name::TopicId, since(13), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::HighWatermark, since(0), Kind::I64),
+                field(Name::LastStableOffset, since(4), Kind::I64),
+                field(Name::LogStartOffset, since(5), Kind::I64),
+                field(Name::DivergingEpoch, since(12), Kind::Struct(&[
+                    field(Name::Epoch, since(12), Kind::I32),
+                    field(Name::EndOffset, since(12), Kind::I64),
+                ])).tagged(0),
+                field(Name::CurrentLeader, since(12), Kind::Struct(&[
+                    field(Name::LeaderId, since(12), Kind::I32),
+                    field(Name::LeaderEpoch, since(12), Kind::I32),
+                ])).tagged(1),
+                field(Name::SnapshotId, since(12), Kind::Struct(&[
+                    field(Name::EndOffset, since(0), Kind::I64),
+                    field(Name::Epoch, since(0), Kind::I32),
+                ])).tagged(2),
+                field(Name::AbortedTransactions, since(4), Kind::Structs(&[
+                    field(Name::ProducerId, since(4), Kind::I64),
+                    field(Name::FirstOffset, since(4), Kind::I64),
+                ])).nullable(since(4)),
+                field(Name::PreferredReadReplica, since(11), Kind::I32),
+                field(Name::Records, since(0), Kind::Records).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::NodeEndpoints, since(16), Kind::Structs(&[
+            field(Name::NodeId, since(16), Kind::I32),
+            field(Name::Host, since(16), Kind::String),
+            field(Name::Port, since(16), Kind::I32),
+            field(Name::Rack, since(16), Kind::String).nullable(since(16)),
+        ])).tagged(0),
     ],
 };
 
@@ -1121,6 +1169,7 @@ macro_rules! names {
 }
 
 names! {
+    AbortedTransactions = "aborted_transactions",
     AcknowledgeErrorCode = "acknowledge_error_code",
     AcknowledgeErrorMessage = "acknowledge_error_message",
     Acks = "acks",
@@ -1152,10 +1201,13 @@ names! {
     CurrentLeader = "current_leader",
     CurrentLeaderEpoch = "current_leader_epoch",
     DeliveryCount = "delivery_count",
+    DivergingEpoch = "diverging_epoch",
     Documentation = "documentation",
     ElectionType = "election_type",
     EligibleLeaderReplicas = "eligible_leader_replicas",
+    EndOffset = "end_offset",
     EndpointType = "endpoint_type",
+    Epoch = "epoch",
     ErrorCode = "error_code",
     ErrorMessage = "error_message",
     Feature = "feature",
@@ -1184,6 +1236,7 @@ names! {
     LastFetchedEpoch = "last_fetched_epoch",
     LastKnownElr = "last_known_elr",
     LastOffset = "last_offset",
+    LastStableOffset = "last_stable_offset",
     LeaderEpoch = "leader_epoch",
     LeaderId = "leader_id",
     LogAppendTimeMs = "log_append_time_ms",
@@ -1218,6 +1271,8 @@ names! {
     PartitionResult = "partition_result",
     Partitions = "partitions",
     Port = "port",
+    PreferredReadReplica = "preferred_read_replica",
+    ProducerId = "producer_id",
     ProtocolType = "protocol_type",
     Rack = "rack",
     RackId = "rack_id",
@@ -1241,6 +1296,7 @@ names! {
     RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
+    SnapshotId = "snapshot_id",
     Source = "source",
     StartOffset = "start_offset",
     SupportedFeatures = "supported_features",

@@ -1,7 +1,7 @@
-//! In steady state a relayed Produce costs no allocation.
+//! In steady state a relayed Produce, or a Fetch that is looked at, costs no allocation.
 
-use crate::support::raw;
 use crate::support::rig::{self, frame, one, records, settings};
+use crate::support::{fetches, raw};
 use holdfast::cluster::{Advertised, IdSet};
 use holdfast::policy::Mode;
 use holdfast::session::inflight::UpstreamId;
@@ -46,8 +46,20 @@ fn fill_and_write(lane: &mut Lane, bytes: &[u8], judge: impl FnOnce(&mut Lane)) 
     written
 }
 
-/// Allocations of a hundred frames of 10 records, after ten to warm up.
+/// Allocations of a hundred Produce frames of 10 records, after ten to warm up.
 fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
+    let request = frame(7, &one(version, acks, records(version, 10)));
+    let mut received = rig::Received::parse(&request);
+    received.acks = -1;
+    let answer = rig::Broker::default()
+        .error("orders", 0, error_code)
+        .produce(&received);
+    let answered = if acks == 0 { 0 } else { answer.len() };
+    of_turns(&request, &answer, answered)
+}
+
+/// Of a hundred turns, after ten to warm up.
+fn of_turns(request: &[u8], answer: &[u8], answered: usize) -> u64 {
     let view = rig::Rig::default().topic("orders", Some(1_000_000)).view;
     let policy = Arc::new(settings(Mode::Enforce));
     let advertised = Advertised {
@@ -72,12 +84,6 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         brokers_outside: false,
         now_ms: raw::now_ms(),
     };
-    let request = frame(7, &one(version, acks, records(version, 10)));
-    let mut received = rig::Received::parse(&request);
-    received.acks = -1;
-    let answer = rig::Broker::default()
-        .error("orders", 0, error_code)
-        .produce(&received);
     let mut bare = Bare {
         session: Session::new(),
         requests: Lane::default(),
@@ -86,16 +92,15 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
     for lane in [&mut bare.requests, &mut bare.responses] {
         lane.replace_storage(vec![0; 64 * 1024]);
     }
-    let answered = if acks == 0 { 0 } else { answer.len() };
     for _ in 0..10 {
         assert_eq!(
-            turn(&mut bare, &env, &request, &answer),
+            turn(&mut bare, &env, request, answer),
             (request.len(), answered)
         );
     }
     let counted = allocation_counter::measure(|| {
         for _ in 0..100 {
-            turn(&mut bare, &env, &request, &answer);
+            turn(&mut bare, &env, request, answer);
         }
     });
     counted.count_total
@@ -119,5 +124,25 @@ fn a_produce_whose_acks_is_raised_costs_no_allocation_either() {
 fn a_produce_whose_answer_is_absorbed_costs_no_allocation_either() {
     for version in [3, 8, 9, 12, 13] {
         assert_eq!(allocations(version, 0, 0), 0, "version {version}");
+    }
+}
+
+#[test]
+fn a_fetch_of_transactions_by_a_client_that_reads_uncommitted_costs_no_allocation_either() {
+    for version in [4, 5, 11, 12, 13, 16, 18] {
+        let request = fetches::Request::new(version, 0, 3, 40).frame();
+        let records = [
+            fetches::batch(40, 5, -1, 0),
+            fetches::batch(45, 5, 7, fetches::TRANSACTIONAL),
+        ];
+        let partition = fetches::Answered {
+            index: 3,
+            log_start_offset: 7,
+            records: records.concat(),
+            ..fetches::Answered::default()
+        };
+        let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
+        let counted = of_turns(&request, &answer, answer.len());
+        assert_eq!(counted, 0, "version {version}");
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod clients;
 pub mod distribution;
+pub mod fetches;
 pub mod gateway;
 pub mod holdfast;
 pub mod kafka;

@@ -142,6 +142,8 @@ pub fn settings(mode: Mode) -> Settings {
         for scenario in appends::SCENARIOS {
             settings.modes[scenario as usize] = Mode::Observe;
         }
+        // In force it holds answers.
+        settings.modes[Scenario::DirtyRead as usize] = Mode::Observe;
     }
     settings
 }

@@ -1,0 +1,344 @@
+//! Fetch: what a client reads and from where, and what it is given. Both directions stream; an answer is held only where
+//! aborted records are taken out of it.
+
+use super::event::{Completeness, Event};
+use super::fetches::Fetches;
+use super::inflight::{Fate, FetchLook, Pending};
+use super::lane::Lane;
+use super::requests::{MAX_HEADER_BYTES, Request, whole};
+use super::responses::Response;
+use super::{Env, Session, Want};
+use crate::policy::standing::Stand;
+use crate::policy::{Mode, Scenario, dirty_read};
+use crate::wire::api::ApiKey;
+use crate::wire::fetch::{self, Part};
+use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
+use crate::wire::{endpoints, fetch_request, versions};
+use bytes::Bytes;
+
+/// First version with a `rack_id` (KIP-392).
+const RACK_FROM: i16 = 11;
+/// `replica_id` of a consumer.
+const CONSUMER: i32 = -1;
+
+impl Session {
+    pub(super) fn fetch_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        if start.api_version >= RACK_FROM && env.brokers_outside {
+            return self.fetch_without_rack(env, lane, start, frame_len);
+        }
+        let (look, head) = match self.fetch_look(env, lane.fresh(), start, frame_len) {
+            Look::Ready((look, head)) => (look, Some(head)),
+            Look::Need(n) if n <= MAX_HEADER_BYTES => return Err(Want::Bytes(n)),
+            // What does not follow its schema is the broker's to judge.
+            _ => (FetchLook::default(), None),
+        };
+        self.push_fetch(start, look);
+        match head {
+            Some(head) if look.positions => {
+                let left = (frame_len - head.topics_at) as u64;
+                let walker = fetch_request::Walker::new(start.api_version, left);
+                self.request = Request::Fetch(walker, head.topics_at as u64);
+            }
+            _ => self.pass_frame(lane, frame_len),
+        }
+        Ok(())
+    }
+
+    /// While a broker is outside the set, consumers must not be sent to it for being near (KIP-392): their rack is blanked.
+    fn fetch_without_rack(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        if std::mem::take(&mut self.cannot_collect) {
+            return self.cannot_hold(start, frame_len);
+        }
+        whole(env, lane, frame_len)?;
+        let frame = &mut lane.fresh()[..frame_len];
+        let Look::Ready((look, head)) = self.fetch_look(env, frame, start, frame_len) else {
+            return self.malformed_request(start, "header");
+        };
+        let (before, body) = frame.split_at(head.body_at);
+        let new = match endpoints::blank_rack_id(start.api_version, body) {
+            Ok(Some(body)) => Some(header::frame_of(before, &body)),
+            Ok(None) => None,
+            Err(_) => return self.malformed_request(start, "body"),
+        };
+        if look.positions {
+            let mut walker =
+                fetch_request::Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
+            let mut at = head.topics_at;
+            while let FetchStep::Over(len) = self.fetch_request_look(env, &mut walker, &frame[at..])
+            {
+                at += usize::try_from(len).unwrap_or(usize::MAX);
+            }
+        }
+        self.push_fetch(start, look);
+        self.request = match new {
+            Some(new) => {
+                lane.insert(Bytes::from(new));
+                Request::Discard(frame_len as u64)
+            }
+            None => Request::Pass(frame_len as u64),
+        };
+        Ok(())
+    }
+
+    fn push_fetch(&mut self, start: Start, look: FetchLook) {
+        self.events.request(start.api_key);
+        let named = start.api_version >= fetch::NODE_ENDPOINTS_FROM;
+        let fate = match named || look != FetchLook::default() {
+            true => Fate::Fetch(look),
+            false => Fate::Relay,
+        };
+        self.push(start, 0, fate);
+    }
+
+    /// What is to be looked at in the answer; a level that is raised is raised here. `frame`: what is there of the request.
+    fn fetch_look(
+        &mut self,
+        env: &Env<'_>,
+        frame: &mut [u8],
+        start: Start,
+        frame_len: usize,
+    ) -> Look<(FetchLook, fetch_request::Head)> {
+        let version = start.api_version;
+        let flexible = versions::request_header_version(start.api_key, version) == Some(2);
+        let header = match header::header(frame, frame_len, flexible) {
+            Look::Ready(header) => header,
+            Look::Need(n) => return Look::Need(n),
+            Look::Malformed(why) => return Look::Malformed(why),
+        };
+        if version < fetch::WALKED_FROM {
+            return Look::Malformed("a version without isolation level");
+        }
+        let head = match fetch_request::head(frame, frame_len, header.body_at, version) {
+            Look::Ready(head) => head,
+            Look::Need(n) => return Look::Need(n),
+            Look::Malformed(why) => return Look::Malformed(why),
+        };
+        let client_id = header.client_id.map(|(from, to)| &frame[from..to]);
+        self.stand_as(env, client_id);
+        let mut look = FetchLook::default();
+        let (dirty, overrun) = match &self.standing {
+            Some(standing) if head.replica_id == CONSUMER => (
+                standing.get(Scenario::DirtyRead),
+                standing.get(Scenario::RetentionOverrun),
+            ),
+            _ => (Stand::Off, Stand::Off),
+        };
+        look.batches = dirty_read::sees(head.isolation_level, dirty);
+        look.positions = overrun != Stand::Off && version >= fetch::LOG_START_FROM;
+        if dirty_read::raises(head.isolation_level, dirty) {
+            frame[head.isolation_at] = fetch_request::READ_COMMITTED as u8;
+            look.repair = true;
+            self.raised(ApiKey::FETCH);
+        }
+        if look.batches || look.positions {
+            let fetches = self
+                .fetches
+                .get_or_insert_with(|| Box::new(Fetches::new(env)));
+            fetches.request(head.full);
+        }
+        Look::Ready((look, head))
+    }
+
+    /// A request reads only what is committed now.
+    fn raised(&mut self, api_key: ApiKey) {
+        self.events.push(Event::Override {
+            scenario: Scenario::DirtyRead,
+            mode: Mode::Enforce,
+            api_key,
+            count: 1,
+        });
+    }
+
+    pub(super) fn fetch_request_step(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        mut walker: fetch_request::Walker,
+        mut over: u64,
+    ) -> Result<(), Want> {
+        self.announce(lane, over + walker.left(), 0)?;
+        loop {
+            let n = take(lane, over);
+            lane.forward(n);
+            over -= n as u64;
+            let step = match over {
+                0 => self.fetch_request_look(env, &mut walker, lane.fresh()),
+                _ => FetchStep::Need(1),
+            };
+            match step {
+                FetchStep::Over(len) => over = len,
+                FetchStep::Need(n) => {
+                    self.request = Request::Fetch(walker, over);
+                    return Err(Want::Bytes(n));
+                }
+                FetchStep::Rest => {
+                    match walker.left() {
+                        0 => self.ended(lane),
+                        left => self.request = Request::Pass(left),
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// One step of the walk through a request; what stands there is remembered.
+    fn fetch_request_look(
+        &mut self,
+        env: &Env<'_>,
+        walker: &mut fetch_request::Walker,
+        window: &[u8],
+    ) -> FetchStep {
+        use fetch_request::{Part, Step};
+        let (part, len) = match walker.next(window) {
+            Step::Pass(len) => return FetchStep::Over(len),
+            Step::Need(n) => return FetchStep::Need(n),
+            Step::Malformed(_) | Step::Done => return FetchStep::Rest,
+            Step::Part(part, len) => (part, len),
+        };
+        if let Some(fetches) = &mut self.fetches {
+            match part {
+                Part::Topic(key) | Part::ForgottenTopic(key) => fetches.requested_topic(env, key),
+                Part::Partition {
+                    index,
+                    fetch_offset,
+                } => fetches.requested(env, index, fetch_offset),
+                Part::Forgotten { index } => fetches.forgotten(index),
+            }
+        }
+        FetchStep::Over(len)
+    }
+
+    pub(super) fn fetch_answer_step(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        (mut walker, mut over, look): (fetch::Walker, u64, FetchLook),
+    ) -> Result<(), Want> {
+        loop {
+            let n = take(lane, over);
+            lane.forward(n);
+            over -= n as u64;
+            let need = match over {
+                0 => match walker.next(lane.fresh()) {
+                    fetch::Step::Pass(len) => {
+                        over = len;
+                        continue;
+                    }
+                    fetch::Step::Part(part, len) => {
+                        self.fetch_answer_part(env, look, part);
+                        over = len;
+                        continue;
+                    }
+                    fetch::Step::Need(n) => n,
+                    fetch::Step::Malformed(_) if !walker.names_brokers() => {
+                        // Nothing in it must be kept from the client.
+                        self.response = Response::Pass(walker.left());
+                        return Ok(());
+                    }
+                    fetch::Step::Malformed(why) => return self.malformed_answer(why),
+                    fetch::Step::Done => {
+                        self.answered();
+                        self.tell_headroom(env, look);
+                        return Ok(());
+                    }
+                },
+                _ => 1,
+            };
+            self.response = Response::Fetch(walker, over, look);
+            return Err(Want::Bytes(need));
+        }
+    }
+
+    fn fetch_answer_part(&mut self, env: &Env<'_>, look: FetchLook, part: Part<'_>) {
+        let Some(fetches) = self
+            .fetches
+            .as_mut()
+            .filter(|_| look != FetchLook::default())
+        else {
+            return;
+        };
+        match part {
+            Part::Topic(key) => fetches.answered_topic(env, key),
+            Part::Partition {
+                index,
+                error_code,
+                log_start_offset,
+            } if look.positions => {
+                if let Some(skipped) = fetches.answered(index, error_code, log_start_offset) {
+                    let topic = fetches.answered_name(env);
+                    let scenario = Scenario::RetentionOverrun;
+                    self.observe_as(scenario, Completeness::Partial, topic, skipped);
+                }
+            }
+            Part::Partition { .. } => {}
+            Part::Transactional => {
+                let topic = fetches.answered_name(env);
+                self.observe_as(Scenario::DirtyRead, Completeness::Exact, topic, 1);
+            }
+        }
+    }
+
+    fn tell_headroom(&mut self, env: &Env<'_>, look: FetchLook) {
+        if let Some(fetches) = self.fetches.as_mut().filter(|_| look.positions) {
+            fetches.tell(env);
+        }
+    }
+
+    /// A whole answer to a request whose level was raised.
+    pub(super) fn fetch_answer(
+        &mut self,
+        env: &Env<'_>,
+        frame: &mut [u8],
+        pending: &Pending,
+        look: FetchLook,
+    ) -> Result<Option<Vec<u8>>, &'static str> {
+        let version = pending.api_version;
+        let left = frame.len() - RESPONSE_START_LEN;
+        let mut walker = fetch::Walker::new(version, left as u64, look.batches);
+        let mut at = RESPONSE_START_LEN;
+        loop {
+            // Every length was held against what is left of the frame, which is all here.
+            let window = frame.get_mut(at..).unwrap_or_default();
+            at += match walker.next(window) {
+                fetch::Step::Pass(len) => len as usize,
+                fetch::Step::Part(part, len) => {
+                    self.fetch_answer_part(env, look, part);
+                    len as usize
+                }
+                fetch::Step::Done => break,
+                fetch::Step::Need(_) => return Err("ends before its fields do"),
+                fetch::Step::Malformed(why) => return Err(why),
+            };
+        }
+        self.tell_headroom(env, look);
+        Ok(None)
+    }
+}
+
+/// What a look at a request came to.
+enum FetchStep {
+    /// That many bytes go on before the next look.
+    Over(u64),
+    Need(usize),
+    /// Nothing more is looked at.
+    Rest,
+}
+
+/// How many of the next `left` bytes are there.
+fn take(lane: &Lane, left: u64) -> usize {
+    lane.fresh_len()
+        .min(usize::try_from(left).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,250 @@
+//! Where each partition that a connection reads is fetched from, and where its log starts. Incremental sessions (KIP-227)
+//! leave out what did not change, so it is remembered here.
+//!
+//! In steady state nothing is allocated: topics and partitions stay where they are.
+
+use super::Env;
+use super::inflight::Topic;
+use super::produce::topic_of;
+use crate::ledger::fetches::Room;
+use crate::policy::retention_overrun;
+use crate::wire::api::ErrorCode;
+use crate::wire::produce::TopicKey;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Partitions, and topics, that one connection is remembered to read.
+const MOST: usize = 10_000;
+/// Longer names cannot be topics (Kafka's `Topic.validate`); one would be kept as long as the connection.
+const MAX_TOPIC_BYTES: usize = 249;
+/// How often a connection tells how close retention has come.
+const TELL_EVERY_MS: i64 = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Fetches {
+    topics: Vec<TopicRead>,
+    by_id: HashMap<[u8; 16], usize>,
+    by_name: HashMap<Box<[u8]>, usize>,
+    partitions: usize,
+    room: Room,
+    /// Grows with each request that lists everything that is read.
+    generation: u32,
+    /// The topics that the request and the answer are at; `None`: there was no room for it.
+    requested: Option<usize>,
+    answered: Option<usize>,
+    told_ms: i64,
+}
+
+#[derive(Debug)]
+struct TopicRead {
+    topic: Topic,
+    /// In the order of their indices.
+    partitions: Vec<Read>,
+}
+
+/// One partition that is read. −1: not known.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    index: i32,
+    /// It is read now if this is the present one.
+    generation: u32,
+    position: i64,
+    log_start_offset: i64,
+    /// The position that was out of range, until an answer tells where the log starts.
+    out_of_range: i64,
+}
+
+impl Fetches {
+    pub fn new(env: &Env<'_>) -> Fetches {
+        Fetches {
+            topics: Vec::new(),
+            by_id: HashMap::new(),
+            by_name: HashMap::new(),
+            partitions: 0,
+            room: env.ledger.fetches.room(),
+            generation: 0,
+            requested: None,
+            answered: None,
+            told_ms: env.now_ms,
+        }
+    }
+
+    /// A request begins; `full`: it lists all that is read.
+    pub fn request(&mut self, full: bool) {
+        self.generation = self.generation.wrapping_add(u32::from(full));
+    }
+
+    pub fn requested_topic(&mut self, env: &Env<'_>, key: TopicKey<'_>) {
+        self.requested = self.topic(env, self.requested, key);
+    }
+
+    /// A partition of that topic is read from here.
+    pub fn requested(&mut self, env: &Env<'_>, index: i32, fetch_offset: i64) {
+        let generation = self.generation;
+        if let Some(read) = self.read(env, index) {
+            (read.position, read.generation) = (fetch_offset, generation);
+        }
+    }
+
+    /// A partition of that topic is not read any more.
+    pub fn forgotten(&mut self, index: i32) {
+        let before = self.generation.wrapping_sub(1);
+        if let Some(read) = self
+            .requested
+            .and_then(|topic| self.topics[topic].find(index))
+        {
+            read.generation = before;
+        }
+    }
+
+    pub fn answered_topic(&mut self, env: &Env<'_>, key: TopicKey<'_>) {
+        self.answered = self.topic(env, self.answered, key);
+    }
+
+    /// The broker answered for a partition of that topic: offsets that its reader has lost.
+    pub fn answered(
+        &mut self,
+        index: i32,
+        error_code: ErrorCode,
+        log_start_offset: i64,
+    ) -> Option<u64> {
+        let read = self.topics[self.answered?].find(index)?;
+        if error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
+            // Asked again from where it was the first time that counts.
+            if read.out_of_range < 0 {
+                read.out_of_range = read.position;
+            }
+            return None;
+        }
+        if error_code != ErrorCode::NONE || log_start_offset < 0 {
+            return None;
+        }
+        read.log_start_offset = log_start_offset;
+        match std::mem::replace(&mut read.out_of_range, -1) {
+            -1 => None,
+            position => retention_overrun::skipped(position, log_start_offset),
+        }
+    }
+
+    /// The name of the topic that the answer is at, where it is known.
+    pub fn answered_name(&self, env: &Env<'_>) -> Option<Arc<str>> {
+        self.topics[self.answered?].name(env).cloned()
+    }
+
+    /// Tells how close retention has come, if it is time.
+    pub fn tell(&mut self, env: &Env<'_>) {
+        if (0..TELL_EVERY_MS).contains(&(env.now_ms - self.told_ms)) {
+            return;
+        }
+        self.told_ms = env.now_ms;
+        for topic in &self.topics {
+            let read = topic.partitions.iter();
+            let read = read.filter(|read| read.generation == self.generation);
+            let lowest = read
+                .filter_map(|read| {
+                    retention_overrun::headroom(read.position, read.log_start_offset)
+                })
+                .min();
+            if let (Some(lowest), Some(name)) = (lowest, topic.name(env)) {
+                env.ledger.fetches.told(name, lowest, env.now_ms);
+            }
+        }
+    }
+
+    /// The place of a topic, mostly the one that came last.
+    fn topic(&mut self, env: &Env<'_>, last: Option<usize>, key: TopicKey<'_>) -> Option<usize> {
+        if let Some(last) = last.filter(|last| self.topics[*last].topic.is(key)) {
+            return Some(last);
+        }
+        let known = match key {
+            TopicKey::Id(id) => self.by_id.get(&id),
+            TopicKey::Name(name) => self.by_name.get(name),
+        };
+        if let Some(known) = known {
+            return Some(*known);
+        }
+        let sound = !matches!(key, TopicKey::Name(name) if name.len() > MAX_TOPIC_BYTES);
+        if !sound || self.topics.len() >= MOST || !self.room.take() {
+            return None;
+        }
+        let new = self.topics.len();
+        let (topic, _) = topic_of(key, env);
+        self.topics.push(TopicRead {
+            topic,
+            partitions: Vec::new(),
+        });
+        match key {
+            TopicKey::Id(id) => self.by_id.insert(id, new),
+            TopicKey::Name(name) => self.by_name.insert(name.into(), new),
+        };
+        Some(new)
+    }
+
+    /// A partition of the topic that the request is at, new or not; `None`: there is no room for it.
+    fn read(&mut self, env: &Env<'_>, index: i32) -> Option<&mut Read> {
+        let Some(topic) = self.requested else {
+            env.ledger.fetches.unnoticed(1);
+            return None;
+        };
+        let known = |topic: &TopicRead| {
+            topic
+                .partitions
+                .binary_search_by_key(&index, |read| read.index)
+        };
+        let at = match known(&self.topics[topic]) {
+            Ok(at) => at,
+            Err(at) => {
+                let mut at = at;
+                if self.partitions >= MOST {
+                    self.make_room();
+                    at = known(&self.topics[topic]).unwrap_or_else(|at| at);
+                }
+                if self.partitions >= MOST || !self.room.take() {
+                    env.ledger.fetches.unnoticed(1);
+                    return None;
+                }
+                self.partitions += 1;
+                let read = Read {
+                    index,
+                    generation: self.generation,
+                    position: -1,
+                    log_start_offset: -1,
+                    out_of_range: -1,
+                };
+                self.topics[topic].partitions.insert(at, read);
+                at
+            }
+        };
+        self.topics[topic].partitions.get_mut(at)
+    }
+
+    /// What is not read any more goes.
+    fn make_room(&mut self) {
+        let generation = self.generation;
+        self.partitions = 0;
+        for topic in &mut self.topics {
+            topic
+                .partitions
+                .retain(|read| read.generation == generation);
+            self.partitions += topic.partitions.len();
+        }
+        self.room.keep(self.topics.len() + self.partitions);
+    }
+}
+
+impl TopicRead {
+    fn find(&mut self, index: i32) -> Option<&mut Read> {
+        let known = self
+            .partitions
+            .binary_search_by_key(&index, |read| read.index);
+        known.ok().map(|at| &mut self.partitions[at])
+    }
+
+    fn name<'a>(&'a self, env: &'a Env<'_>) -> Option<&'a Arc<str>> {
+        match &self.topic {
+            Topic::Id(id, None) => env.view.topic_by_id(id).map(|facts| &facts.name),
+            topic => topic.name(),
+        }
+    }
+}

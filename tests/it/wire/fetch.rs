@@ -1,0 +1,200 @@
+//! Fetch requests and answers as they are walked while they come, against kafka-protocol's decoding of the same bytes, in
+//! windows of any size; and bytes that are neither.
+
+use super::random;
+use bytes::Bytes;
+use holdfast::wire::fetch::{self, Part, Step, Walker};
+use holdfast::wire::fetch_request;
+use holdfast::wire::header::Look;
+use holdfast::wire::produce::TopicKey;
+use holdfast::wire::schema;
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use kafka_protocol::protocol::Decodable;
+use proptest::prelude::*;
+
+/// A topic by name or id, as text.
+fn topic(key: TopicKey<'_>) -> String {
+    match key {
+        TopicKey::Name(name) => String::from_utf8_lossy(name).into_owned(),
+        TopicKey::Id(id) => format!("{id:02x?}"),
+    }
+}
+
+/// What a walk tells: a line for each part.
+type Told = Vec<String>;
+
+/// Walks with windows that grow by `step` bytes at a time: what was told, and where it ended.
+fn walked(
+    version: i16,
+    bytes: &mut [u8],
+    step: usize,
+    batches: bool,
+) -> Result<Told, &'static str> {
+    let len = bytes.len();
+    let mut walker = Walker::new(version, len as u64, batches);
+    let (mut at, mut end, mut told) = (0, 0, Vec::new());
+    loop {
+        match walker.next(&mut bytes[at.min(len)..end.clamp(at.min(len), len)]) {
+            Step::Pass(n) => at += n as usize,
+            Step::Part(part, n) => {
+                told.push(match part {
+                    Part::Topic(key) => topic(key),
+                    Part::Partition {
+                        index,
+                        error_code,
+                        log_start_offset,
+                    } => format!("{index} {} {log_start_offset}", error_code.0),
+                    Part::Transactional => "transactional".to_owned(),
+                });
+                at += n as usize;
+            }
+            Step::Need(n) => {
+                let before = end;
+                end = (at + n.max(step)).min(len);
+                if end <= before {
+                    return Err("asks for what will never come");
+                }
+            }
+            Step::Done => return Ok(told),
+            Step::Malformed(why) => return Err(why),
+        }
+        assert!(at <= len);
+    }
+}
+
+fn walked_request(version: i16, body: &[u8], step: usize) -> Result<(i8, Told), &'static str> {
+    let head = match fetch_request::head(body, body.len(), 0, version) {
+        Look::Ready(head) => head,
+        Look::Need(_) => return Err("asks for what will never come"),
+        Look::Malformed(why) => return Err(why),
+    };
+    for end in 0..head.topics_at {
+        assert!(matches!(
+            fetch_request::head(&body[..end], body.len(), 0, version),
+            Look::Need(n) if n > end
+        ));
+    }
+    let mut walker = fetch_request::Walker::new(version, (body.len() - head.topics_at) as u64);
+    let (mut at, mut end, mut told) = (head.topics_at, head.topics_at, Vec::new());
+    loop {
+        use fetch_request::{Part, Step};
+        let window = body.get(at..end.max(at)).unwrap_or_default();
+        match walker.next(window) {
+            Step::Pass(n) => at += n as usize,
+            Step::Part(part, n) => {
+                told.push(match part {
+                    Part::Topic(key) => topic(key),
+                    Part::Partition {
+                        index,
+                        fetch_offset,
+                    } => format!("{index} {fetch_offset}"),
+                    Part::ForgottenTopic(key) => format!("not {}", topic(key)),
+                    Part::Forgotten { index } => format!("not {index}"),
+                });
+                at += n as usize;
+            }
+            Step::Need(n) => {
+                let before = end;
+                end = (at + n.max(step)).min(body.len());
+                if end <= before {
+                    return Err("asks for what will never come");
+                }
+            }
+            Step::Done => return Ok((head.isolation_level, told)),
+            Step::Malformed(why) => return Err(why),
+        }
+        assert!(at <= body.len());
+    }
+}
+
+fn name_or_id(version: i16, name: &str, id: [u8; 16]) -> String {
+    match version {
+        13.. => format!("{id:02x?}"),
+        _ => name.to_owned(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_answer_is_told_as_it_is_decoded(seed: u64, version in 4_i16..=18, step in 1_usize..40, batches: bool) {
+        let body = random::body(&schema::FETCH_RESPONSE, version, seed);
+        let decoded = FetchResponse::decode(&mut Bytes::copy_from_slice(&body), version).unwrap();
+        let mut expected = Vec::new();
+        for found in &decoded.responses {
+            expected.push(name_or_id(version, &found.topic, found.topic_id.into_bytes()));
+            for partition in &found.partitions {
+                let start = if version >= 5 { partition.log_start_offset } else { -1 };
+                expected.push(format!("{} {} {start}", partition.partition_index, partition.error_code));
+            }
+        }
+        // Behind the correlation id come the header's tags.
+        let mut bytes = if version >= 12 { vec![0] } else { Vec::new() };
+        bytes.extend(&body);
+        let told = walked(version, &mut bytes, step, batches);
+        prop_assert_eq!(told, Ok(expected));
+    }
+
+    #[test]
+    fn a_request_is_told_as_it_is_decoded(seed: u64, version in 4_i16..=18, step in 1_usize..40) {
+        let body = random::body(&schema::FETCH_REQUEST, version, seed);
+        let decoded = FetchRequest::decode(&mut Bytes::copy_from_slice(&body), version).unwrap();
+        let mut expected = Vec::new();
+        for found in &decoded.topics {
+            expected.push(name_or_id(version, &found.topic, found.topic_id.into_bytes()));
+            for partition in &found.partitions {
+                expected.push(format!("{} {}", partition.partition, partition.fetch_offset));
+            }
+        }
+        for found in &decoded.forgotten_topics_data {
+            let name = name_or_id(version, &found.topic, found.topic_id.into_bytes());
+            expected.push(format!("not {name}"));
+            expected.extend(found.partitions.iter().map(|index| format!("not {index}")));
+        }
+        prop_assert_eq!(walked_request(version, &body, step), Ok((decoded.isolation_level, expected)));
+    }
+
+    #[test]
+    fn any_bytes_are_walked_to_an_end(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        version in 4_i16..=18,
+        step in 1_usize..40,
+        batches: bool,
+    ) {
+        let mut changed = bytes.clone();
+        let one = walked(version, &mut changed, step, batches).is_ok();
+        let other = walked(version, &mut bytes.clone(), 200, batches).is_ok();
+        prop_assert_eq!(one, other);
+        let _ = walked_request(version, &bytes, step);
+    }
+
+    #[test]
+    fn an_answer_with_a_broken_byte_is_walked_to_an_end(
+        seed: u64,
+        version in 4_i16..=18,
+        at: prop::sample::Index,
+        byte: u8,
+        step in 1_usize..40,
+    ) {
+        let mut body = random::body(&schema::FETCH_RESPONSE, version, seed);
+        let at = at.index(body.len());
+        body[at] = byte;
+        let _ = walked(version, &mut body, step, true);
+        let mut body = random::body(&schema::FETCH_REQUEST, version, seed);
+        let at = at % body.len();
+        body[at] = byte;
+        let _ = walked_request(version, &body, step);
+    }
+}
+
+#[test]
+fn a_length_that_nothing_backs_is_not_waited_for() {
+    // Version 13, throttle, error, session, one topic by id with 2^28 partitions and nothing behind it.
+    let mut bytes = vec![0; 11];
+    bytes.extend([2]);
+    bytes.extend([7; 16]);
+    bytes.extend([0x81, 0x80, 0x80, 0x80, 0x01]);
+    for step in [1, 100] {
+        assert!(walked(13, &mut bytes, step, true).is_err());
+    }
+    assert_eq!(fetch::NODE_ENDPOINTS_FROM, 16);
+}
