@@ -74,9 +74,9 @@ pub struct Flags {
     /// Address and port of /metrics, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_bind: Option<String>,
-    /// default: enforce every scenario; observe: change nothing, count everything. A mode in the file still overrides it
-    /// [policy.preset]
-    #[arg(long, value_name = "default|observe")]
+    /// default, strict: how much is enforced; observe: change nothing, count everything. A mode in the file still overrides
+    /// it [policy.preset]
+    #[arg(long, value_name = "default|observe|strict")]
     pub preset: Option<String>,
     /// error, warn, info, debug or trace [log.level, default info]
     #[arg(long, value_name = "LEVEL")]

@@ -8,6 +8,7 @@ mod cluster;
 mod distribution;
 mod loss;
 mod oversized_in_the_middle;
+mod oversized_request;
 mod sasl;
 mod schemas;
 mod tools;
