@@ -5,6 +5,7 @@ mod addresses;
 mod clients;
 mod clients_through;
 mod cluster;
+mod demo;
 mod distribution;
 mod loss;
 mod oversized_in_the_middle;
