@@ -147,7 +147,7 @@ fn send_all(cluster: &Cluster, topic: &str, bootstrap: &str) -> BTreeSet<u64> {
     cluster.create_topic_on(topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], &[]);
     let pace = Pace::default();
     let part = |parts: u64| BATCHES * parts / 7;
-    let handed_over = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let _when_a_broker_does_not_come_back = LetGo(&pace);
         let senders: Vec<_> = (0..PARTITIONS)
             .map(|partition| {
@@ -177,8 +177,7 @@ fn send_all(cluster: &Cluster, topic: &str, bootstrap: &str) -> BTreeSet<u64> {
             .into_iter()
             .flat_map(|sender| sender.join().expect("a sender"));
         joined.collect()
-    });
-    handed_over
+    })
 }
 
 #[test]
@@ -190,7 +189,7 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     Row {
         experiment: "02 acks=0, three leaders killed and restarted in turn",
         way: Way::Direct,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: stored.len(),
         lost: sent - stored.len(),
@@ -272,7 +271,7 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     Row {
         experiment: "02 acks=0, three leaders killed and restarted in turn",
         way: Way::Through,
-        sent: sent,
+        sent,
         told_ok: confirmed.len(),
         stored: stored.len(),
         lost: confirmed.difference(&stored).count(),
