@@ -136,7 +136,7 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     Row {
         experiment: "02 acks=0, one leader killed and restarted",
         way: Way::Direct,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: stored.len(),
         lost: sent - stored.len(),
@@ -218,7 +218,7 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
     Row {
         experiment: "02 acks=0, one leader killed and restarted",
         way: Way::Through,
-        sent: sent,
+        sent,
         told_ok: confirmed.len(),
         stored: stored.len(),
         lost: confirmed.difference(&stored).count(),

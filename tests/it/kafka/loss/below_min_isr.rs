@@ -96,7 +96,7 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     Row {
         experiment: "04 RF 2, `min.insync.replicas` 2, one replica stopped, acks=0",
         way: Way::Direct,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: direct_0,
         lost: sent - direct_0,
@@ -106,7 +106,7 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     Row {
         experiment: "04 RF 2, `min.insync.replicas` 2, one replica stopped, acks=0",
         way: Way::Through,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: through_0,
         lost: sent - through_0,
@@ -116,7 +116,7 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     Row {
         experiment: "05 the same, acks=1",
         way: Way::Direct,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: direct_1,
         lost: sent - direct_1,
@@ -126,7 +126,7 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     Row {
         experiment: "05 the same, acks=1",
         way: Way::Through,
-        sent: sent,
+        sent,
         told_ok: told.iter().filter(|c| **c == 0).count(),
         stored: through_1,
         lost: 0,
@@ -136,7 +136,7 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
     Row {
         experiment: "06 the same, `below_min_isr = \"leader\"`",
         way: Way::Through,
-        sent: sent,
+        sent,
         told_ok: sent,
         stored: leader_1,
         lost: sent - leader_1,

@@ -1,13 +1,27 @@
 //! The loss experiments: each runs the same client direct and through Holdfast on a real cluster that breaks, and compares
 //! ids. An experiment whose direct run loses nothing has failed to reproduce the loss, and says so.
 
+mod aborted_records;
 mod accounting;
 mod acks_leader;
+mod added_partition;
+mod asked;
 mod below_min_isr;
+mod commit_past_end;
+mod deleted_records;
+mod hollow_acks_all;
 mod oversized;
+mod route;
+mod sent;
+mod shrink;
+mod single_replica;
+mod stale_timestamps;
 mod table;
+mod unclean_election;
+mod weakened_config;
 
 use crate::support::holdfast::Metrics;
+use route::Route;
 use table::{Row, Way};
 
 /// Records of acks=0 requests that ended so.

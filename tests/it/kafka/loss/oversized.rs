@@ -42,7 +42,7 @@ fn oversized_batches_of_acks_0_vanish_direct_and_are_counted_through_holdfast() 
         sent: RECORDS as usize,
         told_ok: direct.ok.len(),
         stored: stored.len(),
-        lost: lost,
+        lost,
         reported: "nobody".into(),
     }
     .tell();

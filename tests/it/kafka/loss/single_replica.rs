@@ -1,0 +1,71 @@
+//! A topic that was created with one replica, and a broker that is lost for good: its partition is gone with it.
+
+use super::sent::{Sent, send};
+use super::{Route, Way};
+use crate::support::kafka::{Cluster, Spec, Version};
+use crate::support::raw::{self, Raw};
+use crate::support::rdk::{self, Isolation};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const EXPERIMENT: &str =
+    "09 topic created with replication factor 1, acks=all: one broker lost for good";
+const PER_PARTITION: u64 = 1_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Creates the topic as a tool would, with one replica for each of three partitions, and fills them; all by
+/// one route.
+fn fill(cluster: &Cluster, topic: &str, route: Route<'_>) -> Sent {
+    let mut tool = Raw::connect(&route.address(1)).expect("node 1");
+    let created = raw::create_topic(&mut tool, topic, 3, 1, &[], None).expect("an answer");
+    assert_eq!(created.0, 0, "{created:?}");
+    let partitions = (0..3).map(|partition| {
+        let leader = cluster.wait_leader(topic, partition, PATIENCE);
+        let first = partition as u64 * PER_PARTITION;
+        send(
+            &route.address(leader),
+            topic,
+            partition,
+            first..first + PER_PARTITION,
+        )
+    });
+    partitions.fold(Sent::default(), Sent::and)
+}
+
+/// What can be read of partitions that have a leader.
+fn left(cluster: &Cluster, topic: &str) -> BTreeSet<u64> {
+    let led = |partition: &i32| cluster.leader(topic, *partition).is_some();
+    let partitions: Vec<i32> = (0..3).filter(led).collect();
+    let servers = cluster.living_bootstrap();
+    rdk::ids(&rdk::read_partitions(
+        &servers,
+        topic,
+        &partitions,
+        Isolation::ReadUncommitted,
+    ))
+}
+
+#[test]
+fn a_topic_of_one_replica_is_lost_with_its_broker_direct() {
+    let cluster = Cluster::start(Spec::new(Version::V4_3_1));
+    let direct = fill(&cluster, "direct", Route::Direct(&cluster));
+    let doomed = cluster.wait_leader("direct", 0, PATIENCE);
+    cluster.broker(doomed).kill9();
+    crate::support::eventually("the loss is noticed", PATIENCE, || {
+        match cluster.leader("direct", 0) {
+            None => Ok(()),
+            Some(id) => Err(format!("node {id} leads")),
+        }
+    });
+    let lost = direct.tell(EXPERIMENT, Way::Direct, &left(&cluster, "direct"), "nobody");
+    assert_eq!(
+        direct.ok.len(),
+        3 * PER_PARTITION as usize,
+        "{:?}",
+        direct.codes
+    );
+    assert_eq!(
+        lost, PER_PARTITION as usize,
+        "the control: one partition of three"
+    );
+}
