@@ -1,8 +1,9 @@
 //! The command line (roof): what was asked for, and the flags spelled like the keys they override. Starts and prints nothing.
 
+use crate::audit::Severity;
 use crate::config::Overrides;
 use crate::policy::Scenario;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Kafka's durability gateway: what applications send is not lost, whatever their clients are configured to do.
@@ -29,8 +30,12 @@ Examples:
       for everyone, changing nothing and counting what would be changed
   holdfast check --config gateway.toml
       judge a file and print the settings in force
+  holdfast audit --bootstrap-server kafka-1:9092
+      what of the cluster itself loses records, whatever a gateway does; needs no traffic and changes nothing
   holdfast explain acks_none
       what a scenario sees, how records are lost, what is done, what it costs
+  holdfast report --admin 127.0.0.1:9901
+      what a running gateway has done, and which clients it has seen
 
 Signals: SIGTERM or SIGINT drains and exits 0; a second one ends at once.";
 
@@ -40,11 +45,29 @@ pub enum Command {
     Run(Flags),
     /// Judge the configuration and print the settings in force as TOML; exit 2 when something is wrong
     Check(Flags),
+    /// Print what a running gateway has done and which clients it has seen, from its /report
+    Report {
+        /// Its admin port
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
+        admin: String,
+        /// A table for people, or the JSON document as it is
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Look at a cluster for what loses records; needs no traffic and changes nothing
+    Audit(AuditFlags),
     /// Print the manual of a scenario, or the list of scenarios
     Explain {
         /// Such as acks_none
         scenario: Option<String>,
     },
+}
+
+/// How a report or an audit is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
 }
 
 /// Each flag overrides the key of the same name in the file; together with --bootstrap-server they are enough without one.
@@ -71,12 +94,12 @@ pub struct Flags {
     /// Host that clients are told for every broker [listener.advertised_host, default: the address bound]
     #[arg(long, value_name = "HOST")]
     pub advertised_host: Option<String>,
-    /// Address and port of /metrics, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
+    /// Address and port of /metrics, /report, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_bind: Option<String>,
-    /// default: enforce every scenario; observe: change nothing, count everything. A mode in the file still overrides it
-    /// [policy.preset]
-    #[arg(long, value_name = "default|observe")]
+    /// default: enforce what no working client can notice; observe: change nothing, count everything; strict: enforce
+    /// whatever needs no names. A mode in the file still overrides it [policy.preset]
+    #[arg(long, value_name = "default|observe|strict")]
     pub preset: Option<String>,
     /// error, warn, info, debug or trace [log.level, default info]
     #[arg(long, value_name = "LEVEL")]
@@ -84,6 +107,67 @@ pub struct Flags {
     /// human or json [log.format, default human]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+}
+
+/// Look at a cluster for what loses records; needs no traffic and changes nothing.
+///
+/// Reports topics on which acks=all does not help or fails, replicas that are missing or share a rack, brokers' defaults,
+/// Kafka's internal topics, and consumer groups that retention has overtaken or is about to. What could not be seen is named.
+#[derive(Debug, Args)]
+#[command(after_help = AUDIT_HELP)]
+pub struct AuditFlags {
+    /// Configuration file (TOML) of a gateway: its [cluster] table is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Some of the cluster's brokers; IPv6 in brackets [cluster.bootstrap_servers]
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub bootstrap_server: Option<Vec<String>>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// The least severity that makes the exit code 1; what is for information never does
+    #[arg(long, value_enum, default_value_t = FailOn::Warning)]
+    pub fail_on: FailOn,
+}
+
+const AUDIT_HELP: &str = "\
+Exit codes:
+  0  everything was seen and nothing was found
+  1  something was found that is as severe as --fail-on
+  2  no audit: no broker answered, or the command line or configuration is wrong;
+     or nothing was found and not everything could be seen
+
+The principal needs DESCRIBE and DESCRIBE_CONFIGS on topics, DESCRIBE on groups, DESCRIBE_CONFIGS on the cluster.
+
+Examples:
+  holdfast audit --bootstrap-server kafka-1:9092,kafka-2:9092
+  holdfast audit --config gateway.toml --output json --fail-on error > audit.json";
+
+/// Severities that can be asked to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Warning,
+    Error,
+}
+
+impl FailOn {
+    pub fn severity(self) -> Severity {
+        match self {
+            FailOn::Warning => Severity::Warning,
+            FailOn::Error => Severity::Error,
+        }
+    }
+}
+
+impl AuditFlags {
+    /// The flags that `run` has as well.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            bootstrap_server: self.bootstrap_server.clone(),
+            ..Flags::default()
+        }
+    }
 }
 
 impl Flags {

@@ -8,13 +8,15 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
-//! | roof | `main`, [`run`], [`cli`], [`config`] | flags and text -> settings -> a running process -> exit code |
-//! | 6 | [`admin`] | `/metrics`, `/livez`, `/readyz`: reads, never decides |
+//! | roof | `main`, [`run`], [`cli`], [`config`], [`report`] | flags and text -> settings -> a running process -> exit code |
+//! | roof | [`audit`] | looks at a cluster, without traffic, for what loses records; shares the watch's connections and nothing else |
+//! | 6 | [`admin`] | `/metrics`, `/report`, `/livez`, `/readyz`: reads, never decides |
 //! | 5 | [`proxy`] | tokio: listeners, the polling driver of a connection, budgets, the watch, the drain |
-//! | 4 | [`telemetry`] | events -> counters, histograms, log lines at a rate |
+//! | 4 | [`telemetry`] | events -> counters, histograms, the clients seen, log lines at a rate |
 //! | 3 | [`session`] | one client connection as a state machine; the only place that asks the policy and edits bytes |
 //! | 2 | [`policy`] | pure decisions; one file for each scenario, whose `//!` is its manual |
 //! | 1 | [`cluster`] | what is known of the cluster, as plain values |
+//! | 1 | [`ledger`] | bounded memory that connections share |
 //! | 0 | [`wire`] | bytes: frames, headers, versions, walkers, edits in place |
 //!
 //! # A Produce request with acks=0
@@ -39,11 +41,14 @@
 //!     for acks=0 by closing, as brokers do), and it is counted.
 
 pub mod admin;
+pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod ledger;
 pub mod policy;
 pub mod proxy;
+pub mod report;
 pub mod run;
 pub mod session;
 pub mod telemetry;

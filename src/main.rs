@@ -1,21 +1,37 @@
 //! The program (roof): flags -> settings -> run -> exit code. The only place where errors are printed.
 //!
-//! Exit codes: 0 done (also after a drain), 1 it could not start or go on, 2 the command line or the configuration is
-//! wrong, 130 ended at once by a second signal.
+//! Exit codes: 0 done (also after a drain), 1 it could not start or go on, or nobody reports, 2 the command line or the configuration is
+//! wrong, 130 ended at once by a second signal. Those of `audit` are its own: `cli.rs`.
 
 use clap::Parser;
-use holdfast::cli::{self, Cli, Command, Flags};
+use holdfast::audit;
+use holdfast::cli::{self, AuditFlags, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
+use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
         Command::Run(flags) => settings(&flags).and_then(run),
-        Command::Check(flags) => {
-            settings(&flags).and_then(|settings| print(&config::effective(&settings)))
+        Command::Check(flags) => settings(&flags).and_then(|settings| {
+            for expired in config::expired(&settings, SystemTime::now()) {
+                eprintln!("holdfast: {expired}");
+            }
+            print(&config::effective(&settings))
+        }),
+        Command::Report { admin, output } => report::fetch(&admin)
+            .and_then(|json| match output {
+                Output::Json => Ok(json),
+                Output::Table => report::table(&json),
+            })
+            .map_err(|text| (1, text))
+            .and_then(|text| print(&text)),
+        Command::Audit(flags) => {
+            settings(&flags.flags()).and_then(|settings| audit(&flags, &settings))
         }
         Command::Explain { scenario } => cli::explain(scenario.as_deref())
             .map_err(|text| (2, text))
@@ -41,6 +57,16 @@ fn run(settings: Settings) -> Outcome {
         )),
         Err(error) => Err((1, error.to_string())),
     }
+}
+
+fn audit(flags: &AuditFlags, settings: &Settings) -> Outcome {
+    let report =
+        audit::run(&settings.proxy.cluster).map_err(|error| (2, format!("audit: {error}")))?;
+    print(&match flags.output {
+        Output::Table => audit::human(&report),
+        Output::Json => audit::json(&report),
+    })?;
+    Ok(ExitCode::from(report.exit_code(flags.fail_on.severity())))
 }
 
 fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {

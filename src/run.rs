@@ -55,6 +55,7 @@ pub fn run(settings: Settings) -> Result<Ended, Error> {
 
 async fn serve(settings: Settings) -> Result<Ended, Error> {
     let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
+    telemetry.set_preset(settings.preset);
     telemetry.set_limits(
         settings.proxy.limits.buffer_bytes,
         settings.proxy.limits.announced_bytes,
@@ -62,7 +63,7 @@ async fn serve(settings: Settings) -> Result<Ended, Error> {
     let shutdown = CancellationToken::new();
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let admin = admin::bind(&settings.admin).await?;
-    info!(address = %admin.address(), "admin: /metrics, /livez and /readyz");
+    info!(address = %admin.address(), "admin: /metrics, /report, /livez and /readyz");
     let helpers = CancellationToken::new();
     let _stop_helpers = helpers.clone().drop_guard();
     tokio::spawn(admin.serve(telemetry.clone(), helpers.clone()));

@@ -1,7 +1,9 @@
-//! Floor 6: HTTP for machines, on a port of its own: `/metrics`, `/livez`, `/readyz`. Reads, never decides.
+//! Floor 6: HTTP for machines, on a port of its own: `/metrics`, `/report`, `/livez`, `/readyz`. Reads, never decides.
 //!
 //! Plain HTTP/1 without authentication: loopback by default. A client gets [`HEADER_TIMEOUT`] for its request's header and
 //! there are at most [`MAX_CONNECTIONS`]; metrics are gathered off the workers that move Kafka's bytes.
+
+pub mod report;
 
 use crate::telemetry::{Readiness, Telemetry};
 use http_body_util::Full;
@@ -11,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use report::Report;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -121,7 +124,7 @@ async fn answer(
 ) -> Result<Answer, Infallible> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     Ok(match request.uri().path() {
-        "/metrics" | "/livez" | "/readyz" if !readable => {
+        "/metrics" | "/report" | "/livez" | "/readyz" if !readable => {
             let mut answer = plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "only GET and HEAD are answered\n",
@@ -132,6 +135,7 @@ async fn answer(
             answer
         }
         "/metrics" => metrics(telemetry).await,
+        "/report" => report(telemetry).await,
         "/livez" => plain(StatusCode::OK, "alive\n"),
         "/readyz" => match telemetry.readiness() {
             Readiness::Ready => plain(StatusCode::OK, "ready\n"),
@@ -143,25 +147,44 @@ async fn answer(
         },
         _ => plain(
             StatusCode::NOT_FOUND,
-            "here are /metrics, /livez and /readyz\n",
+            "here are /metrics, /report, /livez and /readyz\n",
         ),
     })
 }
 
 async fn metrics(telemetry: Arc<Telemetry>) -> Answer {
     // Ten thousand series take 24 ms.
-    match tokio::task::spawn_blocking(move || telemetry.exposition()).await {
-        Ok(text) => {
-            let mut answer = Response::new(Full::new(Bytes::from(text)));
-            let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let format = "text/plain; version=0.0.4; charset=utf-8";
+    gathered(format, move || Some(telemetry.exposition())).await
+}
+
+async fn report(telemetry: Arc<Telemetry>) -> Answer {
+    gathered("application/json", move || {
+        serde_json::to_vec_pretty(&Report::of(&telemetry)).ok()
+    })
+    .await
+}
+
+/// What takes long to gather is gathered off the workers.
+async fn gathered(
+    format: &'static str,
+    gather: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+) -> Answer {
+    match tokio::task::spawn_blocking(gather).await {
+        Ok(Some(body)) => {
+            let mut answer = Response::new(Full::new(Bytes::from(body)));
+            let format = HeaderValue::from_static(format);
             answer.headers_mut().insert(CONTENT_TYPE, format);
             answer
         }
-        Err(error) => {
-            warn!(%error, "admin: metrics could not be gathered");
+        failed => {
+            warn!(
+                panicked = failed.is_err(),
+                "admin: nothing could be gathered"
+            );
             plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "metrics could not be gathered; the log says why\n",
+                "it could not be gathered; the log says why\n",
             )
         }
     }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::policy::{self, Mode, Scenario};
+use crate::session::event::Event;
 use crate::telemetry;
+use crate::wire::api::{ApiKey, ErrorCode};
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -48,6 +50,58 @@ async fn metrics_are_text_that_prometheus_reads() {
     );
 }
 
+/// Thousands of clients that name themselves at will: some stay by name, the others are counted together.
+#[tokio::test]
+async fn the_report_tells_of_clients_within_its_bound() {
+    let (address, telemetry, _guard) = &started().await;
+    telemetry.set_preset("strict");
+    for number in 0..3000 {
+        let mut meter = telemetry.connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let software = |text: &str| text.into();
+        meter.record(&Event::ClientId(Some(format!("x\u{1b}{number}").into())));
+        meter.record(&Event::Software {
+            name: software("librdkafka"),
+            version: software("1.8.2"),
+        });
+        for event in [
+            Event::Requests {
+                api_key: ApiKey::PRODUCE,
+                count: 2,
+            },
+            Event::Acks { acks: 0, count: 2 },
+            Event::AnswerError {
+                error_code: ErrorCode::MESSAGE_TOO_LARGE,
+                topic: Some("orders".into()),
+                count: 1,
+            },
+        ] {
+            meter.record(&event);
+        }
+    }
+    let answer = ask(*address, "GET /report").await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let report: Report = serde_json::from_str(body).expect("a report");
+    assert_eq!(
+        (report.preset.as_str(), report.readiness.as_str()),
+        ("strict", "starting")
+    );
+    assert_eq!(report.clients.len(), telemetry::MAX_CLIENTS);
+    let left_out = 3000 - telemetry::MAX_CLIENTS as u64;
+    assert_eq!(report.clients_left_out, left_out);
+    assert_eq!(report.others.acks.none, 2 * left_out);
+    let one = &report.clients[0];
+    assert_eq!(
+        (one.requests, one.connections, one.open_connections),
+        (2, 1, 0)
+    );
+    assert_eq!(one.topics, ["orders"]);
+    assert_eq!(one.errors, [("MESSAGE_TOO_LARGE".to_owned(), 1)].into());
+    assert_eq!(one.known_bugs[0].bug, "librdkafka #3712");
+    assert_eq!(report.answer_errors["MESSAGE_TOO_LARGE"], 3000);
+    assert_eq!(report.scenarios.len(), Scenario::COUNT);
+}
+
 #[tokio::test]
 async fn readiness_follows_the_gateway_and_liveness_does_not() {
     let (address, telemetry, _guard) = &started().await;
@@ -80,7 +134,8 @@ async fn anything_else_is_told_what_there_is() {
     let (address, ..) = &started().await;
     let answer = ask(*address, "GET /").await;
     assert!(
-        answer.starts_with("HTTP/1.1 404 ") && answer.contains("/metrics, /livez and /readyz"),
+        answer.starts_with("HTTP/1.1 404 ")
+            && answer.contains("/metrics, /report, /livez and /readyz"),
         "{answer}"
     );
     let answer = ask(*address, "POST /metrics").await;

@@ -75,6 +75,7 @@ mod tests {
                 id: None,
                 max_message_bytes: None,
                 min_insync_replicas: wanted,
+                keeping: Default::default(),
                 partitions: Vec::new(),
             };
             let partition = PartitionFacts {

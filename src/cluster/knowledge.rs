@@ -5,7 +5,8 @@
 //! and of these the ones mentioned last.
 
 use super::degraded::below_min_isr;
-use super::{Broker, Degraded, MetadataDelta, TopicFacts, TopicId, View};
+use super::{Broker, Degraded, Keeping, MetadataDelta, PartitionFacts, TopicFacts, TopicId, View};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -24,13 +25,39 @@ pub struct Knowledge {
     /// Topic ids that clients mentioned and no name is known for.
     unnamed: HashSet<TopicId>,
     socket_request_max_bytes: Option<u32>,
-    /// Partitions that answered NOT_ENOUGH_REPLICAS, with the number of looks begun until then.
-    marks: HashMap<(Arc<str>, i32), u64>,
+    offsets_retention_ms: Option<i64>,
+    /// Partitions that answered NOT_ENOUGH_REPLICAS.
+    marks: HashMap<(Arc<str>, i32), Mark>,
     looks_begun: u64,
     /// Counts mentions: the order in which topics were mentioned last.
     mentions: u64,
     max_topics: usize,
     evicted: u64,
+}
+
+/// Since when a partition is known to have too few in-sync replicas.
+#[derive(Debug)]
+struct Mark {
+    /// Looks begun until then: one under way at that time may not have seen it.
+    looks_begun: u64,
+    /// Passing answers that told of the partition since: the first may be older than the mark.
+    passed: u64,
+    /// The fewest in-sync replicas seen since.
+    least: Option<u16>,
+}
+
+impl Mark {
+    /// Whether what was seen of the partition shows that it has recovered. Where `min.insync.replicas` is not known (no
+    /// right to describe configs) it has when more replicas are in sync than at the worst, or all are.
+    fn is_over(&mut self, topic: &TopicFacts, partition: &PartitionFacts) -> bool {
+        let in_sync = partition.in_sync_replicas;
+        if topic.min_insync_replicas.is_some() {
+            return !below_min_isr(topic, partition);
+        }
+        let least = *self.least.get_or_insert(in_sync);
+        self.least = Some(least.min(in_sync));
+        in_sync > least || in_sync >= partition.replicas
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +85,7 @@ pub struct Look {
 pub struct TopicConfig {
     pub max_message_bytes: Option<u32>,
     pub min_insync_replicas: Option<u16>,
+    pub keeping: Keeping,
 }
 
 impl Knowledge {
@@ -68,6 +96,7 @@ impl Knowledge {
             topics: HashMap::new(),
             unnamed: HashSet::new(),
             socket_request_max_bytes: None,
+            offsets_retention_ms: None,
             marks: HashMap::new(),
             looks_begun: 0,
             mentions: 0,
@@ -172,9 +201,21 @@ impl Knowledge {
         if !self.topics.contains_key(&topic) {
             return false;
         }
-        self.marks
-            .insert((topic, partition), self.looks_begun)
-            .is_none()
+        let mark = Mark {
+            looks_begun: self.looks_begun,
+            passed: 0,
+            least: None,
+        };
+        match self.marks.entry((topic, partition)) {
+            Entry::Occupied(mut marked) => {
+                marked.get_mut().looks_begun = mark.looks_begun;
+                false
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(mark);
+                true
+            }
+        }
     }
 
     /// A Metadata answer passed by. True when anything in it was news.
@@ -196,9 +237,33 @@ impl Knowledge {
             if !listing {
                 news |= self.mention(&topic.name);
             }
+            let name = topic.name.clone();
             news |= self.learn(topic);
+            news |= self.unmark(&name, |mark| {
+                mark.passed += 1;
+                mark.passed > 1
+            });
         }
         news
+    }
+
+    /// Forgets the marks of a topic's partitions that were seen to have recovered, by an answer that `counts` for the mark.
+    fn unmark(&mut self, topic: &str, counts: impl Fn(&mut Mark) -> bool) -> bool {
+        if self.marks.is_empty() {
+            return false;
+        }
+        let Some(facts) = self.topics.get(topic).and_then(|known| known.facts.clone()) else {
+            return false;
+        };
+        let before = self.marks.len();
+        self.marks.retain(|(name, index), mark| {
+            let partition = facts.partitions.iter().find(|one| one.index == *index);
+            let Some(partition) = partition.filter(|_| **name == *topic) else {
+                return true;
+            };
+            !(counts(mark) && mark.is_over(&facts, partition))
+        });
+        self.marks.len() < before
     }
 
     /// A look begins; its result carries the number returned.
@@ -227,8 +292,9 @@ impl Knowledge {
             self.learn(topic);
         }
         // A look that began after the refusal saw what came of it; one under way at that time may not have.
-        self.marks
-            .retain(|(name, _), begun| *begun >= look.number || !seen.contains(name));
+        for name in &seen {
+            self.unmark(name, |mark| mark.looks_begun < look.number);
+        }
         self.forget_marks_of_unknown_topics();
     }
 
@@ -249,6 +315,7 @@ impl Knowledge {
             if !recreated {
                 topic.max_message_bytes = before.max_message_bytes;
                 topic.min_insync_replicas = before.min_insync_replicas;
+                topic.keeping = before.keeping;
             }
             topic.name = before.name.clone();
         }
@@ -273,11 +340,13 @@ impl Knowledge {
                 id: None,
                 max_message_bytes: None,
                 min_insync_replicas: None,
+                keeping: Keeping::default(),
                 partitions: Vec::new(),
             },
         };
         facts.max_message_bytes = config.max_message_bytes.or(facts.max_message_bytes);
         facts.min_insync_replicas = config.min_insync_replicas.or(facts.min_insync_replicas);
+        facts.keeping = config.keeping;
         let facts = Arc::new(facts);
         known.facts = Some(facts.clone());
         Some(facts)
@@ -288,6 +357,11 @@ impl Knowledge {
         self.socket_request_max_bytes = Some(bytes);
     }
 
+    /// The shortest `offsets.retention.minutes`, in milliseconds, of the brokers that told theirs.
+    pub fn set_offsets_retention_ms(&mut self, ms: i64) {
+        self.offsets_retention_ms = Some(ms);
+    }
+
     /// What sessions are to know.
     pub fn view(&self) -> View {
         let mut view = View {
@@ -295,6 +369,7 @@ impl Knowledge {
             topics: HashMap::with_capacity(self.topics.len()),
             topic_names: HashMap::with_capacity(self.topics.len()),
             socket_request_max_bytes: self.socket_request_max_bytes,
+            offsets_retention_ms: self.offsets_retention_ms,
             smallest_batch_limit: None,
             degraded: Degraded::default(),
         };
@@ -355,6 +430,7 @@ mod tests {
             id: Some([id; 16]),
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: in_sync_replicas.iter().enumerate().map(partition).collect(),
         }
     }
@@ -371,6 +447,7 @@ mod tests {
         TopicConfig {
             max_message_bytes: Some(max_message_bytes),
             min_insync_replicas: Some(min_insync_replicas),
+            keeping: Keeping::default(),
         }
     }
 
@@ -442,8 +519,37 @@ mod tests {
         assert!(!knowledge.view().is_degraded("a", 1));
     }
 
+    /// Without the right to describe configs: `min.insync.replicas` is not known.
     #[test]
-    fn a_mark_outlives_a_look_that_did_not_see_its_topic_and_passing_answers() {
+    fn a_mark_outlives_looks_until_the_in_sync_replicas_grow_where_no_config_is_known() {
+        let mut knowledge = Knowledge::new(10);
+        knowledge.mention(&"c".into());
+        look(&mut knowledge, vec![topic("c", 3, &[3])]);
+        knowledge.mark_not_enough_replicas("c".into(), 0);
+        for in_sync in [1, 1, 1] {
+            look(&mut knowledge, vec![topic("c", 3, &[in_sync])]);
+            assert!(knowledge.view().is_degraded("c", 0));
+        }
+        look(&mut knowledge, vec![topic("c", 3, &[2])]);
+        assert!(!knowledge.view().is_degraded("c", 0));
+    }
+
+    #[test]
+    fn where_nobody_looks_passing_answers_end_a_mark_but_not_the_first() {
+        let mut knowledge = knowing();
+        knowledge.mark_not_enough_replicas("a".into(), 0);
+        for expected in [true, false] {
+            let delta = MetadataDelta {
+                brokers: Vec::new(),
+                topics: vec![topic("a", 1, &[3, 3])],
+            };
+            knowledge.passed(delta);
+            assert_eq!(knowledge.view().is_degraded("a", 0), expected);
+        }
+    }
+
+    #[test]
+    fn a_mark_outlives_a_look_that_did_not_see_its_topic_and_a_passing_answer() {
         let mut knowledge = knowing();
         knowledge.mark_not_enough_replicas("a".into(), 0);
         look(&mut knowledge, vec![topic("b", 2, &[3])]);

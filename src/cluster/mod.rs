@@ -44,8 +44,31 @@ pub struct TopicFacts {
     pub max_message_bytes: Option<u32>,
     /// Topic config `min.insync.replicas`.
     pub min_insync_replicas: Option<u16>,
+    /// Topic configs that say how long its records are kept, and by whom.
+    pub keeping: Keeping,
     /// Ascending by index.
     pub partitions: Vec<PartitionFacts>,
+}
+
+/// The part of a topic's configs that decides whether what was acknowledged is kept. `None`: not learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: Option<bool>,
+    /// `retention.ms`; −1 is for ever.
+    pub retention_ms: Option<i64>,
+    /// `cleanup.policy` has delete in it.
+    pub deletes: Option<bool>,
+    /// `message.timestamp.type` is CreateTime: the producer's timestamps are kept.
+    pub create_time: Option<bool>,
+}
+
+/// Where the log of a partition ended when its leader was asked: the offset that the next record readable by consumers gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
 }
 
 /// The cluster as last seen.
@@ -56,6 +79,8 @@ pub struct View {
     pub topic_names: HashMap<TopicId, Arc<str>>,
     /// Broker config `socket.request.max.bytes`, the smallest of those that answered.
     pub socket_request_max_bytes: Option<u32>,
+    /// Broker config `offsets.retention.minutes` in milliseconds, the shortest of those that answered.
+    pub offsets_retention_ms: Option<i64>,
     /// The smallest `max_message_bytes` of `topics`: no batch in a frame up to this size can be too large.
     pub smallest_batch_limit: Option<u32>,
     /// Partitions with fewer in-sync replicas than `min.insync.replicas`.

@@ -3,11 +3,11 @@
 
 use super::Settings;
 use super::error::{Error, Place, Problem, Source};
-use super::file::{At, File, Found, List, Number, Text};
+use super::file::{At, File, Found, List, Number, Text, Truth};
 use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
-use crate::policy::{self, BelowMinIsr, Exemption, Mode, Pattern, Preset, Scenario};
+use crate::policy::{self, BelowMinIsr, Exemption, Floors, Mode, Pattern, Preset, Scenario};
 use crate::proxy::settings::{Cluster, Drain, HostPort, Limits, Listener};
 use crate::{admin, proxy, telemetry};
 use std::collections::BTreeMap;
@@ -176,6 +176,59 @@ impl Checker<'_> {
                     &file_policy.oversized_request.max_request_bytes,
                 )
                 .map(|bytes| bytes as u32),
+            idempotent_topics: self.patterns(
+                &keys::IDEMPOTENT_TOPICS,
+                "policy.not_idempotent",
+                &file_policy.not_idempotent.topics,
+            ),
+            transactional_topics: self.patterns(
+                &keys::TRANSACTIONAL_TOPICS,
+                "policy.not_transactional",
+                &file_policy.not_transactional.topics,
+            ),
+            min_in_sync_replicas: self.number(
+                &keys::MIN_IN_SYNC_REPLICAS,
+                &file_policy.under_replicated.min_in_sync_replicas,
+            ) as u16,
+            max_ahead_ms: self.number(&keys::MAX_AHEAD, &file_policy.future_timestamp.max_ahead_ms),
+            single_instance: truth(&keys::SINGLE_INSTANCE, &file_policy.single_instance),
+            repair_offsets_expired: truth(
+                &keys::REPAIR_OFFSETS_EXPIRED,
+                &file_policy.offsets_expired.repair,
+            ),
+            repair_new_partition_skip: truth(
+                &keys::REPAIR_NEW_PARTITION_SKIP,
+                &file_policy.new_partition_skip.repair,
+            ),
+            floors: Floors {
+                replication_factor: self.number(
+                    &keys::REPLICATION_FACTOR,
+                    &file_policy.weak_topic_creation.replication_factor,
+                ) as u16,
+                min_insync_replicas: self.number(
+                    &keys::MIN_INSYNC_REPLICAS,
+                    &file_policy.weak_topic_creation.min_insync_replicas,
+                ) as u16,
+            },
+            retention_floor_ms: self.number(
+                &keys::RETENTION_FLOOR,
+                &file_policy.weakening_config.retention_floor_ms,
+            ),
+            protected_topics: self.patterns(
+                &keys::PROTECTED_TOPICS,
+                keys::PROTECTED_TOPICS.table,
+                &file_policy.destructive_admin.topics,
+            ),
+            protected_groups: self.patterns(
+                &keys::PROTECTED_GROUPS,
+                keys::PROTECTED_GROUPS.table,
+                &file_policy.destructive_admin.groups,
+            ),
+            keyed_topics: self.patterns(
+                &keys::KEYED_TOPICS,
+                keys::KEYED_TOPICS.table,
+                &file_policy.partition_growth.topics,
+            ),
             exemptions: self.exemptions(&file.exemptions),
         }
     }
@@ -266,7 +319,7 @@ impl Checker<'_> {
         };
         let path = format!("{table}.{}", key.name);
         if list.value.is_empty() {
-            // An empty list would mean "all": what nobody writes on purpose in an exception.
+            // An empty list would mean "all" in an exception and nothing in a scenario: nobody writes it on purpose.
             self.not_allowed(key, &path, &list.at, &"[]");
         }
         for pattern in list.value.iter().filter(|pattern| pattern.is_empty()) {
@@ -330,6 +383,7 @@ impl Checker<'_> {
 /// What is right by itself and wrong together. A check whose keys are wrong already is left out.
 impl Checker<'_> {
     fn combinations(&mut self, settings: &Settings, file: &File) {
+        self.floors(settings, file);
         self.ports(settings, file);
         self.loops(settings, file);
         let limits = &settings.proxy.limits;
@@ -369,6 +423,23 @@ impl Checker<'_> {
                 &keys::MAX_BATCH_BYTES,
                 place_of(&file.policy.oversized_batch.max_batch_bytes),
                 format!("found {batch}; allowed: at most policy.oversized_request.max_request_bytes, which is {request} (a batch travels in a request)"),
+            );
+        }
+    }
+
+    fn floors(&mut self, settings: &Settings, file: &File) {
+        let floors = settings.proxy.policy.floors;
+        if floors.min_insync_replicas >= floors.replication_factor
+            && self.sound(&[&keys::REPLICATION_FACTOR, &keys::MIN_INSYNC_REPLICAS])
+        {
+            let found = &file.policy.weak_topic_creation;
+            self.clash(
+                &keys::MIN_INSYNC_REPLICAS,
+                place_of(&found.min_insync_replicas).or(place_of(&found.replication_factor)),
+                format!(
+                    "found {}; allowed: less than replication_factor, which is {} (else one broker that fails stops writes)",
+                    floors.min_insync_replicas, floors.replication_factor
+                ),
             );
         }
     }
@@ -557,6 +628,15 @@ impl Checker<'_> {
             key: path.to_owned(),
             text,
         });
+    }
+}
+
+/// Nothing that parses as a truth value is wrong.
+fn truth(key: &Key, found: &Truth) -> bool {
+    match (found, &key.default) {
+        (Some(found), _) => found.value,
+        (None, Default::Truth(default)) => *default,
+        (None, _) => false,
     }
 }
 

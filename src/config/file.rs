@@ -37,6 +37,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Found<T> {
 
 pub type Text = Option<Found<String>>;
 pub type Number = Option<Found<i64>>;
+pub type Truth = Option<Found<bool>>;
 pub type List = Option<Found<Vec<String>>>;
 
 /// What was written, nothing added and nothing judged.
@@ -105,13 +106,33 @@ macro_rules! policy {
 }
 
 policy! {
-    { preset: Text }
+    { preset: Text, single_instance: Truth }
     AcksNone acks_none {}
     AcksLeader acks_leader { below_min_isr: Text }
     AckTimeout ack_timeout { floor_ms: Number }
     OversizedBatch oversized_batch { max_batch_bytes: Number }
     OversizedRequest oversized_request { max_request_bytes: Number }
+    NotIdempotent not_idempotent { topics: List }
+    NotTransactional not_transactional { topics: List }
+    WeakTopic weak_topic {}
+    UnderReplicated under_replicated { min_in_sync_replicas: Number }
+    StaleTimestamp stale_timestamp {}
+    FutureTimestamp future_timestamp { max_ahead_ms: Number }
+    LegacyFormat legacy_format {}
+    CommitRetention commit_retention {}
+    CommitPastEnd commit_past_end {}
+    CommitRegression commit_regression {}
+    OffsetsExpired offsets_expired { repair: Truth }
+    NewPartitionSkip new_partition_skip { repair: Truth }
+    IgnoredError ignored_error {}
+    RiskyClient risky_client {}
+    WeakTopicCreation weak_topic_creation { replication_factor: Number, min_insync_replicas: Number }
+    DestructiveAdmin destructive_admin { topics: List, groups: List }
+    WeakeningConfig weakening_config { retention_floor_ms: Number }
+    PartitionGrowth partition_growth { topics: List }
     UncleanElection unclean_election {}
+    ReplicaReduction replica_reduction {}
+    ClusterDowngrade cluster_downgrade {}
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -23,6 +23,7 @@ pub enum Allowed {
     /// Inclusive; the unit in words.
     Range(i64, i64, &'static str),
     OneOf(&'static [&'static str]),
+    Truth,
     /// A list of names of scenarios.
     Scenarios,
     /// Text, or a list of texts, of this form.
@@ -34,6 +35,7 @@ pub enum Allowed {
 pub enum Default {
     Number(i64),
     Text(&'static str),
+    Truth(bool),
     /// No value of its own: what then holds, and an example for `gateway.toml`.
     Unset(&'static str, &'static str),
     /// Must be given; with an example for `gateway.toml`.
@@ -83,6 +85,7 @@ impl std::fmt::Display for Allowed {
                 }
                 Ok(())
             }
+            Allowed::Truth => f.write_str("true or false"),
             Allowed::Scenarios => {
                 f.write_str("a list of at least one of ")?;
                 let names = Scenario::ALL.map(|scenario| format!("\"{}\"", scenario.name()));
@@ -103,11 +106,31 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.ack_timeout", "A timeout_ms too short for replication is raised where nobody waits for the answer."),
     ("policy.oversized_batch", "A batch that its topic would not take is refused early, alone, and with the right error."),
     ("policy.oversized_request", "A Produce request for which a broker would hang up is answered instead."),
+    ("policy.not_idempotent", "Batches of producers without idempotence are counted; refused where a topic demands it."),
+    ("policy.not_transactional", "Batches outside of a transaction are refused where a topic demands one."),
+    ("policy.weak_topic", "Writes to a topic on which acks=all is hollow: too few replicas, min.insync.replicas too low or too high, unclean\nelections."),
+    ("policy.under_replicated", "Writes to a partition that has too few in-sync replicas right now, where min.insync.replicas lets them pass."),
+    ("policy.stale_timestamp", "Batches that are older than the topic's retention.ms: deleted as soon as they are stored."),
+    ("policy.future_timestamp", "Batches with a timestamp far ahead: they keep retention from working."),
+    ("policy.legacy_format", "Produce requests and messages from before Kafka 0.11."),
+    ("policy.commit_retention", "A commit that asks to be forgotten before the brokers would forget it is kept as long as theirs."),
+    ("policy.commit_past_end", "A commit beyond the end of the log is refused."),
+    ("policy.commit_regression", "A group that commits an offset below its last one is counted."),
+    ("policy.offsets_expired", "A group whose committed offsets the brokers have forgotten is counted, or given them back."),
+    ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
+    ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
+    ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
+    ("policy.weak_topic_creation", "A topic that is created with too little replication is given enough, or refused."),
+    ("policy.destructive_admin", "Calls that delete records, topics, groups or their offsets are refused for the names protected here."),
+    ("policy.weakening_config", "A change of configs by which records would be lost that were safe before is refused."),
+    ("policy.partition_growth", "Partitions are not added to topics whose records belong to partitions by key."),
     ("policy.unclean_election", "An election that lets a replica lead which does not have all acknowledged records is refused."),
+    ("policy.replica_reduction", "A reassignment to fewer replicas than the floor or than today is refused."),
+    ("policy.cluster_downgrade", "Unsafe downgrades of features and the removal of brokers and voters are refused."),
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
-    ("admin", "HTTP for machines: /metrics, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
+    ("admin", "HTTP for machines: /metrics, /report, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
     ("telemetry", "Bounds of what is exported."),
     ("log", "Logs, on standard error."),
 ];
@@ -149,6 +172,12 @@ pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
+pub static SINGLE_INSTANCE: Key = truth("policy", "single_instance",
+    "Whether every connection of every group goes through this one process. Scenarios that join what several connections\nshow then call their counts exact.");
+pub static REPAIR_OFFSETS_EXPIRED: Key = truth("policy.offsets_expired", "repair",
+    "Enforced: the last offset that is known is written into the answer. It also gives a group its place back that somebody\ndeleted on purpose.");
+pub static REPAIR_NEW_PARTITION_SKIP: Key = truth("policy.new_partition_skip", "repair",
+    "Enforced: 0 is written into the answer, so that the partition is read from its beginning.");
 pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
     "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
 pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
@@ -157,6 +186,27 @@ pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_ba
     "A limit of your own for 12 + batchLength of a batch as sent, in force beside the topic's max.message.bytes. It refuses\nwithout asking the brokers first. The least is a batch header (KIP-98).");
 pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,
     "Largest request frame, instead of what the brokers say.");
+
+pub static IDEMPOTENT_TOPICS: Key = unset("policy.not_idempotent", "topics", "none", "[\"payments\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that demand idempotence: only there the scenario refuses, in mode \"enforce\".");
+pub static TRANSACTIONAL_TOPICS: Key = unset("policy.not_transactional", "topics", "none", "[\"ledger.*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that demand a transaction: the scenario sees no others.");
+pub static MIN_IN_SYNC_REPLICAS: Key = number("policy.under_replicated", "min_in_sync_replicas", 2, 2, 100, "replicas",
+    "In-sync replicas that a partition must have, or all of its replicas where those are fewer.");
+pub static MAX_AHEAD: Key = number("policy.future_timestamp", "max_ahead_ms", HOUR_MS, 0, 1000 * 24 * HOUR_MS, MS,
+    "How far ahead of the gateway's clock a timestamp may lie. Default: message.timestamp.after.max.ms of Kafka 4.0.");
+pub static REPLICATION_FACTOR: Key = number("policy.weak_topic_creation", "replication_factor", 3, 2, 100, "replicas",
+    "Least replication factor, also for weakening_config and replica_reduction.");
+pub static MIN_INSYNC_REPLICAS: Key = number("policy.weak_topic_creation", "min_insync_replicas", 2, 1, 99, "replicas",
+    "Least min.insync.replicas, also for weakening_config. Below replication_factor: else one broker that fails stops writes.");
+pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
+pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
+    "Groups that are protected; none by default.");
+pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, i64::MAX, MS,
+    "Least retention.ms that may be set. Default: one day.");
+pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
+    "Topics whose records belong to partitions by key; none by default.");
 
 pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
     "What is not applied. Required." };
@@ -190,7 +240,7 @@ pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_45
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the first byte of a connection or a frame to the end of its header.");
 pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,
-    "A frame that has begun must bring 16 KiB or its end in each such span.");
+    "A frame that has begun must bring 16 KiB or its end in each such span; one that holds room in buffer_bytes or\nannounced_bytes a tenth of that, if it is more.");
 pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
     "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
@@ -222,9 +272,18 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
-    &PRESET, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
+    &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
-    &mode("policy.unclean_election"),
+    &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
+    &mode("policy.weak_topic"), &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
+    &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
+    &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
+    &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
+    &mode("policy.ignored_error"), &mode("policy.risky_client"),
+    &mode("policy.weak_topic_creation"), &REPLICATION_FACTOR, &MIN_INSYNC_REPLICAS,
+    &mode("policy.destructive_admin"), &PROTECTED_TOPICS, &PROTECTED_GROUPS, &mode("policy.weakening_config"), &RETENTION_FLOOR,
+    &mode("policy.partition_growth"), &KEYED_TOPICS,
+    &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
@@ -242,6 +301,11 @@ const fn text(table: &'static str, name: &'static str, default: &'static str, fo
 
 const fn choice(table: &'static str, name: &'static str, default: &'static str, values: &'static [&'static str], doc: &'static str) -> Key {
     Key { table, name, allowed: Allowed::OneOf(values), default: Default::Text(default), doc }
+}
+
+/// Something to be switched on.
+const fn truth(table: &'static str, name: &'static str, doc: &'static str) -> Key {
+    Key { table, name, allowed: Allowed::Truth, default: Default::Truth(false), doc }
 }
 
 const fn mode(table: &'static str) -> Key {

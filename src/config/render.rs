@@ -33,6 +33,7 @@ pub fn commented() -> String {
 fn documented(key: &Key) -> String {
     let (line, default) = match key.default {
         Default::Number(number) => (format!("{} = {number}", key.name), None),
+        Default::Truth(truth) => (format!("{} = {truth}", key.name), None),
         Default::Text(text) => (format!("{} = \"{text}\"", key.name), None),
         Default::Required(example) => (
             format!("{} = {example}", key.name),
@@ -100,6 +101,9 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "cluster.lookup_timeout_ms" => millis(cluster.lookup_timeout),
         "cluster.tcp_user_timeout_ms" => millis(cluster.tcp_user_timeout),
         "policy.preset" => quoted(settings.preset),
+        "policy.single_instance" => policy.single_instance.to_string(),
+        "policy.offsets_expired.repair" => policy.repair_offsets_expired.to_string(),
+        "policy.new_partition_skip.repair" => policy.repair_new_partition_skip.to_string(),
         "policy.acks_leader.below_min_isr" => quoted(match policy.below_min_isr {
             BelowMinIsr::Refuse => "refuse",
             BelowMinIsr::Leader => "leader",
@@ -107,6 +111,20 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "policy.ack_timeout.floor_ms" => policy.ack_timeout_floor_ms.to_string(),
         "policy.oversized_batch.max_batch_bytes" => policy.max_batch_bytes?.to_string(),
         "policy.oversized_request.max_request_bytes" => policy.max_request_bytes?.to_string(),
+        "policy.not_idempotent.topics" => names(&policy.idempotent_topics)?,
+        "policy.not_transactional.topics" => names(&policy.transactional_topics)?,
+        "policy.under_replicated.min_in_sync_replicas" => policy.min_in_sync_replicas.to_string(),
+        "policy.future_timestamp.max_ahead_ms" => policy.max_ahead_ms.to_string(),
+        "policy.weak_topic_creation.replication_factor" => {
+            policy.floors.replication_factor.to_string()
+        }
+        "policy.weak_topic_creation.min_insync_replicas" => {
+            policy.floors.min_insync_replicas.to_string()
+        }
+        "policy.weakening_config.retention_floor_ms" => policy.retention_floor_ms.to_string(),
+        "policy.destructive_admin.topics" => names(&policy.protected_topics)?,
+        "policy.destructive_admin.groups" => names(&policy.protected_groups)?,
+        "policy.partition_growth.topics" => names(&policy.keyed_topics)?,
         "limits.max_connections" => limits.max_connections.to_string(),
         "limits.max_connections_per_ip" => limits.max_connections_per_ip.to_string(),
         "limits.max_in_flight" => limits.max_in_flight.to_string(),
@@ -135,6 +153,11 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
     })
 }
 
+/// `None` for an empty list, which cannot be written.
+fn names(patterns: &[Pattern]) -> Option<String> {
+    (!patterns.is_empty()).then(|| list(patterns.iter().map(|pattern| &pattern.0)))
+}
+
 fn exempted(exemption: &Exemption) -> String {
     let names = |patterns: &[Pattern]| list(patterns.iter().map(|pattern| &pattern.0));
     let mut text = format!("\n[exemptions.{}]\n", exemption.name);
@@ -155,6 +178,20 @@ fn exempted(exemption: &Exemption) -> String {
         let _ = writeln!(text, "expires = \"{day}\"");
     }
     text
+}
+
+/// A line for each exemption that does not work any more. No error: a gateway must start again on the day after, too.
+pub fn expired(settings: &Settings, now: SystemTime) -> Vec<String> {
+    let exemptions = settings.proxy.policy.exemptions.iter();
+    let over = exemptions.filter(|exemption| exemption.expires.is_some_and(|end| end <= now));
+    let line = |exemption: &Exemption| {
+        let day = exemption.expires.and_then(last_day).unwrap_or_default();
+        format!(
+            "exemptions.{}: its last day was {day}, so it has no effect",
+            exemption.name
+        )
+    };
+    over.map(line).collect()
 }
 
 /// The day that ends at this moment, as `2027-01-31`.

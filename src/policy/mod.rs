@@ -1,6 +1,7 @@
 //! Floor 2: pure decisions. What a request shows, what is known of the cluster and the settings go in; what is to be done
 //! comes out. No bytes are edited here and nothing is remembered.
 
+pub mod appends;
 pub mod plan;
 pub mod standing;
 
@@ -63,8 +64,90 @@ scenarios! {
         apis: [PRODUCE], overrides: false, refuses_with: [MESSAGE_TOO_LARGE], counts: false,
         default: Enforce, strict: Enforce,
     }
+    NotIdempotent not_idempotent {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    NotTransactional not_transactional {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    WeakTopic weak_topic {
+        apis: [PRODUCE], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Observe,
+    }
+    UnderReplicated under_replicated {
+        apis: [PRODUCE], overrides: false, refuses_with: [NOT_ENOUGH_REPLICAS], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    StaleTimestamp stale_timestamp {
+        apis: [PRODUCE], overrides: false, refuses_with: [INVALID_TIMESTAMP], counts: false,
+        default: Observe, strict: Observe,
+    }
+    FutureTimestamp future_timestamp {
+        apis: [PRODUCE], overrides: false, refuses_with: [INVALID_TIMESTAMP], counts: false,
+        default: Observe, strict: Observe,
+    }
+    LegacyFormat legacy_format {
+        apis: [PRODUCE], overrides: false, refuses_with: [UNSUPPORTED_VERSION, UNSUPPORTED_FOR_MESSAGE_FORMAT], counts: false,
+        default: Observe, strict: Observe,
+    }
+    CommitRetention commit_retention {
+        apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
+        default: Enforce, strict: Enforce,
+    }
+    CommitPastEnd commit_past_end {
+        apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    CommitRegression commit_regression {
+        apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    OffsetsExpired offsets_expired {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    NewPartitionSkip new_partition_skip {
+        apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    IgnoredError ignored_error {
+        apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    RiskyClient risky_client {
+        apis: [API_VERSIONS], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    WeakTopicCreation weak_topic_creation {
+        apis: [CREATE_TOPICS], overrides: true, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    DestructiveAdmin destructive_admin {
+        apis: [DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
+        overrides: false, refuses_with: [POLICY_VIOLATION, TOPIC_DELETION_DISABLED], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    WeakeningConfig weakening_config {
+        apis: [ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    PartitionGrowth partition_growth {
+        apis: [CREATE_PARTITIONS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
     UncleanElection unclean_election {
         apis: [ELECT_LEADERS], overrides: false, refuses_with: [POLICY_VIOLATION], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    ReplicaReduction replica_reduction {
+        apis: [ALTER_PARTITION_REASSIGNMENTS], overrides: false, refuses_with: [INVALID_REPLICA_ASSIGNMENT], counts: false,
+        default: Observe, strict: Enforce,
+    }
+    ClusterDowngrade cluster_downgrade {
+        apis: [UPDATE_FEATURES, UNREGISTER_BROKER, REMOVE_RAFT_VOTER], overrides: false,
+        refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,
     }
 }
@@ -233,7 +316,37 @@ pub struct Settings {
     pub max_batch_bytes: Option<u32>,
     /// `[policy.oversized_request] max_request_bytes`: overrides what the brokers say of `socket.request.max.bytes`.
     pub max_request_bytes: Option<u32>,
+    /// `[policy.not_idempotent] topics`: those that demand idempotence.
+    pub idempotent_topics: Vec<Pattern>,
+    /// `[policy.not_transactional] topics`: those that demand a transaction.
+    pub transactional_topics: Vec<Pattern>,
+    /// `[policy.under_replicated] min_in_sync_replicas`.
+    pub min_in_sync_replicas: u16,
+    /// `[policy.future_timestamp] max_ahead_ms`.
+    pub max_ahead_ms: i64,
+    /// `[policy] single_instance`: all connections of all groups go through this process.
+    pub single_instance: bool,
+    /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
+    pub repair_offsets_expired: bool,
+    pub repair_new_partition_skip: bool,
+    /// `[policy.weak_topic_creation]`; by it `weakening_config` and `replica_reduction` judge, too.
+    pub floors: Floors,
+    /// `[policy.weakening_config] retention_floor_ms`.
+    pub retention_floor_ms: i64,
+    /// `[policy.destructive_admin]`: names that are protected.
+    pub protected_topics: Vec<Pattern>,
+    pub protected_groups: Vec<Pattern>,
+    /// `[policy.partition_growth] topics`: topics whose records belong to partitions by key.
+    pub keyed_topics: Vec<Pattern>,
     pub exemptions: Vec<Exemption>,
+}
+
+/// How much replication a topic must have. `min_insync_replicas` is below `replication_factor`: were they the same, one
+/// broker that fails would stop all writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Floors {
+    pub replication_factor: u16,
+    pub min_insync_replicas: u16,
 }
 
 impl Default for Settings {
@@ -245,6 +358,21 @@ impl Default for Settings {
             ack_timeout_floor_ms: 30_000,
             max_batch_bytes: None,
             max_request_bytes: None,
+            idempotent_topics: Vec::new(),
+            transactional_topics: Vec::new(),
+            min_in_sync_replicas: 2,
+            max_ahead_ms: 3_600_000,
+            single_instance: false,
+            repair_offsets_expired: false,
+            repair_new_partition_skip: false,
+            floors: Floors {
+                replication_factor: 3,
+                min_insync_replicas: 2,
+            },
+            retention_floor_ms: 86_400_000,
+            protected_topics: Vec::new(),
+            protected_groups: Vec::new(),
+            keyed_topics: Vec::new(),
             exemptions: Vec::new(),
         }
     }

@@ -26,7 +26,14 @@ pub struct Budget {
 
 /// What a connection holds of a budget; given back when dropped.
 #[derive(Debug)]
-pub struct Share(#[allow(dead_code)] OwnedSemaphorePermit);
+pub struct Share(OwnedSemaphorePermit);
+
+impl Share {
+    /// How much it holds.
+    pub fn bytes(&self) -> usize {
+        self.0.num_permits() * UNIT
+    }
+}
 
 impl Budget {
     pub fn new(bytes: usize) -> Budget {

@@ -13,20 +13,21 @@
 //! write side is ended, and the client is read, and counted, until its FIN or a deadline.
 
 use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use super::watch::Handle;
 use super::{Phase, Shared};
-use crate::cluster::{TopicFacts, View};
+use crate::cluster::{LogEnd, TopicFacts, View};
 use crate::policy;
 use crate::session::event::{CloseCause, OutcomeCause};
 use crate::session::inflight::UpstreamId;
 use crate::session::lane::Lane;
-use crate::session::{Env, Session, Want};
+use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
@@ -34,10 +35,13 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Bytes read, to be relayed or thrown away, after which a connection lets others go first.
 const BYTES_PER_WAKE: usize = 1024 * 1024;
+/// Turns of reading, judging and writing after which it does, too, however little they moved.
+const ROUNDS_PER_WAKE: usize = 10_000;
 /// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
 const STASH_BYTES: usize = 1024;
-/// What a frame must bring in each `frame_timeout`.
+/// What a frame must bring in each `frame_timeout`; one that holds room, or an announcement, a tenth of that if it is more.
 const LEAST_PROGRESS: u64 = 16 * 1024;
+const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 /// Parts of one vectored write.
@@ -84,6 +88,39 @@ struct Half {
     blocked_since: Option<Instant>,
 }
 
+/// A question under way.
+struct Lookup {
+    answer: Asked,
+    since: Instant,
+}
+
+enum Asked {
+    Facts(oneshot::Receiver<Option<Arc<TopicFacts>>>),
+    LogEnds(oneshot::Receiver<Vec<LogEnd>>),
+}
+
+impl Lookup {
+    fn begun(watch: &Handle, question: Question, since: Instant) -> Lookup {
+        let answer = match question {
+            Question::Facts(topic) => Asked::Facts(watch.confirm(topic)),
+            Question::LogEnds(partitions) => Asked::LogEnds(watch.log_ends(partitions)),
+        };
+        Lookup { answer, since }
+    }
+
+    /// `None`: nobody answered.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answer>> {
+        match &mut self.answer {
+            Asked::Facts(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|facts| facts.ok().flatten().map(Answer::Facts)),
+            Asked::LogEnds(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|ends| ends.ok().map(Answer::LogEnds)),
+        }
+    }
+}
+
 /// What is judged by: replaced between requests only.
 struct Known {
     view: Arc<View>,
@@ -92,15 +129,25 @@ struct Known {
     node_id: Option<i32>,
 }
 
+/// By the wall clock, which is what timestamps of records are compared with.
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 impl Known {
     fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
         Env {
             view: &self.view,
+            ledger: &shared.ledger,
             policy: &self.policy,
             advertised: &shared.settings.listener.advertised,
             limits: &shared.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
+            now_ms: unix_ms(),
         }
     }
 }
@@ -119,7 +166,9 @@ pub struct Connection<D: Dial> {
     responses: Half,
     announced: Option<Share>,
     announce_wait: Waiting,
-    lookup: Option<(oneshot::Receiver<Option<Arc<TopicFacts>>>, Instant)>,
+    lookup: Option<Lookup>,
+    /// A look that nothing waits for.
+    wonder: Option<Lookup>,
     meter: ConnectionMeter,
     phase: Phase,
     /// Wakes the task when the gateway drains, and then when it aborts.
@@ -170,6 +219,7 @@ impl<D: Dial> Connection<D> {
             announced: None,
             announce_wait: Waiting::default(),
             lookup: None,
+            wonder: None,
             meter,
             phase: Phase::Serving,
             signal: Box::pin(shared.drain.clone().cancelled_owned()),
@@ -191,18 +241,20 @@ impl<D: Dial> Connection<D> {
     }
 
     fn relay(&mut self, cx: &mut Context<'_>) {
-        loop {
+        // Rounds without bytes are rare and few; a limit on them keeps a mistake in one frame from taking a whole worker.
+        for _ in 0..ROUNDS_PER_WAKE {
             let requests = self.pump_requests(cx);
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
+            self.pump_wonder(cx);
             if self.over || !(requests || responses || closing) {
                 return;
             }
             if self.moved >= BYTES_PER_WAKE {
-                cx.waker().wake_by_ref();
-                return;
+                break;
             }
         }
+        cx.waker().wake_by_ref();
     }
 
     // ---- requests: client -> broker ----
@@ -343,7 +395,7 @@ impl<D: Dial> Connection<D> {
         match self.requests.want.clone() {
             Want::Bytes(_) | Want::Close => {}
             Want::Answers => return false,
-            Want::Confirm(topic) => return self.look_up(topic, cx, moved),
+            Want::Confirm(question) => return self.look_up(question, cx, moved),
             Want::Announce(len) => return self.announce(len, cx, moved),
             Want::Collect(len) => {
                 let budget = &self.shared.budgets.requests.collect;
@@ -364,23 +416,40 @@ impl<D: Dial> Connection<D> {
             .is_ready()
     }
 
-    fn look_up(&mut self, topic: Arc<str>, cx: &mut Context<'_>, moved: &mut bool) -> bool {
-        let watch = &self.shared.watch;
-        let now = self.now;
-        let (receiver, _) = self
+    fn look_up(&mut self, question: Question, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        let (watch, now) = (&self.shared.watch, self.now);
+        let lookup = self
             .lookup
-            .get_or_insert_with(|| (watch.confirm(topic), now));
-        if let Poll::Ready(answer) = Pin::new(receiver).poll(cx) {
-            self.looked_up(answer.ok().flatten());
+            .get_or_insert_with(|| Lookup::begun(watch, question, now));
+        if let Poll::Ready(answer) = lookup.poll(cx) {
+            self.looked_up(answer);
             *moved = true;
         }
         false
     }
 
-    fn looked_up(&mut self, facts: Option<Arc<TopicFacts>>) {
+    fn looked_up(&mut self, answer: Option<Answer>) {
         self.lookup = None;
-        self.session.confirmed(facts);
+        self.session.confirmed(answer);
         self.requests.news = true;
+    }
+
+    /// Asks what the session only wants to count by, and tells it what came.
+    fn pump_wonder(&mut self, cx: &mut Context<'_>) {
+        if let Some(question) = self.session.question() {
+            self.wonder = Some(Lookup::begun(&self.shared.watch, question, self.now));
+        }
+        if let Some(wonder) = &mut self.wonder
+            && let Poll::Ready(answer) = wonder.poll(cx)
+        {
+            self.wondered(answer);
+        }
+    }
+
+    fn wondered(&mut self, answer: Option<Answer>) {
+        self.wonder = None;
+        let env = self.known.env(&self.shared);
+        self.session.told(&env, answer);
     }
 
     fn announce(&mut self, len: usize, cx: &mut Context<'_>, moved: &mut bool) -> bool {
@@ -669,12 +738,18 @@ impl<D: Dial> Connection<D> {
                 return (next, true);
             }
         }
-        if let Some((_, since)) = self.lookup {
-            let at = since + self.shared.settings.cluster.lookup_timeout;
-            if self.passed(at, &mut next) {
-                self.looked_up(None);
-                acted = true;
-            }
+        let within = self.shared.settings.cluster.lookup_timeout;
+        if let Some(since) = self.lookup.as_ref().map(|lookup| lookup.since)
+            && self.passed(since + within, &mut next)
+        {
+            self.looked_up(None);
+            acted = true;
+        }
+        if let Some(since) = self.wonder.as_ref().map(|wonder| wonder.since)
+            && self.passed(since + within, &mut next)
+        {
+            self.wondered(None);
+            acted = true;
         }
         if let Some(since) = self.budget_since.filter(|_| self.closing_since.is_none())
             && self.passed(since + budget, &mut next)
@@ -741,7 +816,8 @@ impl<D: Dial> Connection<D> {
             *self
                 .frame_since
                 .get_or_insert((self.now, self.read_bytes, frames));
-        if self.read_bytes - bytes >= LEAST_PROGRESS || frame != frames {
+        let least = self.least_progress();
+        if self.read_bytes - bytes >= least || frame != frames {
             self.frame_since = Some((self.now, self.read_bytes, frames));
             *next = (*next).min(self.now + frame_timeout.min(header_timeout));
             return false;
@@ -759,12 +835,19 @@ impl<D: Dial> Connection<D> {
             };
             let brought = self.read_bytes - bytes;
             let detail = format!(
-                "{what} brought {brought} bytes in {timeout:?}, at least {LEAST_PROGRESS} or its end expected"
+                "{what} brought {brought} bytes in {timeout:?}, at least {least} or its end expected"
             );
             self.session.misdeed(cause, detail);
             return true;
         }
         false
+    }
+
+    /// Others wait for what a frame holds.
+    fn least_progress(&self) -> u64 {
+        let collected = self.requests.collected.as_ref().map_or(0, Share::bytes);
+        let announced = self.announced.as_ref().map_or(0, Share::bytes);
+        LEAST_PROGRESS.max((collected.max(announced) / LEAST_SHARE) as u64)
     }
 
     fn closing_deadline(&self, since: Instant) -> Instant {

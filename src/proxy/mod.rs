@@ -10,6 +10,7 @@ pub mod upstream;
 pub mod watch;
 
 use crate::cluster::View;
+use crate::ledger::Ledger;
 use crate::policy;
 use crate::session;
 use crate::telemetry::Telemetry;
@@ -43,6 +44,7 @@ pub struct Shared {
     pub policy: ArcSwap<policy::Settings>,
     pub budgets: Budgets,
     pub watch: watch::Handle,
+    pub ledger: Ledger,
     pub telemetry: Arc<Telemetry>,
     phase: AtomicU8,
     /// Cancelled when the phase turns to draining, and to aborting: what wakes the connections.
@@ -69,6 +71,7 @@ impl Shared {
             phase: AtomicU8::new(Phase::Serving as u8),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
+            ledger: Ledger::default(),
             limits: listener::ConnectionLimits::default(),
             settings,
         }
@@ -164,23 +167,29 @@ async fn ready(shared: Arc<Shared>) {
 /// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
-    let told: [AtomicU64; 3] = Default::default();
+    let told: [AtomicU64; 5] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;
         };
         telemetry.set_buffer_bytes(shared.budgets.buffers().0);
         telemetry.set_announced_bytes(shared.budgets.announced.used_bytes());
-        telemetry.set_brokers_outside_set(shared.outside(&shared.watch.view()).count());
+        let view = shared.watch.view();
+        telemetry.set_brokers_outside_set(shared.outside(&view).count());
+        telemetry.set_brokers(view.brokers.clone());
         let stats = shared.watch.stats();
-        let since = |told: &AtomicU64, now: &AtomicU64| {
-            let now = now.load(Ordering::Relaxed);
-            now.saturating_sub(told.swap(now, Ordering::Relaxed))
-        };
+        let more =
+            |told: &AtomicU64, now: u64| now.saturating_sub(told.swap(now, Ordering::Relaxed));
+        let since = |told: &AtomicU64, now: &AtomicU64| more(told, now.load(Ordering::Relaxed));
         let last = Duration::from_millis(stats.last_success_ms.load(Ordering::Relaxed));
         telemetry.looked(true, since(&told[0], &stats.looks), last);
         telemetry.looked(false, since(&told[1], &stats.failures), last);
         telemetry.learned_dropped(since(&told[2], &stats.learned_dropped));
+        let ledger = &shared.ledger;
+        telemetry.ledger_forgotten(
+            more(&told[3], ledger.commits.forgotten()),
+            more(&told[4], ledger.log_ends.forgotten()),
+        );
     })
 }
 

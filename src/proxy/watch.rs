@@ -2,19 +2,21 @@
 //!
 //! Floor 5. One task looks: Metadata and DescribeConfigs for the topics in use, at start, on a period, and when sessions
 //! learned something (a topic not known, a leader that moved, replicas that are missing). A second task confirms: one
-//! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up.
-//! Both go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
+//! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up. A
+//! third asks leaders where logs end, on behalf of commits. The first two go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
 //!
 //! Does not decide anything about requests. Nobody who forwards waits for it.
 
-mod ask;
+pub mod ask;
 mod confirm;
-mod link;
+pub mod link;
+mod log_ends;
 mod servers;
 
-use crate::cluster::{Knowledge, Learned, Look, TopicConfig, TopicFacts, TopicId, View};
+use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};
 use crate::proxy::settings::{self, HostPort};
 use arc_swap::ArcSwap;
+use ask::BrokerConfig;
 use link::{Dialing, Failure, Link};
 use servers::Servers;
 use std::collections::{BTreeMap, HashSet};
@@ -72,6 +74,7 @@ impl Watch {
     pub fn start(cluster: settings::Cluster, cancel: CancellationToken) -> Handle {
         let (learned_in, learned) = mpsc::channel(LEARNED_QUEUE);
         let (confirm_in, confirm) = mpsc::channel(LEARNED_QUEUE);
+        let (log_ends_in, log_ends) = mpsc::channel(LEARNED_QUEUE);
         let (configured_in, configured) = mpsc::channel(64);
         let (ready_in, ready) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -79,6 +82,7 @@ impl Watch {
             stats: WatchStats::default(),
         });
         let looker = Looker::new(cluster.clone(), shared.clone(), ready_in);
+        let router = log_ends::Router::new(&cluster, shared.clone());
         let confirmer = confirm::Confirmer::new(cluster, shared.clone(), configured_in);
         tokio::spawn({
             let cancel = cancel.clone();
@@ -88,13 +92,20 @@ impl Watch {
                     .await;
             }
         });
+        tokio::spawn({
+            let cancel = cancel.clone();
+            async move {
+                cancel.run_until_cancelled(confirmer.run(confirm)).await;
+            }
+        });
         tokio::spawn(async move {
-            cancel.run_until_cancelled(confirmer.run(confirm)).await;
+            cancel.run_until_cancelled(router.run(log_ends)).await;
         });
         Handle {
             shared,
             learned: learned_in,
             confirm: confirm_in,
+            log_ends: log_ends_in,
             ready,
         }
     }
@@ -106,6 +117,7 @@ pub struct Handle {
     shared: Arc<Shared>,
     learned: mpsc::Sender<Learned>,
     confirm: mpsc::Sender<confirm::Ask>,
+    log_ends: mpsc::Sender<log_ends::Ask>,
     ready: watch::Receiver<bool>,
 }
 
@@ -144,6 +156,14 @@ impl Handle {
         answer
     }
 
+    /// Asks the leaders where the logs of these partitions end, each with a ListOffsets begun after this call. Partitions
+    /// that no leader told of are left out; a closed channel: there was no room to ask.
+    pub fn log_ends(&self, partitions: Vec<(Arc<str>, i32)>) -> oneshot::Receiver<Vec<LogEnd>> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.log_ends.try_send(log_ends::Ask { partitions, reply });
+        answer
+    }
+
     /// True from the first view on.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.clone()
@@ -167,18 +187,18 @@ struct Looker {
     /// At most one job at a time; it has the servers while it runs.
     jobs: JoinSet<(Servers, Option<Done>)>,
     servers: Option<Servers>,
-    brokers: JoinSet<(i32, Result<Option<u32>, Failure>)>,
+    brokers: JoinSet<(i32, Result<BrokerConfig, Failure>)>,
     /// Per broker: where and when it is asked (again), and what it told.
-    broker_limits: BTreeMap<i32, BrokerLimit>,
+    broker_configs: BTreeMap<i32, KnownBroker>,
     due: Due,
     /// Whether the last round failed: the log tells of changes, not of states.
     failing: bool,
 }
 
-struct BrokerLimit {
+struct KnownBroker {
     server: HostPort,
     again_at: Instant,
-    bytes: Option<u32>,
+    config: BrokerConfig,
 }
 
 /// What is to be done next, and when.
@@ -221,7 +241,7 @@ impl Looker {
             knowledge: Knowledge::new(MAX_TOPICS),
             jobs: JoinSet::new(),
             brokers: JoinSet::new(),
-            broker_limits: BTreeMap::new(),
+            broker_configs: BTreeMap::new(),
             due: Due {
                 full_at: now,
                 new: HashSet::new(),
@@ -466,42 +486,50 @@ impl Looker {
     fn ask_brokers(&mut self) {
         let now = Instant::now();
         let view = self.shared.view.load();
-        self.broker_limits
+        self.broker_configs
             .retain(|id, _| view.brokers.contains_key(id));
         for (id, broker) in &view.brokers {
             let server = HostPort {
                 host: broker.host.clone(),
                 port: broker.port,
             };
-            let known = self.broker_limits.get(id);
+            let known = self.broker_configs.get(id);
             let fresh = known.is_some_and(|known| known.server == server && known.again_at > now);
             if fresh || self.brokers.len() >= BROKERS_AT_A_TIME {
                 continue;
             }
-            let limit = BrokerLimit {
+            let asked = KnownBroker {
                 server: server.clone(),
                 again_at: now + CONFIGS_PERIOD,
-                bytes: known.and_then(|known| known.bytes),
+                config: known.map(|known| known.config).unwrap_or_default(),
             };
-            self.broker_limits.insert(*id, limit);
+            self.broker_configs.insert(*id, asked);
             self.brokers.spawn(ask_broker(*id, server, self.dialing));
         }
     }
 
-    fn broker_told(&mut self, told: Option<(i32, Result<Option<u32>, Failure>)>) {
-        if let Some((id, Ok(bytes))) = told
-            && let Some(known) = self.broker_limits.get_mut(&id)
+    fn broker_told(&mut self, told: Option<(i32, Result<BrokerConfig, Failure>)>) {
+        if let Some((id, Ok(told))) = told
+            && let Some(known) = self.broker_configs.get_mut(&id)
         {
             known.again_at = Instant::now() + BROKER_CONFIGS_PERIOD;
-            known.bytes = bytes.or(known.bytes);
+            let bytes = &mut known.config.socket_request_max_bytes;
+            *bytes = told.socket_request_max_bytes.or(*bytes);
+            let minutes = &mut known.config.offsets_retention_minutes;
+            *minutes = told.offsets_retention_minutes.or(*minutes);
         }
-        let smallest = self
-            .broker_limits
-            .values()
-            .filter_map(|known| known.bytes)
-            .min();
-        if let Some(bytes) = smallest {
+        let configs = || self.broker_configs.values().map(|known| known.config);
+        let bytes = configs().filter_map(|config| config.socket_request_max_bytes);
+        let minutes = configs().filter_map(|config| config.offsets_retention_minutes);
+        let (bytes, minutes) = (bytes.min(), minutes.min());
+        if let Some(bytes) = bytes {
             self.knowledge.set_socket_request_max_bytes(bytes);
+        }
+        if let Some(minutes) = minutes {
+            self.knowledge
+                .set_offsets_retention_ms(i64::from(minutes) * 60_000);
+        }
+        if bytes.is_some() || minutes.is_some() {
             self.publish();
         }
         self.ask_brokers();
@@ -512,10 +540,10 @@ async fn ask_broker(
     id: i32,
     server: HostPort,
     dialing: Dialing,
-) -> (i32, Result<Option<u32>, Failure>) {
+) -> (i32, Result<BrokerConfig, Failure>) {
     let ask = async {
         let mut link = Link::open(&server, &dialing).await?;
-        ask::socket_request_max_bytes(&mut link, id, &dialing).await
+        ask::broker_config(&mut link, id, &dialing).await
     };
     (id, ask.await)
 }

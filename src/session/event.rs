@@ -209,6 +209,22 @@ pub enum Event {
     Requests { api_key: ApiKey, count: u64 },
     /// The client named itself (request header `client_id`); `None` is Kafka's null. Holds until the next one.
     ClientId(Option<Arc<str>>),
+    /// The client's library named itself (ApiVersions). Holds for the rest of the connection.
+    Software { name: Arc<str>, version: Arc<str> },
+    /// Produce requests by their acks, as the client sent it: 0, 1 or −1.
+    Acks { acks: i16, count: u64 },
+    /// A batch of a sampled Produce request. `bytes`: 12 + batchLength.
+    Batch {
+        topic: Option<Arc<str>>,
+        idempotent: bool,
+        bytes: u64,
+    },
+    /// The answer to a Produce tells the client of an error. One per partition.
+    AnswerError {
+        error_code: ErrorCode,
+        topic: Option<Arc<str>>,
+        count: u64,
+    },
     /// A scenario changed a request (enforce) or would have (observe). One per request.
     Override {
         scenario: Scenario,
@@ -232,7 +248,7 @@ pub enum Event {
         exemption: Arc<str>,
         count: u64,
     },
-    /// A partition of a request was refused (enforce) or would have been (observe).
+    /// Partitions of requests were refused (enforce) or would have been (observe): as many as `count`.
     Rejection {
         scenario: Scenario,
         mode: Mode,
@@ -241,6 +257,7 @@ pub enum Event {
         topic: Option<Arc<str>>,
         records: u64,
         bytes: u64,
+        count: u64,
     },
     /// A scenario that changes nothing counted something, in the unit of its manual.
     Observed {

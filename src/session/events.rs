@@ -3,15 +3,48 @@
 
 use super::event::Event;
 use crate::wire::api::ApiKey;
+use std::sync::Arc;
 
 /// How far back an equal event is looked for.
 const FOLD: usize = 8;
+
+/// The values of acks that brokers take.
+const ACKS: [i16; 3] = [0, 1, -1];
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Events {
     list: Vec<Event>,
     requests: Option<(ApiKey, u64)>,
+    /// Produce requests by acks.
+    acks: [u64; ACKS.len()],
+    /// The batches sampled, while they are of one topic.
+    batch: Option<Batch>,
+    /// The first events were handed out.
+    begun: bool,
+}
+
+/// What an [`Event::Batch`] says.
+#[derive(Debug)]
+struct Batch {
+    topic: Option<Arc<str>>,
+    idempotent: bool,
+    bytes: u64,
+}
+
+impl Batch {
+    fn event(self) -> Event {
+        let Batch {
+            topic,
+            idempotent,
+            bytes,
+        } = self;
+        Event::Batch {
+            topic,
+            idempotent,
+            bytes,
+        }
+    }
 }
 
 impl Events {
@@ -19,13 +52,48 @@ impl Events {
         match &mut self.requests {
             Some((key, count)) if *key == api_key => *count += 1,
             _ => {
-                self.flush_requests();
-                self.requests = Some((api_key, 1));
+                if let Some((api_key, count)) = self.requests.replace((api_key, 1)) {
+                    self.list.push(Event::Requests { api_key, count });
+                }
             }
         }
     }
 
+    /// A Produce, by the acks that the client sent.
+    pub fn produce(&mut self, acks: i16) {
+        self.request(ApiKey::PRODUCE);
+        if let Some(position) = ACKS.iter().position(|known| *known == acks) {
+            self.acks[position] += 1;
+        }
+    }
+
+    /// A batch of a sampled Produce. Those of one topic are one event.
+    pub fn batch(&mut self, topic: Option<&Arc<str>>, idempotent: bool, bytes: u64) {
+        if let Some(batch) = self
+            .batch
+            .as_mut()
+            .filter(|batch| batch.topic.as_ref() == topic)
+        {
+            batch.idempotent |= idempotent;
+            batch.bytes = batch.bytes.max(bytes);
+            return;
+        }
+        let topic = topic.cloned();
+        let new = Batch {
+            topic,
+            idempotent,
+            bytes,
+        };
+        if let Some(before) = self.batch.replace(new) {
+            self.list.push(before.event());
+        }
+    }
+
     pub fn push(&mut self, event: Event) {
+        if matches!(event, Event::ClientId(_)) {
+            // What came before was another's.
+            self.flush();
+        }
         if self
             .list
             .iter_mut()
@@ -42,23 +110,43 @@ impl Events {
 
     /// Hands every event out, in order but for folding, and forgets them.
     pub fn drain(&mut self, mut each: impl FnMut(Event)) {
+        for event in self.list.drain(..) {
+            each(event);
+        }
         // Straight from where it is counted: a connection that does nothing noteworthy never needs the list.
         if let Some((api_key, count)) = self.requests.take() {
             each(Event::Requests { api_key, count });
         }
-        for event in self.list.drain(..) {
-            each(event);
+        for (acks, count) in ACKS.into_iter().zip(&mut self.acks) {
+            match std::mem::take(count) {
+                0 => {}
+                count => each(Event::Acks { acks, count }),
+            }
+        }
+        if let Some(batch) = self.batch.take() {
+            each(batch.event());
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            // The first were the client's introduction: many a connection has nothing to tell after it.
+            self.list = Vec::new();
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.requests.is_none()
+        self.list.is_empty() && self.requests.is_none() && self.batch.is_none()
     }
 
-    fn flush_requests(&mut self) {
+    fn flush(&mut self) {
         if let Some((api_key, count)) = self.requests.take() {
             self.list.push(Event::Requests { api_key, count });
         }
+        for (acks, count) in ACKS.into_iter().zip(&mut self.acks) {
+            match std::mem::take(count) {
+                0 => {}
+                count => self.list.push(Event::Acks { acks, count }),
+            }
+        }
+        self.list.extend(self.batch.take().map(Batch::event));
     }
 }
 
@@ -118,6 +206,32 @@ fn fold(last: &mut Event, new: &Event) -> bool {
             },
         ) if (&*scenario, &*exemption) == (s, e) => *count += more,
         (
+            Event::Rejection {
+                scenario,
+                mode,
+                api_key,
+                error_code,
+                topic,
+                records,
+                bytes,
+                count,
+            },
+            Event::Rejection {
+                scenario: s,
+                mode: m,
+                api_key: k,
+                error_code: e,
+                topic: t,
+                records: r,
+                bytes: b,
+                count: more,
+            },
+        ) if (&*scenario, &*mode, &*api_key, &*error_code) == (s, m, k, e) && topic == t => {
+            *count += more;
+            *records += r;
+            *bytes += b;
+        }
+        (
             Event::Observed {
                 scenario,
                 completeness,
@@ -133,6 +247,18 @@ fn fold(last: &mut Event, new: &Event) -> bool {
                 count: more,
             },
         ) if (&*scenario, &*completeness, &*topic, &*group) == (s, c, t, g) => *count += more,
+        (
+            Event::AnswerError {
+                error_code,
+                topic,
+                count,
+            },
+            Event::AnswerError {
+                error_code: e,
+                topic: t,
+                count: more,
+            },
+        ) if (&*error_code, &*topic) == (e, t) => *count += more,
         (Event::Absorbed { count }, Event::Absorbed { count: more }) => *count += more,
         _ => return false,
     }

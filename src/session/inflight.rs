@@ -3,6 +3,7 @@
 //! Kafka answers in order, so an answer belongs to the front; its correlation id is checked all the same.
 
 use super::event::OutcomeCause;
+use super::judged::Offsets;
 use super::merge::Merge;
 use crate::policy::Scenario;
 use crate::wire::produce::TopicKey;
@@ -43,6 +44,8 @@ pub enum Fate {
     Answer(Bytes),
     /// The broker's answer to what was left of a judged request, with our answer to the rest put in: a response body.
     Join(Bytes),
+    /// What a group has committed: the ledger remembers it.
+    Offsets(Box<Offsets>),
     /// The broker's answer, with partitions that we refused put in.
     Merge {
         raised: Option<Scenario>,

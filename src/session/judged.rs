@@ -10,15 +10,28 @@
 //! Each API has a file that walks its request, asks the rules of `policy` item by item and takes out what is refused.
 //! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
 
+mod configs;
+mod create_topics;
+mod delete;
+mod downgrade;
 mod elect_leaders;
+mod groups;
+mod offset_commit;
+mod offset_fetch;
+mod offsets;
+mod partitions;
+mod wonder;
 
-use super::event::{CloseCause, Completeness, Event};
+pub use offsets::Offsets;
+pub(super) use wonder::Wonder;
+
+use super::event::{Completeness, Event};
 use super::inflight::{Fate, Pending};
 use super::lane::Lane;
 use super::requests::{Request, whole};
 use super::responses::body_at;
-use super::{Env, Session, Want};
-use crate::cluster::TopicFacts;
+use super::{Answer, Env, Question, Session, Want};
+use crate::cluster::{Learned, LogEnd, TopicFacts};
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -26,22 +39,35 @@ use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
 use crate::wire::schema::{self, Message};
 use crate::wire::versions::{self, Treatment};
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::messages::{
+    AlterConfigsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, IncrementalAlterConfigsResponse,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::sync::Arc;
 
 /// What has been asked for the judged request at the front, and what was answered.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
-    pub(super) cannot_collect: bool,
-    asked: Option<Arc<str>>,
+    asked: Option<Question>,
     /// Topics whose facts were asked for during this request; `None`: nobody answered.
     known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
+    /// Ends of logs that were asked for during this request; those that nobody told are not among them.
+    log_ends: Option<Vec<LogEnd>>,
 }
 
 impl Lookups {
-    pub(super) fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        if let Some(topic) = self.asked.take() {
-            self.known.push((topic, facts));
+    pub(super) fn confirmed(&mut self, answer: Option<Answer>) {
+        match (self.asked.take(), answer) {
+            (Some(Question::Facts(topic)), Some(Answer::Facts(facts))) => {
+                self.known.push((topic, Some(facts)));
+            }
+            (Some(Question::Facts(topic)), _) => self.known.push((topic, None)),
+            (Some(Question::LogEnds(_)), Some(Answer::LogEnds(ends))) => {
+                self.log_ends = Some(wonder::sorted(ends));
+            }
+            (Some(Question::LogEnds(_)), _) => self.log_ends = Some(Vec::new()),
+            (None, _) => {}
         }
     }
 }
@@ -71,11 +97,28 @@ enum Judgement<R> {
     Refused(R),
 }
 
+impl<R> Judgement<R> {
+    /// Of a request whose items stand for themselves: whether any were taken out, and whether any are left.
+    fn of_items(changed: bool, refused: bool, left: bool, answer: R) -> Judgement<R> {
+        match (refused, left) {
+            (false, _) if changed => Judgement::Changed,
+            (false, _) => Judgement::Unchanged,
+            (true, true) => Judgement::Partly(answer),
+            (true, false) => Judgement::Refused(answer),
+        }
+    }
+}
+
+/// A text for `error_message`.
+fn told(text: String) -> Option<StrBytes> {
+    Some(StrBytes::from_string(text))
+}
+
 /// Why there is no verdict yet.
 enum Open {
     Malformed,
-    /// A refusal rests on facts of this topic that were not looked up during this request.
-    Ask(Arc<str>),
+    /// A refusal rests on something that was not looked up during this request.
+    Ask(Question),
 }
 
 impl Session {
@@ -87,7 +130,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        if self.judged.cannot_collect {
+        if std::mem::take(&mut self.cannot_collect) {
             return self.too_large_to_judge(env, lane, start, frame_len);
         }
         let frame = whole(env, lane, frame_len)?;
@@ -113,26 +156,34 @@ impl Session {
             api_key: start.api_key,
             lookups: &self.judged,
             events: Vec::new(),
+            learned: Vec::new(),
+            wonder: None,
+            awaited: None,
         };
         let verdict = judged(&mut judge, start, &body);
-        let events = judge.events;
+        let (events, learned, wonder) = (judge.events, judge.learned, judge.wonder);
+        let awaited = judge.awaited;
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(Open::Malformed) => {
                 self.judged = Lookups::default();
                 return self.malformed_request(start, "body");
             }
-            Err(Open::Ask(topic)) => {
-                self.judged.asked = Some(topic.clone());
-                return Err(Want::Confirm(topic));
+            Err(Open::Ask(question)) => {
+                self.learned.extend(learned);
+                self.judged.asked = Some(question.clone());
+                return Err(Want::Confirm(question));
             }
         };
         self.judged = Lookups::default();
         self.events.request(start.api_key);
+        self.learned.extend(learned);
         for event in events {
             self.events.push(event);
         }
-        self.carry_out(lane, start, frame_len, &head, verdict);
+        self.wonder_about(wonder);
+        let awaited = awaited.and_then(|of| self.awaited(env, of));
+        self.carry_out(lane, start, frame_len, &head, (verdict, awaited));
         Ok(())
     }
 
@@ -142,15 +193,22 @@ impl Session {
         start: Start,
         frame_len: usize,
         head: &[u8],
-        verdict: Verdict,
+        (verdict, awaited): (Verdict, Option<Box<Offsets>>),
     ) {
         match verdict {
             Verdict::Pass => {
-                self.push(start, 0, usual_fate(start));
+                self.push(start, 0, awaited.map_or(usual_fate(start), Fate::Offsets));
                 self.pass_frame(lane, frame_len);
             }
             Verdict::Changed { body, ours } => {
-                let fate = ours.map_or(usual_fate(start), |ours| Fate::Join(Bytes::from(ours)));
+                let fate = match (awaited, ours.map(Bytes::from)) {
+                    (Some(mut awaited), ours) => {
+                        awaited.ours = ours;
+                        Fate::Offsets(awaited)
+                    }
+                    (None, Some(ours)) => Fate::Join(ours),
+                    (None, None) => usual_fate(start),
+                };
                 self.push(start, 0, fate);
                 lane.insert(Bytes::from(header::frame_of(head, &body)));
                 self.request = Request::Discard(frame_len as u64);
@@ -160,6 +218,17 @@ impl Session {
                 self.push(start, 0, Fate::Answer(Bytes::from(answer)));
                 self.request = Request::Discard(frame_len as u64);
             }
+        }
+    }
+
+    /// One question at a time: what comes up while it is asked is counted as not verified.
+    fn wonder_about(&mut self, wonder: Option<Wonder>) {
+        match (wonder, &self.wonder) {
+            (Some(wonder), None) => self.wonder = Some(wonder),
+            (Some(_), Some(_)) => self.events.push(Event::Unverified {
+                scenario: Scenario::CommitPastEnd,
+            }),
+            (None, _) => {}
         }
     }
 
@@ -173,12 +242,7 @@ impl Session {
     ) -> Result<(), Want> {
         self.judged = Lookups::default();
         if env.policy.enforces(start.api_key) {
-            let detail = format!(
-                "{:?} request of {frame_len} bytes must be held, more than buffer_bytes allows",
-                start.api_key
-            );
-            self.misdeed(CloseCause::LimitExceeded, detail);
-            return Err(Want::Close);
+            return self.cannot_hold(start, frame_len);
         }
         let observing = Scenario::ALL.into_iter().filter(|scenario| {
             scenario.apis().contains(&start.api_key) && env.policy.mode(*scenario) != Mode::Off
@@ -210,6 +274,92 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             elect_leaders::judge,
         ),
+        ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
+        ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
+        ApiKey::CREATE_TOPICS => judge.ask(
+            &schema::CREATE_TOPICS_REQUEST,
+            version,
+            body,
+            create_topics::judge,
+        ),
+        ApiKey::DELETE_TOPICS => judge.ask(
+            &schema::DELETE_TOPICS_REQUEST,
+            version,
+            body,
+            delete::topics,
+        ),
+        ApiKey::DELETE_RECORDS => judge.ask(
+            &schema::DELETE_RECORDS_REQUEST,
+            version,
+            body,
+            delete::records,
+        ),
+        ApiKey::DELETE_GROUPS => judge.ask(
+            &schema::DELETE_GROUPS_REQUEST,
+            version,
+            body,
+            groups::delete,
+        ),
+        ApiKey::OFFSET_DELETE => judge.ask(
+            &schema::OFFSET_DELETE_REQUEST,
+            version,
+            body,
+            groups::delete_offsets,
+        ),
+        ApiKey::ALTER_SHARE_GROUP_OFFSETS => judge.ask(
+            &schema::ALTER_SHARE_GROUP_OFFSETS_REQUEST,
+            version,
+            body,
+            groups::alter_share_offsets,
+        ),
+        ApiKey::DELETE_SHARE_GROUP_OFFSETS => judge.ask(
+            &schema::DELETE_SHARE_GROUP_OFFSETS_REQUEST,
+            version,
+            body,
+            groups::delete_share_offsets,
+        ),
+        ApiKey::ALTER_CONFIGS => judge.ask(
+            &schema::ALTER_CONFIGS_REQUEST,
+            version,
+            body,
+            configs::whole,
+        ),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => judge.ask(
+            &schema::INCREMENTAL_ALTER_CONFIGS_REQUEST,
+            version,
+            body,
+            configs::incremental,
+        ),
+        ApiKey::CREATE_PARTITIONS => judge.ask(
+            &schema::CREATE_PARTITIONS_REQUEST,
+            version,
+            body,
+            partitions::create,
+        ),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => judge.ask(
+            &schema::ALTER_PARTITION_REASSIGNMENTS_REQUEST,
+            version,
+            body,
+            partitions::reassign,
+        ),
+        ApiKey::UPDATE_FEATURES => judge.ask(
+            &schema::UPDATE_FEATURES_REQUEST,
+            version,
+            body,
+            downgrade::features,
+        ),
+        ApiKey::UNREGISTER_BROKER => judge.ask(
+            &schema::UNREGISTER_BROKER_REQUEST,
+            version,
+            body,
+            downgrade::broker,
+        ),
+        ApiKey::REMOVE_RAFT_VOTER => judge.ask(
+            &schema::REMOVE_RAFT_VOTER_REQUEST,
+            version,
+            body,
+            downgrade::voter,
+        ),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -225,6 +375,71 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
             body,
             ours,
             elect_leaders::put_in,
+        ),
+        ApiKey::OFFSET_COMMIT => put_in(
+            &schema::OFFSET_COMMIT_RESPONSE,
+            version,
+            body,
+            ours,
+            offset_commit::put_in,
+        ),
+        ApiKey::CREATE_TOPICS => put_in(
+            &schema::CREATE_TOPICS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut CreateTopicsResponse, ours| theirs.topics.extend(ours.topics),
+        ),
+        ApiKey::DELETE_TOPICS => put_in(
+            &schema::DELETE_TOPICS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteTopicsResponse, ours| theirs.responses.extend(ours.responses),
+        ),
+        ApiKey::DELETE_RECORDS => put_in(
+            &schema::DELETE_RECORDS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteRecordsResponse, ours| theirs.topics.extend(ours.topics),
+        ),
+        ApiKey::DELETE_GROUPS => put_in(
+            &schema::DELETE_GROUPS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut DeleteGroupsResponse, ours| theirs.results.extend(ours.results),
+        ),
+        ApiKey::ALTER_CONFIGS => put_in(
+            &schema::ALTER_CONFIGS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut AlterConfigsResponse, ours| theirs.responses.extend(ours.responses),
+        ),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => put_in(
+            &schema::INCREMENTAL_ALTER_CONFIGS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut IncrementalAlterConfigsResponse, ours| {
+                theirs.responses.extend(ours.responses);
+            },
+        ),
+        ApiKey::CREATE_PARTITIONS => put_in(
+            &schema::CREATE_PARTITIONS_RESPONSE,
+            version,
+            body,
+            ours,
+            |theirs: &mut CreatePartitionsResponse, ours| theirs.results.extend(ours.results),
+        ),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => put_in(
+            &schema::ALTER_PARTITION_REASSIGNMENTS_RESPONSE,
+            version,
+            body,
+            ours,
+            partitions::put_in,
         ),
         _ => None,
     };
@@ -273,6 +488,9 @@ struct Judge<'a> {
     api_key: ApiKey,
     lookups: &'a Lookups,
     events: Vec<Event>,
+    learned: Vec<Learned>,
+    wonder: Option<Wonder>,
+    awaited: Option<offsets::Of>,
 }
 
 /// Of what a finding is: the topic and the group that it concerns, where it concerns any.
@@ -355,6 +573,7 @@ impl Judge<'_> {
             topic: of.topic.map(Arc::from),
             records: 0,
             bytes: 0,
+            count: 1,
         });
         mode == Mode::Enforce
     }
@@ -364,8 +583,17 @@ impl Judge<'_> {
 impl Judge<'_> {
     /// Something is to be changed: counted, and whether it is.
     fn overrides(&mut self, scenario: Scenario, of: Of<'_>) -> bool {
+        self.overrides_at_most(scenario, Mode::Enforce, of)
+    }
+
+    /// The same, where no more than `most` may be done.
+    fn overrides_at_most(&mut self, scenario: Scenario, most: Mode, of: Of<'_>) -> bool {
         let Some(mode) = self.mode(scenario, of) else {
             return false;
+        };
+        let mode = match most {
+            Mode::Enforce => mode,
+            Mode::Observe | Mode::Off => most,
         };
         self.events.push(Event::Override {
             scenario,
@@ -409,7 +637,7 @@ impl Judge<'_> {
         }
         let known = self.lookups.known.iter().find(|(name, _)| **name == *topic);
         let Some((_, facts)) = known else {
-            return Err(Open::Ask(topic.into()));
+            return Err(Open::Ask(Question::Facts(topic.into())));
         };
         if facts.is_none() {
             self.events.push(Event::Unverified { scenario });

@@ -4,9 +4,11 @@
 //! session judges them, edits them in place, plans what becomes of them, and says what it [`Want`]s next. This is the only
 //! floor that both asks policy and edits bytes, and each change comes with its [`event::Event`].
 
+mod appends;
 pub mod event;
 mod events;
 pub mod inflight;
+mod introduction;
 mod judged;
 pub mod lane;
 mod merge;
@@ -15,7 +17,8 @@ mod requests;
 mod responses;
 mod sole;
 
-use crate::cluster::{Advertised, Learned, TopicFacts, View};
+use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
+use crate::ledger::Ledger;
 use crate::policy::{self, standing::Standing};
 use event::{CloseCause, Event, Outcome, OutcomeCause};
 use events::Events;
@@ -30,6 +33,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy)]
 pub struct Env<'a> {
     pub view: &'a View,
+    pub ledger: &'a Ledger,
     pub policy: &'a Arc<policy::Settings>,
     pub advertised: &'a Advertised,
     pub limits: &'a Limits,
@@ -37,6 +41,8 @@ pub struct Env<'a> {
     pub node_id: Option<i32>,
     /// Whether the cluster has brokers outside `broker_ids`.
     pub brokers_outside: bool,
+    /// Unix time in ms, as of this turn: the session has no clock.
+    pub now_ms: i64,
 }
 
 /// What one connection may have under way.
@@ -60,21 +66,51 @@ pub enum Want {
     Announce(usize),
     /// Answers: too much is in flight.
     Answers,
-    /// What this topic's limits are right now ([`Session::confirmed`]).
-    Confirm(Arc<str>),
+    /// What only the brokers can tell, as of now ([`Session::confirmed`]).
+    Confirm(Question),
     /// Nothing: the connection has to end ([`Session::closing`]).
     Close,
+}
+
+/// What is asked of the brokers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// What this topic's limits are.
+    Facts(Arc<str>),
+    /// Where the logs of these partitions end.
+    LogEnds(Vec<(Arc<str>, i32)>),
+}
+
+/// What the brokers said.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Facts(Arc<TopicFacts>),
+    /// Without the partitions that nobody told of.
+    LogEnds(Vec<LogEnd>),
 }
 
 /// One client connection.
 pub struct Session {
     client_id: Option<Arc<str>>,
+    /// A header was looked at for the client id.
+    introduced: bool,
+    software_known: bool,
+    /// The first of `frames` from which on a Produce is looked at closer.
+    next_sample: u64,
+    /// Met in the last sample, so that meeting it again costs nothing.
+    sampled_topic: Option<Arc<str>>,
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
+    /// The topic of the batch that was looked at last, so that its name is looked up once.
+    appended: Option<inflight::Topic>,
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
+    /// What is to be counted once the brokers have told more. Nothing waits for it.
+    wonder: Option<judged::Wonder>,
+    /// The frame at the front is larger than everything that may be collected.
+    cannot_collect: bool,
     /// The first byte of the frame being read has gone on.
     begun: bool,
     announced: bool,
@@ -104,11 +140,18 @@ impl Session {
     pub fn new() -> Session {
         Session {
             client_id: None,
+            introduced: false,
+            software_known: false,
+            next_sample: 0,
+            sampled_topic: None,
             standing: None,
             tally: None,
+            appended: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),
+            wonder: None,
+            cannot_collect: false,
             begun: false,
             announced: false,
             after_token: 0,
@@ -160,16 +203,30 @@ impl Session {
     /// The frame at the front is larger than everything that may be collected.
     pub fn cannot_collect(&mut self) {
         match self.request {
-            Request::Start => self.judged.cannot_collect = true,
+            Request::Start => self.cannot_collect = true,
             _ => self.produce.cannot_collect = true,
         }
     }
 
     /// The answer to [`Want::Confirm`]; `None`: nobody answered in time.
-    pub fn confirmed(&mut self, facts: Option<Arc<TopicFacts>>) {
-        match self.request {
-            Request::Start => self.judged.confirmed(facts),
-            _ => self.produce.confirmation = Some(facts),
+    pub fn confirmed(&mut self, answer: Option<Answer>) {
+        match (self.request, answer) {
+            (Request::Start, answer) => self.judged.confirmed(answer),
+            (_, Some(Answer::Facts(facts))) => self.produce.confirmation = Some(Some(facts)),
+            (_, _) => self.produce.confirmation = Some(None),
+        }
+    }
+
+    /// What the brokers are to be asked while everything goes on; once. [`Session::told`] takes the answer.
+    pub fn question(&mut self) -> Option<Question> {
+        self.wonder.as_mut().and_then(judged::Wonder::question)
+    }
+
+    /// The answer to [`Session::question`]; `None`: nobody answered in time.
+    pub fn told(&mut self, env: &Env<'_>, answer: Option<Answer>) {
+        if let Some(wonder) = self.wonder.take() {
+            let events = &mut self.events;
+            wonder.told(env, answer, |event| events.push(event));
         }
     }
 
@@ -244,6 +301,7 @@ impl Session {
         // Whole frames that waited their turn in the lane are counted like those that come too late.
         self.on_request(env, requests);
         self.abandon_request(cause);
+        self.told(env, None);
         let written_bytes = requests.written_bytes();
         self.give_up(Lost {
             cause,

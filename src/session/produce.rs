@@ -9,13 +9,15 @@
 //! A frame is held only while something still ahead can change a decision: an exemption or a partition below its
 //! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
 
+use super::appends::{self, Findings};
 use super::event::{CloseCause, Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
 use super::requests::{MAX_HEADER_BYTES, Request};
-use super::{Env, Session, Want, acks0_event};
+use super::{Env, Question, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
+use crate::policy::appends::{self as rules, Append};
 use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::{Stand, Standing};
@@ -65,8 +67,13 @@ pub(super) struct ProduceFrame {
     batches: Option<Mode>,
     smallest_limit: u64,
     pub(super) confirmation: Option<Option<Arc<TopicFacts>>>,
-    unconfirmed: Option<(Entry, Arc<str>)>,
-    confirmed_limits: Vec<(Arc<str>, Option<u32>)>,
+    unconfirmed: Option<(Entry, Scenario, Arc<str>)>,
+    /// Topics that were asked for during this request; `None`: nobody answered in time.
+    confirmed: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
+
+    /// Batches are looked at by what they are: in force, or only counted.
+    appends: Option<Mode>,
+    now_ms: i64,
 
     topics_at: usize,
     topics_width: usize,
@@ -78,7 +85,9 @@ pub(super) struct ProduceFrame {
     records: u64,
     bytes: u64,
     exact: bool,
-    partition_refused: Option<Scenario>,
+    partition_refused: Option<(Scenario, ErrorCode)>,
+    /// What the partition being read was counted under.
+    partition_found: u32,
     partitions: usize,
     refused: Vec<Refused>,
     /// Topics passed before acks was decided, for the metrics.
@@ -107,7 +116,7 @@ struct TopicBeingRead {
     refused: u32,
     records: u64,
     batches: Stand,
-    limit: Option<u32>,
+    facts: Option<Arc<TopicFacts>>,
 }
 
 impl Default for ProduceFrame {
@@ -144,7 +153,9 @@ impl Default for ProduceFrame {
             smallest_limit: u64::MAX,
             confirmation: None,
             unconfirmed: None,
-            confirmed_limits: Vec::new(),
+            confirmed: Vec::new(),
+            appends: None,
+            now_ms: 0,
             topics_at: 0,
             topics_width: 0,
             topics_kept: 0,
@@ -156,6 +167,7 @@ impl Default for ProduceFrame {
             bytes: 0,
             exact: true,
             partition_refused: None,
+            partition_found: 0,
             partitions: 0,
             refused: Vec::new(),
             undecided_topics: Vec::new(),
@@ -174,6 +186,7 @@ struct AtHead {
     absorbs: bool,
     too_large: Option<Mode>,
     batches: Option<Mode>,
+    appends: Option<Mode>,
     heeds_degraded: bool,
     by_topic: bool,
 }
@@ -182,12 +195,14 @@ impl AtHead {
     /// Whether its topics have to be looked at.
     fn walks(&self) -> bool {
         let acks = self.scenario.is_some() && self.acks_stand != Stand::Off;
-        acks || self.batches.is_some() || self.too_large == Some(Mode::Enforce)
+        acks || self.batches.is_some()
+            || self.appends.is_some()
+            || self.too_large == Some(Mode::Enforce)
     }
 
     /// Whether something ahead may change what becomes of its first bytes.
     fn holds(&self) -> bool {
-        let refuses = [self.too_large, self.batches].contains(&Some(Mode::Enforce));
+        let refuses = [self.too_large, self.batches, self.appends].contains(&Some(Mode::Enforce));
         self.goes_on && (refuses || self.heeds_degraded || self.by_topic)
     }
 }
@@ -220,9 +235,16 @@ impl Sizes {
 
 impl ProduceFrame {
     /// Another request; of the one before only the room of its lists is kept.
-    fn begin(&mut self, start: Start, frame_len: usize, head: Head, found: &AtHead, limits: Sizes) {
+    fn begin(
+        &mut self,
+        start: Start,
+        frame_len: usize,
+        head: Head,
+        found: &AtHead,
+        (limits, now_ms): (Sizes, i64),
+    ) {
         let mut last = std::mem::take(self);
-        last.confirmed_limits.clear();
+        last.confirmed.clear();
         last.refused.clear();
         last.undecided_topics.clear();
         let refuses_all = found.too_large == Some(Mode::Enforce);
@@ -242,7 +264,9 @@ impl ProduceFrame {
             accounted: head.acks == 0 && found.acks_stand != Stand::Off,
             batches: found.batches,
             smallest_limit: limits.smallest_batch,
-            confirmed_limits: last.confirmed_limits,
+            confirmed: last.confirmed,
+            appends: found.appends,
+            now_ms,
             refused: last.refused,
             undecided_topics: last.undecided_topics,
             ..ProduceFrame::default()
@@ -264,7 +288,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        let fresh = lane.fresh();
+        let fresh = &*lane.fresh();
         let header = match header::header(fresh, frame_len, start.api_version >= FLEXIBLE_FROM) {
             Look::Ready(header) => header,
             other => return self.head_not_ready(start, other),
@@ -275,17 +299,21 @@ impl Session {
         };
         let limits = Sizes::of(env);
         let small = limits.clears(frame_len) && self.closing.is_none();
+        if self.frames >= self.next_sample && self.closing.is_none() {
+            self.sample(env, lane, start, frame_len, head, header.client_id);
+        }
         // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
-        if head.acks == -1 && small {
+        let looks = env.policy.judges_appends();
+        if head.acks == -1 && small && !looks {
             if self.in_flight.len() >= env.limits.max_in_flight {
                 return Err(Want::Answers);
             }
-            self.events.request(ApiKey::PRODUCE);
+            self.events.produce(head.acks);
             self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
             return Ok(());
         }
-        let client_id = header.client_id.map(|(from, to)| &fresh[from..to]);
+        let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
         self.stand_as(env, client_id);
         if small && self.sole_batch(env, lane, start, frame_len, head)? {
             return Ok(());
@@ -339,7 +367,7 @@ impl Session {
         if found.goes_on {
             self.room_in_flight(env, found.absorbs, frame_len)?;
         }
-        self.events.request(ApiKey::PRODUCE);
+        self.events.produce(head.acks);
         if found.too_large == Some(Mode::Observe) {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedRequest,
@@ -349,9 +377,11 @@ impl Session {
                 topic: None,
                 records: 0,
                 bytes: size,
+                count: 1,
             });
         }
-        self.produce.begin(start, frame_len, head, &found, limits);
+        self.produce
+            .begin(start, frame_len, head, &found, (limits, env.now_ms));
         self.produce.doomed = (!found.goes_on).then_some(self.unforwarded);
         if found.goes_on && (head.acks != 0 || found.absorbs) {
             // An answer to acks=0 counts against its limits from here on.
@@ -387,6 +417,8 @@ impl Session {
             .filter(|_| goes_on && size > u64::from(limits.request));
         let batches = mode_of(standing.get(Scenario::OversizedBatch))
             .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
+        let appends =
+            appends::looked_at(standing).filter(|_| goes_on && too_large != Some(Mode::Enforce));
         let heeds_degraded = raises
             && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
             && env.view.any_degraded(env.node_id);
@@ -398,6 +430,7 @@ impl Session {
             absorbs,
             too_large,
             batches,
+            appends,
             heeds_degraded,
             by_topic: raises
                 && [acks_stand, timeout_stand]
@@ -515,7 +548,9 @@ impl Session {
         if !frame.cannot_collect {
             return Err(Want::Collect(frame.frame_len));
         }
-        if frame.batches == Some(Mode::Enforce) || frame.too_large.is_some() {
+        if [frame.batches, frame.appends].contains(&Some(Mode::Enforce))
+            || frame.too_large.is_some()
+        {
             let detail = format!(
                 "Produce request of {} bytes must be held, more than buffer_bytes allows",
                 frame.frame_len
@@ -559,7 +594,7 @@ impl Session {
             Owned::Partition { index } => {
                 frame.partition = index;
                 frame.partition_at = frame.cursor;
-                frame.partition_refused = None;
+                (frame.partition_refused, frame.partition_found) = (None, 0);
                 (frame.records, frame.bytes, frame.exact) = (0, 0, true);
                 self.partition_begins(env, lane)?;
             }
@@ -616,7 +651,7 @@ impl Session {
             });
         }
         frame.topic = Some(TopicBeingRead {
-            limit: facts.as_ref().and_then(|facts| facts.max_message_bytes),
+            facts,
             topic,
             at: frame.cursor,
             count_at: frame.cursor + count_at,
@@ -646,7 +681,7 @@ impl Session {
             let over = std::mem::take(&mut frame.over);
             self.refuse(
                 lane,
-                Scenario::OversizedRequest,
+                (Scenario::OversizedRequest, ErrorCode::MESSAGE_TOO_LARGE),
                 oversized_request::text(size, limit).into(),
             );
             (self.produce.over, self.produce.over_refused) = (over, true);
@@ -663,10 +698,20 @@ impl Session {
             frame.over_refused = frame.cuts();
             return Ok(());
         }
-        let Some(large) = self.too_large_entry(entry) else {
-            return self.release_if_settled(lane);
+        let large = self.too_large_entry(entry);
+        if let Some(large) = large.as_ref().filter(|large| large.mode == Mode::Enforce) {
+            return self.refuse_large(lane, entry, large);
+        }
+        let looked_at = self.produce.appends.is_some() && self.produce.doomed.is_none();
+        let (findings, refusal) = match looked_at {
+            true => self.append(entry),
+            false => (Findings::default(), None),
         };
-        if large.mode == Mode::Observe {
+        if let Some(Refusal::Ask(scenario, topic)) = refusal {
+            self.produce.unconfirmed = Some((entry, scenario, topic.clone()));
+            return Err(Want::Confirm(Question::Facts(topic)));
+        }
+        if let Some(large) = large {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedBatch,
                 mode: Mode::Observe,
@@ -675,22 +720,80 @@ impl Session {
                 topic: Some(large.topic),
                 records: u64::from(entry.records),
                 bytes: entry.size,
+                count: 1,
             });
-            return self.release_if_settled(lane);
         }
+        if looked_at
+            && let (Some(standing), frame) = (&self.standing, &mut self.produce)
+            && let Some(topic) = &frame.topic
+        {
+            let counted = findings.count(&mut self.events, standing, topic.topic.name(), entry);
+            frame.partition_found |= counted;
+        }
+        let Some(Refusal::Certain(scenario, error_code, text)) = refusal else {
+            return self.release_if_settled(lane);
+        };
+        let over = std::mem::take(&mut self.produce.over);
+        self.refuse(lane, (scenario, error_code), text);
+        (self.produce.over, self.produce.over_refused) = (over, true);
+        Ok(())
+    }
+
+    fn refuse_large(
+        &mut self,
+        lane: &mut Lane,
+        entry: Entry,
+        large: &LargeEntry,
+    ) -> Result<(), Want> {
         let frame = &mut self.produce;
         if !frame.holding {
             return Ok(());
         }
         if !large.certain {
-            frame.unconfirmed = Some((entry, large.topic.clone()));
-            return Err(Want::Confirm(large.topic));
+            let topic = large.topic.clone();
+            frame.unconfirmed = Some((entry, Scenario::OversizedBatch, topic.clone()));
+            return Err(Want::Confirm(Question::Facts(topic)));
         }
         let text = oversized_batch::text(large.found, &large.topic).into();
         let over = std::mem::take(&mut frame.over);
-        self.refuse(lane, Scenario::OversizedBatch, text);
+        let refusal = (Scenario::OversizedBatch, ErrorCode::MESSAGE_TOO_LARGE);
+        self.refuse(lane, refusal, text);
         (self.produce.over, self.produce.over_refused) = (over, true);
         Ok(())
+    }
+
+    /// What a batch falls under, and whether that refuses it.
+    fn append(&self, entry: Entry) -> (Findings, Option<Refusal>) {
+        let frame = &self.produce;
+        let (Some(standing), Some(topic)) = (&self.standing, &frame.topic) else {
+            return (Findings::default(), None);
+        };
+        let name = topic.topic.name();
+        let confirmed = frame
+            .confirmed
+            .iter()
+            .find(|(topic, _)| Some(topic) == name);
+        let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
+        let append = Append {
+            version: frame.version,
+            transactional: frame.head.transactional,
+            entry,
+            topic: name.map(|name| &**name),
+            partition: frame.partition,
+            facts: facts.as_deref(),
+            now_ms: frame.now_ms,
+        };
+        let client_id = self.client_id.as_deref();
+        let findings = Findings::of(standing, client_id, &append, frame.partition_found);
+        let refusal = findings.refusal().filter(|_| frame.holding);
+        let refusal = refusal.map(|(scenario, found)| match (confirmed, name) {
+            (None, Some(name)) if found.learned => Refusal::Ask(scenario, name.clone()),
+            _ => {
+                let text = rules::text(scenario, &append, standing.settings());
+                Refusal::Certain(scenario, found.error_code, text.into())
+            }
+        });
+        (findings, refusal)
     }
 
     /// Whether an entry is above a limit in force for its topic.
@@ -702,9 +805,12 @@ impl Session {
         };
         let explicit = standing.settings().max_batch_bytes;
         let name = topic.topic.name();
-        let limits = &frame.confirmed_limits;
-        let confirmed = limits.iter().find(|(topic, _)| Some(topic) == name);
-        let learned = confirmed.map_or(topic.limit, |(_, limit)| *limit);
+        let confirmed = frame
+            .confirmed
+            .iter()
+            .find(|(topic, _)| Some(topic) == name);
+        let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
+        let learned = facts.as_ref().and_then(|facts| facts.max_message_bytes);
         let found = oversized_batch::judge(entry.size, explicit, learned)?;
         Some(LargeEntry {
             topic: name.cloned().unwrap_or_else(|| "".into()),
@@ -717,20 +823,20 @@ impl Session {
     /// The look that a refusal waits for came back, or nobody answered.
     fn resume_confirmed(&mut self, lane: &mut Lane) -> Result<(), Want> {
         let frame = &mut self.produce;
-        let Some((entry, name)) = frame.unconfirmed.take() else {
+        let Some((entry, scenario, name)) = frame.unconfirmed.take() else {
             return Ok(());
         };
-        let Some(confirmation) = frame.confirmation.take() else {
-            frame.unconfirmed = Some((entry, name.clone()));
-            return Err(Want::Confirm(name));
+        let Some(facts) = frame.confirmation.take() else {
+            frame.unconfirmed = Some((entry, scenario, name.clone()));
+            return Err(Want::Confirm(Question::Facts(name)));
         };
-        let limit = confirmation.and_then(|facts| facts.max_message_bytes);
-        if limit.is_none() {
-            self.events.push(Event::Unverified {
-                scenario: Scenario::OversizedBatch,
-            });
+        let told = facts.as_ref().is_some_and(|facts| {
+            scenario != Scenario::OversizedBatch || facts.max_message_bytes.is_some()
+        });
+        if !told {
+            self.events.push(Event::Unverified { scenario });
         }
-        self.produce.confirmed_limits.push((name, limit));
+        self.produce.confirmed.push((name, facts));
         // The entry was counted when it was met first.
         self.produce.records -= u64::from(entry.records);
         self.produce.bytes -= entry.size;
@@ -738,19 +844,19 @@ impl Session {
     }
 
     /// Takes the partition that is being read out of the request.
-    fn refuse(&mut self, lane: &mut Lane, scenario: Scenario, text: Arc<str>) {
+    fn refuse(&mut self, lane: &mut Lane, refusal: (Scenario, ErrorCode), text: Arc<str>) {
         let frame = &mut self.produce;
         let Some(topic) = &mut frame.topic else {
             return;
         };
-        frame.partition_refused = Some(scenario);
+        frame.partition_refused = Some(refusal);
         topic.refused += 1;
         lane.cut(frame.partition_at, frame.cursor - frame.partition_at);
         frame.cursor = frame.partition_at;
         frame.refused.push(Refused {
             topic: topic.topic.clone(),
             partition: frame.partition,
-            error_code: ErrorCode::MESSAGE_TOO_LARGE,
+            error_code: refusal.1,
             text,
         });
     }
@@ -763,14 +869,15 @@ impl Session {
         };
         match frame.partition_refused {
             None => topic.kept += 1,
-            Some(scenario) => self.events.push(Event::Rejection {
+            Some((scenario, error_code)) => self.events.push(Event::Rejection {
                 scenario,
                 mode: Mode::Enforce,
                 api_key: ApiKey::PRODUCE,
-                error_code: ErrorCode::MESSAGE_TOO_LARGE,
+                error_code,
                 topic: topic.topic.name().cloned(),
                 records: frame.records,
                 bytes: frame.bytes,
+                count: 1,
             }),
         }
         topic.records += frame.records;
@@ -856,7 +963,9 @@ impl Session {
         let last = frame.walker.ahead() == (0, 0) && frame.walker.records_left() == 0;
         let acks_open = frame.plan.is_none() && frame.scenario.is_some();
         // For acks every partition counts; for sizes only what may still be ahead.
+        let batches_open = frame.appends == Some(Mode::Enforce);
         let sizes_open = frame.too_large.is_some()
+            || batches_open
             || (frame.batches == Some(Mode::Enforce) && frame.walker.left() > frame.smallest_limit);
         match frame.holding && (last || !(acks_open && self.acks_needs_topics() || sizes_open)) {
             true => self.release(lane),
@@ -899,22 +1008,32 @@ impl Session {
         self.decide(lane);
         let frame = &mut self.produce;
         frame.holding = false;
-        if let Some(newest) = self.in_flight.newest().filter(|_| frame.waits_in_queue)
-            && !frame.refused.is_empty()
-            && frame.head.acks != 0
-        {
-            let raised = match newest.fate {
-                Fate::Produce { raised } => raised,
-                _ => None,
-            };
+        if frame.refused.is_empty() {
+            return Ok(());
+        }
+        if frame.waits_in_queue && frame.head.acks != 0 {
             let refused = Box::new(Merge {
                 refused: std::mem::take(&mut frame.refused),
             });
-            newest.fate = Fate::Merge { raised, refused };
-        } else if !frame.refused.is_empty() {
+            self.tell_refused(&refused);
+            if let Some(newest) = self.in_flight.newest() {
+                let raised = match newest.fate {
+                    Fate::Produce { raised } => raised,
+                    _ => None,
+                };
+                newest.fate = Fate::Merge { raised, refused };
+            }
+        } else {
             self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
         }
         Ok(())
+    }
+
+    /// The client will be told of what Holdfast refused.
+    fn tell_refused(&mut self, merge: &Merge) {
+        for refused in &merge.refused {
+            self.tell_error(refused.topic.name().cloned(), refused.error_code);
+        }
     }
 
     /// At the end of a held frame: it goes on without what was refused, or not at all.
@@ -938,6 +1057,7 @@ impl Session {
             newest.fate = Fate::Answer(Bytes::from(
                 merge.answer(frame.correlation_id, frame.version),
             ));
+            self.tell_refused(&merge);
         }
         Ok(())
     }
@@ -1148,6 +1268,13 @@ struct LargeEntry {
     found: TooLarge,
     /// The limit is the operator's, or was asked for during this request.
     certain: bool,
+}
+
+/// What is to become of a batch that a scenario in force does not let pass.
+enum Refusal {
+    /// It rests on what was learned of this topic before the request.
+    Ask(Scenario, Arc<str>),
+    Certain(Scenario, ErrorCode, Arc<str>),
 }
 
 /// A part of a Produce with what it borrowed from the buffer looked up or copied, so that the buffer may be edited.

@@ -140,6 +140,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        self.introduce(env, lane, start, frame_len)?;
         let listed = versions::listed(start.api_key);
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
             false => match start.api_key {
@@ -193,6 +194,9 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        if std::mem::take(&mut self.cannot_collect) {
+            return self.cannot_hold(start, frame_len);
+        }
         let frame = whole(env, lane, frame_len)?;
         let flexible =
             versions::request_header_version(start.api_key, start.api_version) == Some(2);
@@ -219,6 +223,16 @@ impl Session {
             None => Request::Pass(frame_len as u64),
         };
         Ok(())
+    }
+
+    /// A request that must be held whole is larger than everything that may be held.
+    pub(super) fn cannot_hold(&mut self, start: Start, frame_len: usize) -> Result<(), Want> {
+        let detail = format!(
+            "{:?} request of {frame_len} bytes must be held, more than buffer_bytes allows",
+            start.api_key
+        );
+        self.misdeed(CloseCause::LimitExceeded, detail);
+        Err(Want::Close)
     }
 
     pub(super) fn malformed_request(&mut self, start: Start, what: &str) -> Result<(), Want> {

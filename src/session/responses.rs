@@ -6,9 +6,10 @@ use super::inflight::{Fate, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
 use super::merge::Merge;
+use super::produce::topic_of;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
-use crate::cluster::{Broker, Learned, MetadataDelta, PartitionFacts, TopicFacts};
+use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
 use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
@@ -183,11 +184,11 @@ impl Session {
         let frame = &mut lane.fresh()[..frame_len];
         let result = match &pending.fate {
             Fate::Produce { raised } => self
-                .look_at_produce(frame, version, *raised)
+                .look_at_produce(env, frame, version, *raised)
                 .map(|()| Done::Forward),
             Fate::Absorb { raised } => self.absorb(frame, &pending, *raised).map(|()| Done::Skip),
             Fate::Merge { raised, refused } => self
-                .merge(frame, version, *raised, refused)
+                .merge(env, frame, version, *raised, refused)
                 .map(Done::Replace),
             Fate::ApiVersions => {
                 // Its header is always v0: no tags behind the correlation id.
@@ -203,6 +204,9 @@ impl Session {
                 Ok(Done::Forward)
             }
             Fate::Join(ours) => judged::join(frame, &pending, ours).map(Done::Replace),
+            Fate::Offsets(offsets) => self
+                .offsets_answered(env, frame, &pending, offsets)
+                .map(|new| new.map_or(Done::Forward, Done::Replace)),
             Fate::Rewrite => self.rewrite(env, frame, &pending).map(Done::Replace),
             Fate::Open | Fate::Relay | Fate::Fetch | Fate::Token | Fate::Answer(_) => {
                 Ok(Done::Forward)
@@ -252,18 +256,21 @@ impl Session {
     /// An answer to a client that waits for it: broker addresses are taken out in place, errors noticed.
     fn look_at_produce(
         &mut self,
+        env: &Env<'_>,
         frame: &mut [u8],
         version: i16,
         raised: Option<Scenario>,
     ) -> Result<(), &'static str> {
         let mut stale = false;
-        let (events, learned) = (&mut self.events, &mut self.learned);
         let mut topic: Option<TopicKey<'_>> = None;
         let node_endpoints = produce::walk_answer(frame, version, |part| match part {
             Answer::Topic { key, .. } => topic = Some(key),
             Answer::Partition { index, error_code } if error_code != ErrorCode::NONE => {
                 stale |= is_stale(error_code);
+                let (events, learned) = (&mut self.events, &mut self.learned);
                 note_error(events, learned, raised, topic, index, error_code);
+                let name = topic.and_then(|key| topic_of(key, env).0.name().cloned());
+                self.tell_error(name, error_code);
             }
             _ => {}
         })?;
@@ -278,12 +285,13 @@ impl Session {
 
     fn merge(
         &mut self,
+        env: &Env<'_>,
         frame: &mut [u8],
         version: i16,
         raised: Option<Scenario>,
         refused: &Merge,
     ) -> Result<Vec<u8>, &'static str> {
-        self.look_at_produce(frame, version, raised)?;
+        self.look_at_produce(env, frame, version, raised)?;
         refused.put_into(frame, version)
     }
 
@@ -494,6 +502,7 @@ impl MetadataVisitor for MetadataDelta {
             id,
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: Vec::new(),
         });
     }

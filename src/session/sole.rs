@@ -37,9 +37,11 @@ impl Session {
         frame_len: usize,
         head: Head,
     ) -> Result<bool, Want> {
-        let (Some(standing), Some(scenario)) = (&self.standing, plan::acks_scenario(head.acks))
-        else {
+        let Some(standing) = &self.standing else {
             return Ok(false);
+        };
+        let Some(scenario) = plan::acks_scenario(head.acks) else {
+            return self.sole_all(env, lane, start, frame_len, head);
         };
         let Stand::Apply(_) = standing.get(scenario) else {
             return Ok(false);
@@ -67,12 +69,40 @@ impl Session {
             ),
         };
         self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
+        if !self.look_at_sole(env, (start, head), key, partition, entry) {
+            return Ok(false);
+        }
         if !alike {
             self.begin_tally(env, head, key, plan);
         }
-        self.events.request(ApiKey::PRODUCE);
+        self.events.produce(head.acks);
         patch(lane, head, plan);
         self.queue_sole(start, frame_len, partition, entry);
+        self.pass_frame(lane, frame_len);
+        Ok(true)
+    }
+
+    /// The same for a producer that asks for all replicas: there is nothing to change, and the batch is looked at.
+    fn sole_all(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+        head: Head,
+    ) -> Result<bool, Want> {
+        let left = (frame_len - head.topics_at) as u64;
+        let window = lane.fresh().get(head.topics_at..).unwrap_or_default();
+        let Some((key, partition, entry)) = produce::sole_batch(window, left, start.api_version)
+        else {
+            return Ok(false);
+        };
+        self.room_in_flight(env, false, frame_len)?;
+        if !self.look_at_sole(env, (start, head), key, partition, entry) {
+            return Ok(false);
+        }
+        self.events.request(ApiKey::PRODUCE);
+        self.push(start, 0, Fate::Produce { raised: None });
         self.pass_frame(lane, frame_len);
         Ok(true)
     }

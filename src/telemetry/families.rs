@@ -48,6 +48,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_observations_by_client_total", &["scenario", "completeness", "client_id"], "The same by client id; capped, the rest under __other__"),
     counter("holdfast_observations_by_topic_total", &["scenario", "completeness", "topic"], "The same by topic; capped, the rest under __other__"),
     counter("holdfast_observations_by_group_total", &["scenario", "completeness", "group"], "The same by group, where one is concerned; capped, the rest under __other__"),
+    counter("holdfast_answer_errors_total", &["error_code"], "Partitions for which a Produce answer told its client of an error, Holdfast's refusals among them; where 46 (stored before) is none"),
     counter("holdfast_override_failures_total", &["scenario", "error_code"], "Partitions that failed with a code that exists only because acks was raised"),
     counter("holdfast_degraded_total", &["scenario"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas"),
     counter("holdfast_unverified_total", &["scenario"], "Refusals that were not confirmed within cluster.lookup_timeout_ms: forwarded instead"),
@@ -69,6 +70,8 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_client_connections_total", &[], "Client connections that were accepted"),
     counter("holdfast_client_connections_closed_total", &["cause"], "Client connections that ended, by cause"),
     counter("holdfast_client_connections_rejected_total", &["limit"], "Client connections turned away by a key of [limits], or that the system (descriptors, memory) did not give; not among the accepted"),
+    gauge("holdfast_clients_known", &[], "Clients (client id, library, its version) that /report tells of by name"),
+    counter("holdfast_clients_left_out_total", &[], "Clients that made room for others in /report, or found none: told of together"),
     gauge("holdfast_upstream_connections", &[], "Connections to brokers that are open"),
     counter("holdfast_upstream_errors_total", &["kind"], "Connections to brokers that could not be made, or failed"),
     // Budgets.
@@ -81,6 +84,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_watch_looks_total", &["outcome"], "The gateway's own looks at the cluster"),
     gauge("holdfast_watch_last_success_timestamp_seconds", &[], "When the last look succeeded; 0: none yet"),
     counter("holdfast_learned_dropped_total", &[], "Things that connections noticed and that the watch had no room for"),
+    counter("holdfast_ledger_forgotten_total", &["table"], "Partitions that a table of the ledger had no room for: commits of groups, ends of logs"),
     // What is in force.
     gauge("holdfast_enforcement_mode", &["scenario", "mode"], "1 for the mode in force, 0 for the others"),
     gauge("holdfast_exemptions_active", &[], "Exemptions that have not expired"),

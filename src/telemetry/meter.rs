@@ -3,10 +3,12 @@
 //! Handles of families with names are resolved when the connection first meets the name and kept, so that an event costs
 //! a few comparisons and atomic additions, and no allocation.
 
+use super::inventory::{Key, Place, Software};
 use super::journal::{Sum, Who};
 use super::{Direction, Telemetry};
 use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::{CloseCause, Completeness, Event};
+use crate::wire::api::ApiKey;
 use prometheus::IntCounter;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ pub struct ConnectionMeter {
     telemetry: Arc<Telemetry>,
     client: SocketAddr,
     client_id: Option<Arc<str>>,
+    software: Option<Software>,
+    /// In the inventory, once something was read.
+    place: Option<Place>,
     clients: Vec<ClientHandle>,
     topics: Vec<TopicHandle>,
     /// The next one to make room in `topics`.
@@ -62,6 +67,8 @@ impl ConnectionMeter {
             telemetry: telemetry.clone(),
             client,
             client_id: None,
+            software: None,
+            place: None,
             clients: Vec::new(),
             topics: Vec::new(),
             oldest: 0,
@@ -77,8 +84,22 @@ impl ConnectionMeter {
         }
         let counters = &self.telemetry.counters;
         match event {
-            Event::Requests { api_key, count } => counters.requests.add(*api_key, *count),
+            Event::Requests { api_key, count } => {
+                counters.requests.add(*api_key, *count);
+                self.place().note(event);
+            }
             Event::ClientId(client_id) => self.renamed(client_id.as_ref()),
+            Event::Software { name, version } => {
+                self.software = Some((name.clone(), version.clone()));
+                self.place = None;
+            }
+            Event::Acks { .. } | Event::Batch { .. } => self.place().note(event),
+            Event::AnswerError {
+                error_code, count, ..
+            } => {
+                counters.answer_errors.add(*error_code, *count);
+                self.place().note(event);
+            }
             Event::Override {
                 scenario,
                 mode,
@@ -114,16 +135,21 @@ impl ConnectionMeter {
                 topic,
                 records,
                 bytes,
+                count,
             } => {
                 counters
                     .rejections
-                    .add((*scenario, *api_key, *error_code, *mode), 1);
+                    .add((*scenario, *api_key, *error_code, *mode), *count);
                 counters.rejected_records.add((*scenario, *mode), *records);
                 counters.rejected_bytes.add((*scenario, *mode), *bytes);
-                self.client((*scenario, Deed::Reject, *mode)).inc();
+                self.client((*scenario, Deed::Reject, *mode)).inc_by(*count);
                 let handle = self.topic((*scenario, Deed::Reject, *mode), topic.as_ref());
-                handle.counter.inc();
-                handle.sum.add(1, *records);
+                handle.counter.inc_by(*count);
+                handle.sum.add(*count, *records);
+                // What a Produce is told is an event of its own: with acks=0 nobody is told.
+                if *mode == Mode::Enforce && *api_key != ApiKey::PRODUCE {
+                    self.place().refused(*error_code);
+                }
             }
             Event::Observed {
                 scenario,
@@ -221,6 +247,16 @@ impl ConnectionMeter {
         self.telemetry.counters.upstream_errors.add(cause, 1);
     }
 
+    fn place(&mut self) -> &Place {
+        let (telemetry, client_id, software) = (&self.telemetry, &self.client_id, &self.software);
+        self.place.get_or_insert_with(|| {
+            telemetry.inventory.join(Key {
+                client_id: client_id.clone(),
+                software: software.clone(),
+            })
+        })
+    }
+
     fn who(&self) -> Who<'_> {
         (self.client, self.client_id.as_deref())
     }
@@ -230,6 +266,7 @@ impl ConnectionMeter {
             true => id[..id.floor_char_boundary(MAX_CLIENT_ID_BYTES)].into(),
             false => id.clone(),
         });
+        self.place = None;
         self.clients.clear();
         self.topics.clear();
         self.oldest = 0;

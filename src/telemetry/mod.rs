@@ -6,30 +6,35 @@
 
 mod capped;
 mod families;
+mod inventory;
 mod journal;
 mod meter;
 mod pairs;
 
 pub use families::{FAMILIES, Family, Kind};
+pub use inventory::{ClientSeen, ClientsSeen, Key, MAX_CLIENTS, Software};
 pub use meter::ConnectionMeter;
 
-use crate::policy::{self, Exemption, Mode, Scenario};
+use crate::cluster::Broker;
+use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
 use crate::session::event::{CloseCause, Completeness, Event, Outcome, OutcomeCause};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
 use capped::Capped;
 use families::Maker;
+use inventory::Inventory;
 use journal::Journal;
 use pairs::Pairs;
 use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// `[telemetry]`, and how often `[log]` wants summaries.
 #[derive(Clone, Debug)]
@@ -78,6 +83,16 @@ pub enum Readiness {
     Draining,
 }
 
+impl Readiness {
+    pub fn name(self) -> &'static str {
+        match self {
+            Readiness::Starting => "starting",
+            Readiness::Ready => "ready",
+            Readiness::Draining => "draining",
+        }
+    }
+}
+
 type Tap = Box<dyn Fn(&Event) + Send + Sync>;
 type Sampler = Box<dyn Fn(&Telemetry) + Send + Sync>;
 
@@ -86,9 +101,13 @@ pub struct Telemetry {
     registry: Registry,
     counters: Counters,
     journal: Journal,
+    inventory: Inventory,
     outside: Mutex<BTreeSet<i32>>,
     sampler: OnceLock<Sampler>,
     tap: OnceLock<Tap>,
+    preset: OnceLock<&'static str>,
+    modes: [Mode; Scenario::COUNT],
+    brokers: Mutex<BTreeMap<i32, Broker>>,
 }
 
 /// Handles of every family, resolved.
@@ -105,6 +124,7 @@ struct Counters {
     observations_by_group: Capped,
     rejected_records: Pairs<(Scenario, Mode), 2>,
     rejected_bytes: Pairs<(Scenario, Mode), 2>,
+    answer_errors: Pairs<ErrorCode, 1>,
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
     degraded: Pairs<Scenario, 1>,
     unverified: Pairs<Scenario, 1>,
@@ -135,6 +155,7 @@ struct Counters {
     looks: Pairs<bool, 1>,
     last_look: IntGauge,
     learned_dropped: IntCounter,
+    ledger_forgotten: Pairs<&'static str, 1>,
     exemptions_active: IntGauge,
     ready: IntGauge,
     draining: IntGauge,
@@ -149,6 +170,10 @@ impl Telemetry {
         let make = Maker(&registry);
         describe(&make, policy);
         let counters = Counters::new(&make, settings, policy);
+        let inventory = Inventory::new(
+            make.gauge("holdfast_clients_known"),
+            make.counter("holdfast_clients_left_out_total"),
+        );
         if registry
             .register(Box::new(ProcessCollector::for_self()))
             .is_err()
@@ -162,9 +187,13 @@ impl Telemetry {
             registry,
             counters,
             journal: Journal::new(settings.summary),
+            inventory,
             outside: Mutex::default(),
             sampler: OnceLock::new(),
             tap: OnceLock::new(),
+            preset: OnceLock::new(),
+            modes: policy.modes,
+            brokers: Mutex::default(),
         })
     }
 
@@ -238,6 +267,12 @@ impl Telemetry {
         self.counters.learned_dropped.inc_by(times);
     }
 
+    /// Tables of the ledger had no room for that many partitions more.
+    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64) {
+        self.counters.ledger_forgotten.add("commits", commits);
+        self.counters.ledger_forgotten.add("log_ends", log_ends);
+    }
+
     /// All ports are bound and a first view was learned.
     pub fn set_ready(&self) {
         self.counters.ready.set(1);
@@ -272,38 +307,52 @@ impl Telemetry {
 
     /// The exposition, text format 0.0.4. Takes milliseconds with many series: not on a worker.
     pub fn exposition(&self) -> Vec<u8> {
-        if let Some(sampler) = self.sampler.get() {
-            sampler(self);
-        }
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        if let Err(error) = TextEncoder::new().encode(&self.snapshot().0, &mut text) {
             warn!(%error, "metrics cannot be encoded");
         }
         text
     }
 
+    /// All counters and gauges as they are now. Takes milliseconds with many series: not on a worker.
+    pub fn snapshot(&self) -> Snapshot {
+        if let Some(sampler) = self.sampler.get() {
+            sampler(self);
+        }
+        Snapshot(self.registry.gather())
+    }
+
     /// The sum of a counter's or gauge's series that carry all these labels: for tests and the demo.
     pub fn sum(&self, family: &str, labels: &[(&str, &str)]) -> u64 {
-        let carries = |metric: &prometheus::proto::Metric| {
-            labels.iter().all(|(name, value)| {
-                metric
-                    .get_label()
-                    .iter()
-                    .any(|label| label.name() == *name && label.value() == *value)
-            })
-        };
-        let families = self.registry.gather();
-        let metrics = families
-            .iter()
-            .filter(|found| found.name() == family)
-            .flat_map(|found| found.get_metric());
-        let value = |metric: &prometheus::proto::Metric| {
-            metric.get_counter().get_value() + metric.get_gauge().get_value()
-        };
-        metrics
-            .filter(|metric| carries(metric))
-            .map(value)
-            .sum::<f64>() as u64
+        Snapshot(self.registry.gather()).sum(family, labels)
+    }
+
+    pub fn clients_seen(&self) -> ClientsSeen {
+        self.inventory.seen()
+    }
+
+    /// `[policy] preset`, for the report. The first one stays.
+    pub fn set_preset(&self, preset: &'static str) {
+        let _ = self.preset.set(preset);
+    }
+
+    pub fn preset(&self) -> &'static str {
+        self.preset.get().copied().unwrap_or_default()
+    }
+
+    /// The mode in force.
+    pub fn mode(&self, scenario: Scenario) -> Mode {
+        self.modes[scenario as usize]
+    }
+
+    /// The brokers of the cluster as last seen, by node id.
+    pub fn set_brokers(&self, brokers: BTreeMap<i32, Broker>) {
+        *self.brokers.lock().unwrap_or_else(PoisonError::into_inner) = brokers;
+    }
+
+    pub fn brokers(&self) -> BTreeMap<i32, Broker> {
+        let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers.clone()
     }
 
     /// Says once of each broker that clients cannot reach it, and what to do.
@@ -311,12 +360,54 @@ impl Telemetry {
         const MAX_LOGGED: usize = 100;
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if outside.len() < MAX_LOGGED && outside.insert(node_id) {
-            warn!(
+            error!(
                 node_id,
                 "broker is outside listener.broker_ids and left out of all answers: add its id"
             );
         }
     }
+}
+
+/// See [`Telemetry::snapshot`].
+#[derive(Debug)]
+pub struct Snapshot(Vec<MetricFamily>);
+
+impl Snapshot {
+    /// The sum of a counter's or gauge's series that carry all these labels.
+    pub fn sum(&self, family: &str, labels: &[(&str, &str)]) -> u64 {
+        let carries = |metric: &&Metric| {
+            labels
+                .iter()
+                .all(|(name, value)| label(metric, name) == Some(*value))
+        };
+        self.metrics(family).filter(carries).map(value).sum::<f64>() as u64
+    }
+
+    /// The sums of a counter's series by the values of this label, without those that are 0.
+    pub fn by_label(&self, family: &str, name: &str) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for metric in self.metrics(family) {
+            if let (Some(label), 1..) = (label(metric, name), value(metric) as u64) {
+                *sums.entry(label.to_owned()).or_default() += value(metric) as u64;
+            }
+        }
+        sums
+    }
+
+    fn metrics(&self, family: &str) -> impl Iterator<Item = &Metric> {
+        let families = self.0.iter().filter(move |found| found.name() == family);
+        families.flat_map(|found| found.get_metric())
+    }
+}
+
+fn label<'a>(metric: &'a Metric, name: &str) -> Option<&'a str> {
+    let labels = metric.get_label().iter();
+    let mut labels = labels.filter(|label| label.name() == name);
+    labels.next().map(|label| label.value())
+}
+
+fn value(metric: &Metric) -> f64 {
+    metric.get_counter().get_value() + metric.get_gauge().get_value()
 }
 
 impl fmt::Debug for Telemetry {
@@ -400,6 +491,14 @@ impl Counters {
             observations_by_client: capped("holdfast_observations_by_client_total"),
             observations_by_topic: capped("holdfast_observations_by_topic_total"),
             observations_by_group: capped("holdfast_observations_by_group_total"),
+            answer_errors: Pairs::new(
+                make.counters("holdfast_answer_errors_total"),
+                |code| [code.name()],
+                PRODUCE_CODES
+                    .map(ErrorCode)
+                    .into_iter()
+                    .filter(|code| ignored_error::judge(*code)),
+            ),
             override_failures: Pairs::new(
                 make.counters("holdfast_override_failures_total"),
                 |(scenario, code)| [scenario.name(), code.name()],
@@ -464,6 +563,11 @@ impl Counters {
             ),
             last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
             learned_dropped: make.counter("holdfast_learned_dropped_total"),
+            ledger_forgotten: Pairs::new(
+                make.counters("holdfast_ledger_forgotten_total"),
+                |table| [table],
+                ["commits", "log_ends"],
+            ),
             exemptions_active: make.gauge("holdfast_exemptions_active"),
             ready: make.gauge("holdfast_ready"),
             draining: make.gauge("holdfast_draining"),

@@ -63,6 +63,7 @@ fn rejection() -> Event {
         topic: None,
         records: 7,
         bytes: 700,
+        count: 1,
     }
 }
 

@@ -11,16 +11,40 @@ pub struct ApiKey(pub i16);
 impl ApiKey {
     pub const PRODUCE: ApiKey = ApiKey(0);
     pub const FETCH: ApiKey = ApiKey(1);
+    pub const LIST_OFFSETS: ApiKey = ApiKey(2);
     pub const METADATA: ApiKey = ApiKey(3);
+    pub const OFFSET_COMMIT: ApiKey = ApiKey(8);
+    pub const OFFSET_FETCH: ApiKey = ApiKey(9);
     pub const FIND_COORDINATOR: ApiKey = ApiKey(10);
+    pub const LIST_GROUPS: ApiKey = ApiKey(16);
     pub const SASL_HANDSHAKE: ApiKey = ApiKey(17);
     pub const API_VERSIONS: ApiKey = ApiKey(18);
+    pub const CREATE_TOPICS: ApiKey = ApiKey(19);
+    pub const DELETE_TOPICS: ApiKey = ApiKey(20);
+    pub const DELETE_RECORDS: ApiKey = ApiKey(21);
+    pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
+    pub const ALTER_CONFIGS: ApiKey = ApiKey(33);
+    pub const CREATE_PARTITIONS: ApiKey = ApiKey(37);
+    pub const DELETE_GROUPS: ApiKey = ApiKey(42);
     pub const ELECT_LEADERS: ApiKey = ApiKey(43);
+    pub const INCREMENTAL_ALTER_CONFIGS: ApiKey = ApiKey(44);
+    pub const ALTER_PARTITION_REASSIGNMENTS: ApiKey = ApiKey(45);
+    pub const OFFSET_DELETE: ApiKey = ApiKey(47);
+    pub const UPDATE_FEATURES: ApiKey = ApiKey(57);
     pub const DESCRIBE_CLUSTER: ApiKey = ApiKey(60);
+    pub const UNREGISTER_BROKER: ApiKey = ApiKey(64);
     pub const DESCRIBE_TOPIC_PARTITIONS: ApiKey = ApiKey(75);
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
     pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
+    pub const REMOVE_RAFT_VOTER: ApiKey = ApiKey(81);
+    pub const ALTER_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(91);
+    pub const DELETE_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(92);
+
+    /// Whether it has a name here: true for fewer than a hundred keys.
+    pub fn is_known(self) -> bool {
+        usize::try_from(self.0).is_ok_and(|key| key < NAMES.len())
+    }
 
     /// Kafka's name of the API, or `Unknown`: a bounded set, fit for a metric label.
     pub fn name(self) -> &'static str {
@@ -59,7 +83,7 @@ const NAMES: [&str; 93] = [
 ];
 
 /// `error_code` of a response (`org.apache.kafka.common.protocol.Errors`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct ErrorCode(pub i16);
 
 impl ErrorCode {
@@ -72,9 +96,15 @@ impl ErrorCode {
     pub const COORDINATOR_NOT_AVAILABLE: ErrorCode = ErrorCode(15);
     pub const NOT_ENOUGH_REPLICAS: ErrorCode = ErrorCode(19);
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
+    pub const INVALID_TIMESTAMP: ErrorCode = ErrorCode(32);
+    pub const INVALID_COMMIT_OFFSET_SIZE: ErrorCode = ErrorCode(28);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
+    pub const INVALID_REPLICA_ASSIGNMENT: ErrorCode = ErrorCode(39);
+    pub const UNSUPPORTED_FOR_MESSAGE_FORMAT: ErrorCode = ErrorCode(43);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
+    pub const GROUP_ID_NOT_FOUND: ErrorCode = ErrorCode(69);
+    pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.
@@ -92,13 +122,17 @@ impl ErrorCode {
             8 => "BROKER_NOT_AVAILABLE",
             9 => "REPLICA_NOT_AVAILABLE",
             10 => "MESSAGE_TOO_LARGE",
+            14 => "COORDINATOR_LOAD_IN_PROGRESS",
             15 => "COORDINATOR_NOT_AVAILABLE",
+            16 => "NOT_COORDINATOR",
             17 => "INVALID_TOPIC_EXCEPTION",
             18 => "RECORD_LIST_TOO_LARGE",
             19 => "NOT_ENOUGH_REPLICAS",
             20 => "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
             21 => "INVALID_REQUIRED_ACKS",
+            28 => "INVALID_COMMIT_OFFSET_SIZE",
             29 => "TOPIC_AUTHORIZATION_FAILED",
+            30 => "GROUP_AUTHORIZATION_FAILED",
             31 => "CLUSTER_AUTHORIZATION_FAILED",
             32 => "INVALID_TIMESTAMP",
             35 => "UNSUPPORTED_VERSION",
@@ -113,11 +147,14 @@ impl ErrorCode {
             53 => "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
             56 => "KAFKA_STORAGE_ERROR",
             59 => "UNKNOWN_PRODUCER_ID",
+            69 => "GROUP_ID_NOT_FOUND",
             72 => "LISTENER_NOT_FOUND",
             74 => "FENCED_LEADER_EPOCH",
             75 => "UNKNOWN_LEADER_EPOCH",
             76 => "UNSUPPORTED_COMPRESSION_TYPE",
+            78 => "OFFSET_NOT_AVAILABLE",
             87 => "INVALID_RECORD",
+            88 => "UNSTABLE_OFFSET_COMMIT",
             89 => "THROTTLING_QUOTA_EXCEEDED",
             90 => "PRODUCER_FENCED",
             100 => "UNKNOWN_TOPIC_ID",

@@ -4,10 +4,12 @@
 //! and nothing is allocated from a length that a peer claimed.
 
 pub mod api;
+pub mod api_versions;
 pub mod edit;
 pub mod endpoints;
 pub mod fetch;
 pub mod header;
+pub mod offsets;
 pub mod produce;
 pub mod reader;
 pub mod record_batch;

@@ -20,7 +20,10 @@ pub struct Entry {
     pub records: u32,
     /// Whether `records` is the number of records, rather than of entries.
     pub exact: bool,
+    /// −1 where the batch has none.
     pub producer_id: i64,
+    /// Unix time in ms; −1 where the header has none.
+    pub max_timestamp: i64,
 }
 
 /// Reads the entry at the start of `bytes`, of which `records_left` bytes remain in its field. `Err(n)`: n bytes are
@@ -49,6 +52,7 @@ pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
             records: 1,
             exact: false,
             producer_id: -1,
+            max_timestamp: -1,
         }));
     }
     if size < BATCH_HEADER_LEN as u64 {
@@ -62,12 +66,16 @@ pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
     let producer_id = i64::from_be_bytes([
         batch[43], batch[44], batch[45], batch[46], batch[47], batch[48], batch[49], batch[50],
     ]);
+    let max_timestamp = i64::from_be_bytes([
+        batch[35], batch[36], batch[37], batch[38], batch[39], batch[40], batch[41], batch[42],
+    ]);
     Ok(Some(Entry {
         size,
         magic,
         records: u32::try_from(records).unwrap_or(0),
         exact: true,
         producer_id,
+        max_timestamp,
     }))
 }
 

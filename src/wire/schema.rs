@@ -107,6 +107,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    pub fn as_i64(self) -> Option<i64> {
+        match self {
+            Value::I64(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn as_bool(self) -> Option<bool> {
+        match self {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
     pub fn as_uuid(self) -> Option<[u8; 16]> {
         match self {
             Value::Uuid(value) => Some(value),

@@ -1,5 +1,5 @@
 //! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers or Kafka's jars lives under
-//! `kafka::`, so `cargo test --test it -- --skip kafka::` is the fast tier.
+//! `kafka::`, so `cargo test --workspace -- --skip kafka::` is the fast tier.
 
 mod house;
 mod kafka;

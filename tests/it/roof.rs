@@ -1,6 +1,8 @@
 //! The program from outside: what it prints where, and its exit codes. It needs no broker.
 
+use crate::support::holdfast::{Holdfast, Options};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 fn holdfast(arguments: &[&str]) -> (Option<i32>, String, String) {
     let ran = Command::new(env!("CARGO_BIN_EXE_holdfast"))
@@ -13,6 +15,21 @@ fn holdfast(arguments: &[&str]) -> (Option<i32>, String, String) {
     } = ran.expect("the program was built");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn check_accepts_an_exemption_that_is_over_and_says_so() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = "[cluster]\nbootstrap_servers = [\"kafka-1:9092\"]\n[exemptions.old]\nscenarios = [\"acks_none\"]\n\
+                topics = [\"metrics\"]\nowner = \"o\"\nreason = \"r\"\nexpires = \"2020-02-29\"\n";
+    std::fs::write(file.path(), text).expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let (code, _, errors) = holdfast(&["check", "--config", path]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        errors,
+        "holdfast: exemptions.old: its last day was 2020-02-29, so it has no effect\n"
+    );
 }
 
 #[test]
@@ -64,4 +81,79 @@ fn explain_prints_the_manual_and_the_list() {
     );
     let (code, _, errors) = holdfast(&["explain", "acks_nun"]);
     assert_eq!((code, errors.contains("acks_leader")), (Some(2), true));
+}
+
+#[test]
+fn report_tells_of_a_running_gateway_as_a_table_and_as_json() {
+    // Nobody listens behind it: it is not ready, and reports all the same.
+    let gateway = Holdfast::launch(Options::new("127.0.0.1:1"));
+    let admin = gateway.admin_addr();
+    let begun = Instant::now();
+    while gateway.get("/livez").is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{}",
+            gateway.log()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, printed, errors) = holdfast(&["report", "--admin", &admin]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for words in ["preset default, starting\n", "\nacks_none ", "\nCLIENT ID "] {
+        assert!(printed.contains(words), "{words:?} in {printed}");
+    }
+    let (code, printed, _) = holdfast(&["report", "--admin", &admin, "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!((code, &json["preset"]), (Some(0), &"default".into()));
+    assert_eq!(json["clients"], serde_json::json!([]));
+}
+
+#[test]
+fn a_report_that_nobody_gives_ends_with_1_and_the_address() {
+    let (code, printed, errors) = holdfast(&["report", "--admin", "127.0.0.1:1"]);
+    assert_eq!((code, printed.as_str()), (Some(1), ""));
+    assert!(
+        errors.starts_with("holdfast: no report from 127.0.0.1:1: "),
+        "{errors}"
+    );
+}
+
+#[test]
+fn an_audit_that_nobody_answers_ends_with_2_and_names_every_server_and_its_reason() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = listener.local_addr().expect("bound").port();
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = "[cluster]\nconnect_timeout_ms = 2000\n";
+    std::fs::write(file.path(), text).expect("written");
+    // Closes every connection at once, without a word.
+    let closing = std::thread::spawn(move || drop(listener.accept()));
+    let servers = format!("127.0.0.1:{silent},127.0.0.1:1");
+    let config = file.path().to_str().expect("UTF-8");
+    let arguments = ["audit", "--config", config, "--bootstrap-server", &servers];
+    let (code, printed, errors) = holdfast(&arguments);
+    closing.join().expect("accepted");
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        lines[0],
+        "holdfast: audit: no bootstrap server could be audited:"
+    );
+    let first = format!("  127.0.0.1:{silent}: ");
+    assert!(lines[1].starts_with(&first), "{errors}");
+    assert!(lines[2].starts_with("  127.0.0.1:1: "), "{errors}");
+    assert_eq!(lines.len(), 3, "{errors}");
+}
+
+#[test]
+fn an_audit_takes_no_flag_that_it_does_not_know_and_its_help_names_its_exit_codes() {
+    let (code, printed, _) = holdfast(&["audit", "--fail-on", "info"]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    let (code, printed, errors) = holdfast(&["audit"]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    assert!(errors.contains("--bootstrap-server HOST:PORT"), "{errors}");
+    let (code, printed, _) = holdfast(&["audit", "--help"]);
+    assert_eq!(code, Some(0));
+    for line in ["Exit codes:\n", "--output <OUTPUT>", "--fail-on <FAIL_ON>"] {
+        assert!(printed.contains(line), "{line:?} in {printed}");
+    }
 }

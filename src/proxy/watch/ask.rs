@@ -3,22 +3,28 @@
 //! Floor 5. Does not decide when to ask, nor whom; does not keep anything.
 
 use super::link::{Dialing, Failure, Link, walk};
-use crate::cluster::{Broker, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId};
+use crate::cluster::{
+    Broker, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId,
+};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::schema::{self, Name, Value, Visitor};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    BrokerId, DescribeConfigsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Resources per DescribeConfigs request.
 const CHUNK: usize = 1000;
 /// `ConfigResource.Type`.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub const TOPIC: i8 = 2;
+pub const BROKER: i8 = 4;
 
 /// One look at brokers and at these topics. Ids are asked for apart: a broker that sees one id takes no names
 /// (`KafkaApis.handleTopicMetadataRequest`).
@@ -55,6 +61,16 @@ fn by_id(id: &TopicId) -> MetadataRequestTopic {
     MetadataRequestTopic::default()
         .with_topic_id(text.parse().unwrap_or_default())
         .with_name(None)
+}
+
+/// These topics as the broker at the other end has them now, without their configs.
+pub async fn topics(
+    link: &mut Link,
+    names: &[Arc<str>],
+    dialing: &Dialing,
+) -> Result<Vec<TopicFacts>, Failure> {
+    let look = metadata(link, names.iter().map(by_name).collect(), dialing).await?;
+    Ok(look.topics)
 }
 
 async fn metadata(
@@ -113,6 +129,7 @@ impl MetadataVisitor for Seen {
             id,
             max_message_bytes: None,
             min_insync_replicas: None,
+            keeping: Keeping::default(),
             partitions: Vec::new(),
         });
     }
@@ -135,7 +152,14 @@ pub async fn topic_configs(
     names: &[Arc<str>],
     dialing: &Dialing,
 ) -> Result<Vec<(Arc<str>, TopicConfig)>, Failure> {
-    const KEYS: [&str; 2] = ["max.message.bytes", "min.insync.replicas"];
+    const KEYS: [&str; 6] = [
+        "max.message.bytes",
+        "min.insync.replicas",
+        "unclean.leader.election.enable",
+        "retention.ms",
+        "cleanup.policy",
+        "message.timestamp.type",
+    ];
     let mut configs = Vec::new();
     for chunk in names.chunks(CHUNK) {
         let names = chunk.iter().map(|name| &**name);
@@ -143,6 +167,7 @@ pub async fn topic_configs(
             let config = TopicConfig {
                 max_message_bytes: told.number("max.message.bytes"),
                 min_insync_replicas: told.number("min.insync.replicas"),
+                keeping: told.keeping(),
             };
             configs.push((told.resource.into(), config));
         }
@@ -150,26 +175,108 @@ pub async fn topic_configs(
     Ok(configs)
 }
 
-/// `socket.request.max.bytes` of the broker at the other end, which alone can tell it; `None` when it does not.
-pub async fn socket_request_max_bytes(
+/// Configs that a broker tells of itself only; `None`: it does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BrokerConfig {
+    pub socket_request_max_bytes: Option<u32>,
+    pub offsets_retention_minutes: Option<i32>,
+}
+
+/// The configs of the broker at the other end, which alone can tell them.
+pub async fn broker_config(
     link: &mut Link,
     node_id: i32,
     dialing: &Dialing,
-) -> Result<Option<u32>, Failure> {
+) -> Result<BrokerConfig, Failure> {
+    const KEYS: [&str; 2] = ["socket.request.max.bytes", "offsets.retention.minutes"];
     let node_id = node_id.to_string();
-    let key = "socket.request.max.bytes";
-    let told = describe(
-        link,
-        BROKER,
-        [node_id.as_str()].into_iter(),
-        &[key],
-        dialing,
-    )
-    .await?;
-    Ok(told.iter().find_map(|told| told.number(key)))
+    let told = describe(link, BROKER, [node_id.as_str()].into_iter(), &KEYS, dialing).await?;
+    Ok(BrokerConfig {
+        socket_request_max_bytes: told.iter().find_map(|told| told.number(KEYS[0])),
+        offsets_retention_minutes: told.iter().find_map(|told| told.number(KEYS[1])),
+    })
 }
 
+/// Where the logs of these partitions end, as far as the server leads them and knows. In the order of topics.
+pub async fn log_ends(
+    link: &mut Link,
+    partitions: &BTreeSet<(Arc<str>, i32)>,
+    dialing: &Dialing,
+) -> Result<Vec<LogEnd>, Failure> {
+    const LATEST: i64 = -1;
+    let Some(version) = link.list_offsets_version else {
+        return Ok(Vec::new());
+    };
+    let mut topics: Vec<ListOffsetsTopic> = Vec::new();
+    for (name, index) in partitions {
+        if topics.last().is_none_or(|topic| **topic.name != **name) {
+            let name = TopicName(StrBytes::from_string(name.to_string()));
+            topics.push(ListOffsetsTopic::default().with_name(name));
+        }
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(*index)
+            .with_timestamp(LATEST);
+        if let Some(topic) = topics.last_mut() {
+            topic.partitions.push(partition);
+        }
+    }
+    // read_uncommitted (0): what a transaction has written and not ended yet may be committed by who reads so.
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(topics);
+    let body = link.call(version, &request, dialing).await?;
+    let mut answer = Ends::default();
+    walk(&schema::LIST_OFFSETS_RESPONSE, version, &body, &mut answer)?;
+    Ok(answer.ends)
+}
+
+/// Reads a ListOffsets answer.
+#[derive(Default)]
+struct Ends {
+    ends: Vec<LogEnd>,
+    topic: Arc<str>,
+    index: i32,
+    error: bool,
+    offset: i64,
+}
+
+impl Visitor<'_> for Ends {
+    fn leave(&mut self, name: Name, _range: Range<usize>) {
+        if name == Name::Partitions && !self.error && self.offset >= 0 {
+            self.ends.push(LogEnd {
+                topic: self.topic.clone(),
+                partition: self.index,
+                offset: self.offset,
+            });
+        }
+    }
+
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        match (name, value) {
+            (Name::Name, value) => self.topic = value.as_str().unwrap_or_default().into(),
+            (Name::PartitionIndex, Value::I32(index)) => self.index = index,
+            (Name::ErrorCode, Value::I16(code)) => self.error = code != 0,
+            (Name::Offset, Value::I64(offset)) => self.offset = offset,
+            _ => {}
+        }
+    }
+}
+
+/// What the broker tells of these resources; nothing of those that it refuses to.
 async fn describe(
+    link: &mut Link,
+    resource_type: i8,
+    names: impl Iterator<Item = &str>,
+    keys: &[&'static str],
+    dialing: &Dialing,
+) -> Result<Vec<Told>, Failure> {
+    let mut told = describe_all(link, resource_type, names, keys, dialing).await?;
+    told.retain(|told| told.error_code == ErrorCode::NONE);
+    Ok(told)
+}
+
+/// One answer for each resource, refusals included; none at all from a broker that has no DescribeConfigs.
+pub async fn describe_all(
     link: &mut Link,
     resource_type: i8,
     names: impl Iterator<Item = &str>,
@@ -198,23 +305,40 @@ async fn describe(
         &body,
         &mut answer,
     )?;
-    answer
-        .told
-        .retain(|told| told.error_code == ErrorCode::NONE);
     Ok(answer.told)
 }
 
 /// One resource of a DescribeConfigs answer.
-struct Told {
-    error_code: ErrorCode,
-    resource: String,
-    configs: Vec<(String, String)>,
+pub struct Told {
+    pub error_code: ErrorCode,
+    pub resource: String,
+    /// Keys without a value (unset, or secret) are left out.
+    pub configs: Vec<(String, String)>,
 }
 
 impl Told {
-    fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+    /// The value of a key as the broker wrote it.
+    pub fn text(&self, key: &str) -> Option<&str> {
         let (_, value) = self.configs.iter().find(|(name, _)| name == key)?;
-        value.parse().ok()
+        Some(value)
+    }
+
+    pub fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key)?.parse().ok()
+    }
+}
+
+impl Told {
+    fn keeping(&self) -> Keeping {
+        let policies = self.text("cleanup.policy");
+        Keeping {
+            unclean_leader_election: self.number("unclean.leader.election.enable"),
+            retention_ms: self.number("retention.ms"),
+            deletes: policies.map(|policies| policies.split(',').any(|one| one.trim() == "delete")),
+            create_time: self
+                .text("message.timestamp.type")
+                .map(|kind| kind == "CreateTime"),
+        }
     }
 }
 

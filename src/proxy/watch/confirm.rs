@@ -1,4 +1,5 @@
-//! Confirmations: a refusal by a learned limit waits for one DescribeConfigs that began after it was considered.
+//! Confirmations: a refusal by what was learned of a topic waits for one look at it (DescribeConfigs, Metadata) that began
+//! after it was considered.
 //!
 //! Floor 5. Single flight: whoever asks while a request is under way shares the next one with all others who do. Does not
 //! decide how long the asking one waits.
@@ -71,16 +72,32 @@ impl Confirmer {
     async fn serve(&mut self, batch: Vec<Ask>) {
         let names: HashSet<Arc<str>> = batch.iter().map(|ask| ask.topic.clone()).collect();
         let names: Vec<Arc<str>> = names.into_iter().collect();
-        let configs = self.configs(&names).await;
+        let (configs, topics) = self.look(&names).await;
         if !configs.is_empty() {
             // A looker that is behind learns it by its own means.
             let _ = self.configured.try_send(configs.clone());
         }
         let configs: HashMap<Arc<str>, TopicConfig> = configs.into_iter().collect();
+        let mut fresh: HashMap<Arc<str>, TopicFacts> = topics
+            .into_iter()
+            .map(|topic| (topic.name.clone(), topic))
+            .collect();
+        for name in &names {
+            if let (Some(config), Some(facts)) = (configs.get(name), fresh.get_mut(name)) {
+                facts.max_message_bytes = config.max_message_bytes;
+                facts.min_insync_replicas = config.min_insync_replicas;
+                facts.keeping = config.keeping;
+                facts.partitions.sort_by_key(|partition| partition.index);
+            } else {
+                fresh.remove(name);
+            }
+        }
+        let fresh: HashMap<Arc<str>, Arc<TopicFacts>> = fresh
+            .into_iter()
+            .map(|(name, facts)| (name, Arc::new(facts)))
+            .collect();
         for ask in batch {
-            let facts = configs
-                .get(&ask.topic)
-                .map(|config| self.facts(&ask.topic, config));
+            let facts = fresh.get(&ask.topic).cloned();
             let stats = &self.shared.stats;
             let counter = match facts {
                 Some(_) => &stats.confirmed,
@@ -91,8 +108,8 @@ impl Confirmer {
         }
     }
 
-    /// The configs of those topics that a server tells of: the first one that answers at all.
-    async fn configs(&mut self, names: &[Arc<str>]) -> Configured {
+    /// The configs and the partitions of those topics that a server tells of: the first one that answers at all.
+    async fn look(&mut self, names: &[Arc<str>]) -> (Configured, Vec<TopicFacts>) {
         self.servers.learn(&self.shared.view.load());
         let mut order = self.servers.in_order();
         if let Some(current) = self.servers.current().cloned() {
@@ -104,14 +121,16 @@ impl Confirmer {
         for server in order.iter().take_while(|_| Instant::now() < deadline) {
             let attempt = async {
                 let link = self.servers.link(server, &self.dialing).await?;
-                ask::topic_configs(link, names, &self.dialing).await
+                let configs = ask::topic_configs(link, names, &self.dialing).await?;
+                let topics = ask::topics(link, names, &self.dialing).await?;
+                Ok((configs, topics))
             };
             let attempt: Result<Result<_, Failure>, _> =
                 timeout(self.attempt_timeout, attempt).await;
             match attempt {
-                Ok(Ok(configs)) => {
+                Ok(Ok(found)) => {
                     self.servers.succeeded(server);
-                    return configs;
+                    return found;
                 }
                 Ok(Err(failure)) => {
                     tracing::debug!(%server, %failure, "no confirmation from this server");
@@ -121,24 +140,6 @@ impl Confirmer {
             self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
             self.servers.failed(server);
         }
-        Vec::new()
-    }
-
-    /// What is known of the topic, with its configs as they are now.
-    fn facts(&self, topic: &Arc<str>, config: &TopicConfig) -> Arc<TopicFacts> {
-        let view = self.shared.view.load();
-        let mut facts = match view.topic(topic) {
-            Some(known) => TopicFacts::clone(known),
-            None => TopicFacts {
-                name: topic.clone(),
-                id: None,
-                max_message_bytes: None,
-                min_insync_replicas: None,
-                partitions: Vec::new(),
-            },
-        };
-        facts.max_message_bytes = config.max_message_bytes;
-        facts.min_insync_replicas = config.min_insync_replicas;
-        Arc::new(facts)
+        (Vec::new(), Vec::new())
     }
 }

@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// A cluster of a million partitions answers Metadata in about this many bytes.
 pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Nothing after it is of use here, and version 10 adds a wait.
+const LIST_OFFSETS_LAST: i16 = 9;
 /// The name under which brokers see the watch.
 const CLIENT_ID: &str = "holdfast";
 
@@ -80,6 +82,10 @@ pub struct Link {
     pub metadata_version: i16,
     /// `None`: the broker has no such API (librdkafka's mock cluster).
     pub describe_configs_version: Option<i16>,
+    /// What the broker understands of the APIs that have a name here, so at most as many as there are names.
+    ranges: Vec<(ApiKey, Versions)>,
+    /// `None`: not of a version with which a leader that was only just elected says so (KIP-207).
+    pub list_offsets_version: Option<i16>,
 }
 
 impl Link {
@@ -94,15 +100,30 @@ impl Link {
             correlation_id: 0,
             metadata_version: 0,
             describe_configs_version: None,
+            ranges: Vec::new(),
+            list_offsets_version: None,
         };
-        let theirs = link.api_versions(dialing).await?;
+        link.ranges = link.api_versions(dialing).await?.rows;
         // allow_auto_topic_creation, which must be false, is there from Metadata 4 on.
-        link.metadata_version = pick(ApiKey::METADATA, theirs.metadata, 4, 13)?;
-        link.describe_configs_version = match theirs.describe_configs {
-            Some(theirs) => Some(pick(ApiKey::DESCRIBE_CONFIGS, Some(theirs), 1, 4)?),
+        link.metadata_version = link.version(ApiKey::METADATA, 4, 13)?;
+        link.describe_configs_version = match link.range(ApiKey::DESCRIBE_CONFIGS) {
+            Some(_) => Some(link.version(ApiKey::DESCRIBE_CONFIGS, 1, 4)?),
             None => None,
         };
+        link.list_offsets_version = link
+            .version(ApiKey::LIST_OFFSETS, 5, LIST_OFFSETS_LAST)
+            .ok();
         Ok(link)
+    }
+
+    fn range(&self, key: ApiKey) -> Option<Versions> {
+        let row = self.ranges.iter().find(|(listed, _)| *listed == key);
+        row.map(|(_, versions)| *versions)
+    }
+
+    /// The newest version of an API from `first` to `last` that the broker understands, too.
+    pub fn version(&self, key: ApiKey, first: i16, last: i16) -> Result<i16, Failure> {
+        pick(key, self.range(key), first, last)
     }
 
     async fn api_versions(&mut self, dialing: &Dialing) -> Result<Ranges, Failure> {
@@ -247,11 +268,10 @@ fn pick(key: ApiKey, theirs: Option<Versions>, first: i16, last: i16) -> Result<
     }
 }
 
-/// The rows of an ApiVersions answer that the watch needs.
+/// The rows of an ApiVersions answer whose APIs have a name.
 struct Ranges {
     error_code: ErrorCode,
-    metadata: Option<Versions>,
-    describe_configs: Option<Versions>,
+    rows: Vec<(ApiKey, Versions)>,
     row: Option<(ApiKey, i16)>,
 }
 
@@ -259,8 +279,7 @@ impl Default for Ranges {
     fn default() -> Ranges {
         Ranges {
             error_code: ErrorCode::NONE,
-            metadata: None,
-            describe_configs: None,
+            rows: Vec::new(),
             row: None,
         }
     }
@@ -278,14 +297,13 @@ impl Visitor<'_> for Ranges {
             (Name::ApiKey, row) => *row = Some((ApiKey(value), 0)),
             (Name::MinVersion, Some((_, first))) => *first = value,
             (Name::MaxVersion, Some((key, first))) => {
-                let range = Some(Versions {
+                let versions = Versions {
                     first: *first,
                     last: value,
-                });
-                match *key {
-                    ApiKey::METADATA => self.metadata = range,
-                    ApiKey::DESCRIBE_CONFIGS => self.describe_configs = range,
-                    _ => {}
+                };
+                let told = self.rows.iter().any(|(listed, _)| listed == key);
+                if key.is_known() && !told {
+                    self.rows.push((*key, versions));
                 }
             }
             _ => {}

@@ -46,7 +46,17 @@ pub static MESSAGES: &[&Message] = &[
     &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
-    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
+    &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
+    &LIST_GROUPS_RESPONSE, &CREATE_TOPICS_REQUEST, &CREATE_TOPICS_RESPONSE, &DELETE_TOPICS_REQUEST,
+    &DELETE_TOPICS_RESPONSE, &DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE, &ALTER_CONFIGS_REQUEST,
+    &ALTER_CONFIGS_RESPONSE, &CREATE_PARTITIONS_REQUEST, &CREATE_PARTITIONS_RESPONSE, &DELETE_GROUPS_REQUEST,
+    &DELETE_GROUPS_RESPONSE, &INCREMENTAL_ALTER_CONFIGS_REQUEST, &INCREMENTAL_ALTER_CONFIGS_RESPONSE,
+    &ALTER_PARTITION_REASSIGNMENTS_REQUEST, &ALTER_PARTITION_REASSIGNMENTS_RESPONSE, &OFFSET_DELETE_REQUEST,
+    &OFFSET_DELETE_RESPONSE, &UPDATE_FEATURES_REQUEST, &UPDATE_FEATURES_RESPONSE, &UNREGISTER_BROKER_REQUEST,
+    &UNREGISTER_BROKER_RESPONSE, &REMOVE_RAFT_VOTER_REQUEST, &REMOVE_RAFT_VOTER_RESPONSE,
+    &ALTER_SHARE_GROUP_OFFSETS_REQUEST, &ALTER_SHARE_GROUP_OFFSETS_RESPONSE, &DELETE_SHARE_GROUP_OFFSETS_REQUEST,
+    &DELETE_SHARE_GROUP_OFFSETS_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -458,6 +468,644 @@ pub static SHARE_ACKNOWLEDGE_RESPONSE: Message = Message {
     ],
 };
 
+#[rustfmt::skip]
+pub static LIST_OFFSETS_RESPONSE: Message = Message {
+    name: "ListOffsetsResponse",
+    api_key: ApiKey::LIST_OFFSETS,
+    versions: only(1, 11),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(2), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::Timestamp, since(1), Kind::I64),
+                field(Name::Offset, since(1), Kind::I64),
+                field(Name::LeaderEpoch, since(4), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_COMMIT_REQUEST: Message = Message {
+    name: "OffsetCommitRequest",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::GroupId, since(2), Kind::String),
+        field(Name::GenerationIdOrMemberEpoch, since(2), Kind::I32),
+        field(Name::MemberId, since(2), Kind::String),
+        field(Name::GroupInstanceId, since(7), Kind::String).nullable(since(7)),
+        field(Name::RetentionTimeMs, only(2, 4), Kind::I64),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::CommittedOffset, since(2), Kind::I64),
+                field(Name::CommittedLeaderEpoch, since(6), Kind::I32),
+                field(Name::CommittedMetadata, since(2), Kind::String).nullable(since(2)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_COMMIT_RESPONSE: Message = Message {
+    name: "OffsetCommitResponse",
+    api_key: ApiKey::OFFSET_COMMIT,
+    versions: only(2, 10),
+    flexible_from: 8,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, since(2), Kind::Structs(&[
+            field(Name::Name, only(2, 9), Kind::String),
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Partitions, since(2), Kind::Structs(&[
+                field(Name::PartitionIndex, since(2), Kind::I32),
+                field(Name::ErrorCode, since(2), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_REQUEST: Message = Message {
+    name: "OffsetFetchRequest",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::GroupId, only(1, 7), Kind::String),
+        field(Name::Topics, only(1, 7), Kind::Structs(&[
+            field(Name::Name, only(1, 7), Kind::String),
+            field(Name::PartitionIndexes, only(1, 7), Kind::Array(&Kind::I32)),
+        ])).nullable(only(2, 7)),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::MemberId, since(9), Kind::String).nullable(since(9)),
+            field(Name::MemberEpoch, since(9), Kind::I32),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::PartitionIndexes, since(8), Kind::Array(&Kind::I32)),
+            ])).nullable(since(8)),
+        ])),
+        field(Name::RequireStable, since(7), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_FETCH_RESPONSE: Message = Message {
+    name: "OffsetFetchResponse",
+    api_key: ApiKey::OFFSET_FETCH,
+    versions: only(1, 10),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(3), Kind::I32),
+        field(Name::Topics, only(0, 7), Kind::Structs(&[
+            field(Name::Name, only(0, 7), Kind::String),
+            field(Name::Partitions, only(0, 7), Kind::Structs(&[
+                field(Name::PartitionIndex, only(0, 7), Kind::I32),
+                field(Name::CommittedOffset, only(0, 7), Kind::I64),
+                field(Name::CommittedLeaderEpoch, only(5, 7), Kind::I32),
+                field(Name::Metadata, only(0, 7), Kind::String).nullable(only(0, 7)),
+                field(Name::ErrorCode, only(0, 7), Kind::I16),
+            ])),
+        ])),
+        field(Name::ErrorCode, only(2, 7), Kind::I16),
+        field(Name::Groups, since(8), Kind::Structs(&[
+            field(Name::GroupId, since(8), Kind::String),
+            field(Name::Topics, since(8), Kind::Structs(&[
+                field(Name::Name, only(8, 9), Kind::String),
+                field(Name::TopicId, since(10), Kind::Uuid),
+                field(Name::Partitions, since(8), Kind::Structs(&[
+                    field(Name::PartitionIndex, since(8), Kind::I32),
+                    field(Name::CommittedOffset, since(8), Kind::I64),
+                    field(Name::CommittedLeaderEpoch, since(8), Kind::I32),
+                    field(Name::Metadata, since(8), Kind::String).nullable(since(8)),
+                    field(Name::ErrorCode, since(8), Kind::I16),
+                ])),
+            ])),
+            field(Name::ErrorCode, since(8), Kind::I16),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static LIST_GROUPS_RESPONSE: Message = Message {
+    name: "ListGroupsResponse",
+    api_key: ApiKey::LIST_GROUPS,
+    versions: only(0, 5),
+    flexible_from: 3,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::Groups, since(0), Kind::Structs(&[
+            field(Name::GroupId, since(0), Kind::String),
+            field(Name::ProtocolType, since(0), Kind::String),
+            field(Name::GroupState, since(4), Kind::String),
+            field(Name::GroupType, since(5), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_TOPICS_REQUEST: Message = Message {
+    name: "CreateTopicsRequest",
+    api_key: ApiKey::CREATE_TOPICS,
+    versions: only(2, 7),
+    flexible_from: 5,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::NumPartitions, since(0), Kind::I32),
+            field(Name::ReplicationFactor, since(0), Kind::I16),
+            field(Name::Assignments, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::BrokerIds, since(0), Kind::Array(&Kind::I32)),
+            ])),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::ValidateOnly, since(1), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_TOPICS_RESPONSE: Message = Message {
+    name: "CreateTopicsResponse",
+    api_key: ApiKey::CREATE_TOPICS,
+    versions: only(2, 7),
+    flexible_from: 5,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(2), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::TopicId, since(7), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(1), Kind::String).nullable(since(0)),
+            field(Name::TopicConfigErrorCode, since(5), Kind::I16).tagged(0),
+            field(Name::NumPartitions, since(5), Kind::I32),
+            field(Name::ReplicationFactor, since(5), Kind::I16),
+            field(Name::Configs, since(5), Kind::Structs(&[
+                field(Name::Name, since(5), Kind::String),
+                field(Name::Value, since(5), Kind::String).nullable(since(5)),
+                field(Name::ReadOnly, since(5), Kind::Bool),
+                field(Name::ConfigSource, since(5), Kind::I8),
+                field(Name::IsSensitive, since(5), Kind::Bool),
+            ])).nullable(since(5)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_TOPICS_REQUEST: Message = Message {
+    name: "DeleteTopicsRequest",
+    api_key: ApiKey::DELETE_TOPICS,
+    versions: only(1, 6),
+    flexible_from: 4,
+    fields: &[
+        field(Name::Topics, since(6), Kind::Structs(&[
+            field(Name::Name, since(6), Kind::String).nullable(since(6)),
+            field(Name::TopicId, since(6), Kind::Uuid),
+        ])),
+        field(Name::TopicNames, only(0, 5), Kind::Array(&Kind::String)),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_TOPICS_RESPONSE: Message = Message {
+    name: "DeleteTopicsResponse",
+    api_key: ApiKey::DELETE_TOPICS,
+    versions: only(1, 6),
+    flexible_from: 4,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(1), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String).nullable(since(6)),
+            field(Name::TopicId, since(6), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(5), Kind::String).nullable(since(5)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_RECORDS_REQUEST: Message = Message {
+    name: "DeleteRecordsRequest",
+    api_key: ApiKey::DELETE_RECORDS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::Offset, since(0), Kind::I64),
+            ])),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_RECORDS_RESPONSE: Message = Message {
+    name: "DeleteRecordsResponse",
+    api_key: ApiKey::DELETE_RECORDS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::LowWatermark, since(0), Kind::I64),
+                field(Name::ErrorCode, since(0), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_CONFIGS_REQUEST: Message = Message {
+    name: "AlterConfigsRequest",
+    api_key: ApiKey::ALTER_CONFIGS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Resources, since(0), Kind::Structs(&[
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_CONFIGS_RESPONSE: Message = Message {
+    name: "AlterConfigsResponse",
+    api_key: ApiKey::ALTER_CONFIGS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_PARTITIONS_REQUEST: Message = Message {
+    name: "CreatePartitionsRequest",
+    api_key: ApiKey::CREATE_PARTITIONS,
+    versions: only(0, 3),
+    flexible_from: 2,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Count, since(0), Kind::I32),
+            field(Name::Assignments, since(0), Kind::Structs(&[
+                field(Name::BrokerIds, since(0), Kind::Array(&Kind::I32)),
+            ])).nullable(since(0)),
+        ])),
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static CREATE_PARTITIONS_RESPONSE: Message = Message {
+    name: "CreatePartitionsResponse",
+    api_key: ApiKey::CREATE_PARTITIONS,
+    versions: only(0, 3),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_GROUPS_REQUEST: Message = Message {
+    name: "DeleteGroupsRequest",
+    api_key: ApiKey::DELETE_GROUPS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::GroupsNames, since(0), Kind::Array(&Kind::String)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_GROUPS_RESPONSE: Message = Message {
+    name: "DeleteGroupsResponse",
+    api_key: ApiKey::DELETE_GROUPS,
+    versions: only(0, 2),
+    flexible_from: 2,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::GroupId, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static INCREMENTAL_ALTER_CONFIGS_REQUEST: Message = Message {
+    name: "IncrementalAlterConfigsRequest",
+    api_key: ApiKey::INCREMENTAL_ALTER_CONFIGS,
+    versions: only(0, 1),
+    flexible_from: 1,
+    fields: &[
+        field(Name::Resources, since(0), Kind::Structs(&[
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+            field(Name::Configs, since(0), Kind::Structs(&[
+                field(Name::Name, since(0), Kind::String),
+                field(Name::ConfigOperation, since(0), Kind::I8),
+                field(Name::Value, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+        field(Name::ValidateOnly, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static INCREMENTAL_ALTER_CONFIGS_RESPONSE: Message = Message {
+    name: "IncrementalAlterConfigsResponse",
+    api_key: ApiKey::INCREMENTAL_ALTER_CONFIGS,
+    versions: only(0, 1),
+    flexible_from: 1,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            field(Name::ResourceType, since(0), Kind::I8),
+            field(Name::ResourceName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_PARTITION_REASSIGNMENTS_REQUEST: Message = Message {
+    name: "AlterPartitionReassignmentsRequest",
+    api_key: ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::AllowReplicationFactorChange, since(1), Kind::Bool),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::Replicas, since(0), Kind::Array(&Kind::I32)).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_PARTITION_REASSIGNMENTS_RESPONSE: Message = Message {
+    name: "AlterPartitionReassignmentsResponse",
+    api_key: ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::AllowReplicationFactorChange, since(1), Kind::Bool),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_DELETE_REQUEST: Message = Message {
+    name: "OffsetDeleteRequest",
+    api_key: ApiKey::OFFSET_DELETE,
+    versions: only(0, 0),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static OFFSET_DELETE_RESPONSE: Message = Message {
+    name: "OffsetDeleteResponse",
+    api_key: ApiKey::OFFSET_DELETE,
+    versions: only(0, 0),
+    flexible_from: i16::MAX,
+    fields: &[
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UPDATE_FEATURES_REQUEST: Message = Message {
+    name: "UpdateFeaturesRequest",
+    api_key: ApiKey::UPDATE_FEATURES,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::TimeoutMs, since(0), Kind::I32),
+        field(Name::FeatureUpdates, since(0), Kind::Structs(&[
+            field(Name::Feature, since(0), Kind::String),
+            field(Name::MaxVersionLevel, since(0), Kind::I16),
+            field(Name::AllowDowngrade, only(0, 0), Kind::Bool),
+            field(Name::UpgradeType, since(1), Kind::I8),
+        ])),
+        field(Name::ValidateOnly, since(1), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UPDATE_FEATURES_RESPONSE: Message = Message {
+    name: "UpdateFeaturesResponse",
+    api_key: ApiKey::UPDATE_FEATURES,
+    versions: only(0, 2),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Results, only(0, 1), Kind::Structs(&[
+            field(Name::Feature, since(0), Kind::String),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UNREGISTER_BROKER_REQUEST: Message = Message {
+    name: "UnregisterBrokerRequest",
+    api_key: ApiKey::UNREGISTER_BROKER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::BrokerId, since(0), Kind::I32),
+    ],
+};
+
+#[rustfmt::skip]
+pub static UNREGISTER_BROKER_RESPONSE: Message = Message {
+    name: "UnregisterBrokerResponse",
+    api_key: ApiKey::UNREGISTER_BROKER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static REMOVE_RAFT_VOTER_REQUEST: Message = Message {
+    name: "RemoveRaftVoterRequest",
+    api_key: ApiKey::REMOVE_RAFT_VOTER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ClusterId, since(0), Kind::String).nullable(since(0)),
+        field(Name::VoterId, since(0), Kind::I32),
+        field(Name::VoterDirectoryId, since(0), Kind::Uuid),
+    ],
+};
+
+#[rustfmt::skip]
+pub static REMOVE_RAFT_VOTER_RESPONSE: Message = Message {
+    name: "RemoveRaftVoterResponse",
+    api_key: ApiKey::REMOVE_RAFT_VOTER,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_SHARE_GROUP_OFFSETS_REQUEST: Message = Message {
+    name: "AlterShareGroupOffsetsRequest",
+    api_key: ApiKey::ALTER_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::StartOffset, since(0), Kind::I64),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static ALTER_SHARE_GROUP_OFFSETS_RESPONSE: Message = Message {
+    name: "AlterShareGroupOffsetsResponse",
+    api_key: ApiKey::ALTER_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_OFFSETS_REQUEST: Message = Message {
+    name: "DeleteShareGroupOffsetsRequest",
+    api_key: ApiKey::DELETE_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_OFFSETS_RESPONSE: Message = Message {
+    name: "DeleteShareGroupOffsetsResponse",
+    api_key: ApiKey::DELETE_SHARE_GROUP_OFFSETS,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::Responses, since(0), Kind::Structs(&[
+            field(Name::TopicName, since(0), Kind::String),
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::ErrorCode, since(0), Kind::I16),
+            field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        ])),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -478,20 +1126,29 @@ names! {
     Acks = "acks",
     AcquiredRecords = "acquired_records",
     AcquisitionLockTimeoutMs = "acquisition_lock_timeout_ms",
+    AllowDowngrade = "allow_downgrade",
+    AllowReplicationFactorChange = "allow_replication_factor_change",
     ApiKey = "api_key",
     ApiKeys = "api_keys",
+    Assignments = "assignments",
     BaseOffset = "base_offset",
     BatchIndex = "batch_index",
     BatchIndexErrorMessage = "batch_index_error_message",
     BrokerId = "broker_id",
+    BrokerIds = "broker_ids",
     Brokers = "brokers",
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
+    CommittedLeaderEpoch = "committed_leader_epoch",
+    CommittedMetadata = "committed_metadata",
+    CommittedOffset = "committed_offset",
+    ConfigOperation = "config_operation",
     ConfigSource = "config_source",
     ConfigType = "config_type",
     Configs = "configs",
     ControllerId = "controller_id",
     Coordinators = "coordinators",
+    Count = "count",
     CurrentLeader = "current_leader",
     CurrentLeaderEpoch = "current_leader_epoch",
     DeliveryCount = "delivery_count",
@@ -501,11 +1158,20 @@ names! {
     EndpointType = "endpoint_type",
     ErrorCode = "error_code",
     ErrorMessage = "error_message",
+    Feature = "feature",
+    FeatureUpdates = "feature_updates",
     FetchOffset = "fetch_offset",
     FinalizedFeatures = "finalized_features",
     FinalizedFeaturesEpoch = "finalized_features_epoch",
     FirstOffset = "first_offset",
     ForgottenTopicsData = "forgotten_topics_data",
+    GenerationIdOrMemberEpoch = "generation_id_or_member_epoch",
+    GroupId = "group_id",
+    GroupInstanceId = "group_instance_id",
+    GroupState = "group_state",
+    GroupType = "group_type",
+    Groups = "groups",
+    GroupsNames = "groups_names",
     HighWatermark = "high_watermark",
     Host = "host",
     Index = "index",
@@ -522,12 +1188,16 @@ names! {
     LeaderId = "leader_id",
     LogAppendTimeMs = "log_append_time_ms",
     LogStartOffset = "log_start_offset",
+    LowWatermark = "low_watermark",
     MaxBytes = "max_bytes",
     MaxVersion = "max_version",
     MaxVersionLevel = "max_version_level",
     MaxWaitMs = "max_wait_ms",
     Mechanism = "mechanism",
     Mechanisms = "mechanisms",
+    MemberEpoch = "member_epoch",
+    MemberId = "member_id",
+    Metadata = "metadata",
     MinBytes = "min_bytes",
     MinVersion = "min_version",
     MinVersionLevel = "min_version_level",
@@ -535,16 +1205,20 @@ names! {
     NextCursor = "next_cursor",
     NodeEndpoints = "node_endpoints",
     NodeId = "node_id",
+    NumPartitions = "num_partitions",
     OfflineReplicas = "offline_replicas",
+    Offset = "offset",
     Partition = "partition",
     PartitionData = "partition_data",
     PartitionId = "partition_id",
     PartitionIndex = "partition_index",
+    PartitionIndexes = "partition_indexes",
     PartitionMaxBytes = "partition_max_bytes",
     PartitionResponses = "partition_responses",
     PartitionResult = "partition_result",
     Partitions = "partitions",
     Port = "port",
+    ProtocolType = "protocol_type",
     Rack = "rack",
     RackId = "rack_id",
     ReadOnly = "read_only",
@@ -556,25 +1230,38 @@ names! {
     ReplicaId = "replica_id",
     ReplicaNodes = "replica_nodes",
     ReplicaState = "replica_state",
+    Replicas = "replicas",
+    ReplicationFactor = "replication_factor",
+    RequireStable = "require_stable",
     ResourceName = "resource_name",
     ResourceType = "resource_type",
+    Resources = "resources",
     Responses = "responses",
     Results = "results",
+    RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
     Source = "source",
+    StartOffset = "start_offset",
     SupportedFeatures = "supported_features",
     Synonyms = "synonyms",
     ThrottleTimeMs = "throttle_time_ms",
     TimeoutMs = "timeout_ms",
+    Timestamp = "timestamp",
     Topic = "topic",
     TopicAuthorizedOperations = "topic_authorized_operations",
+    TopicConfigErrorCode = "topic_config_error_code",
     TopicData = "topic_data",
     TopicId = "topic_id",
     TopicName = "topic_name",
+    TopicNames = "topic_names",
     TopicPartitions = "topic_partitions",
     Topics = "topics",
     TransactionalId = "transactional_id",
+    UpgradeType = "upgrade_type",
+    ValidateOnly = "validate_only",
     Value = "value",
+    VoterDirectoryId = "voter_directory_id",
+    VoterId = "voter_id",
     ZkMigrationReady = "zk_migration_ready",
 }

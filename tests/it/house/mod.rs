@@ -10,16 +10,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom: own floor and lower ones. What is not listed here is not part of the house.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: &[(&str, u8)] = &[
     ("wire", 0),
     ("cluster", 1),
+    ("ledger", 1),
     ("policy", 2),
     ("session", 3),
     ("telemetry", 4),
     ("proxy", 5),
     ("admin", 6),
+    ("audit", ROOF),
     ("config", ROOF),
     ("cli", ROOF),
+    ("report", ROOF),
     ("run", ROOF),
     ("main", ROOF),
 ];

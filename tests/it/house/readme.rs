@@ -1,5 +1,6 @@
-//! The README's tables, made from the code: scenarios, metrics, limits, versions.
+//! The README's tables, made from the code: scenarios, the audit's checks, metrics, limits, versions.
 
+use holdfast::audit::Check;
 use holdfast::cli;
 use holdfast::config::keys::{Default, KEYS, Key};
 use holdfast::policy::{Preset, Scenario};
@@ -11,6 +12,7 @@ use std::fmt::Write;
 pub fn with_tables(text: &str) -> String {
     let tables = [
         ("scenarios", scenarios()),
+        ("audit", checks()),
         ("metrics", metrics()),
         ("limits", limits()),
         ("versions", versions()),
@@ -59,6 +61,15 @@ fn scenarios() -> String {
     table
 }
 
+fn checks() -> String {
+    let mut table = String::from("| check | severity | what follows from it |\n|---|---|---|\n");
+    for check in Check::ALL {
+        let (name, severity) = (check.name(), check.severity().name());
+        let _ = writeln!(table, "| `{name}` | {severity} | {} |", check.meaning());
+    }
+    table
+}
+
 fn metrics() -> String {
     let mut table = String::from("| metric | type | labels | |\n|---|---|---|---|\n");
     for family in FAMILIES {
@@ -86,6 +97,7 @@ fn limits() -> String {
     }) {
         let default = match key.default {
             Default::Number(number) => number.to_string(),
+            Default::Truth(truth) => truth.to_string(),
             Default::Text(text) => text.to_owned(),
             Default::Unset(then, _) => format!("`{then}`"),
             Default::Required(_) => "none".to_owned(),

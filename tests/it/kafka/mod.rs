@@ -2,12 +2,15 @@
 
 mod absorb;
 mod addresses;
+mod audit;
 mod clients;
 mod clients_through;
 mod cluster;
+mod commit_scenarios;
 mod distribution;
 mod loss;
 mod oversized_in_the_middle;
+mod report;
 mod sasl;
 mod schemas;
 mod tools;

@@ -15,6 +15,7 @@ scenarios = ["acks_leader"]
 topics = ["exempt-*"]
 owner = "tests"
 reason = "frames must be held"
+expires = "2999-12-31"
 "#;
 
 /// Held from its first byte to its last topic: only that shows that the exemption does not hold.
@@ -68,7 +69,7 @@ async fn who_waits_for_room_is_not_blamed_for_bringing_nothing() {
     // The holder goes on, only not fast.
     for _ in 0..7 {
         sleep(Duration::from_millis(500)).await;
-        let next = part + 20_000;
+        let next = part + 85_000;
         holder.client.write_all(&bytes[part..next]).await.unwrap();
         part = next;
     }
@@ -98,6 +99,19 @@ async fn a_frame_that_holds_its_room_and_stalls_is_closed_and_the_next_has_its_t
     assert_eq!(got_through.await.expect("its turn").len(), bytes.len());
     assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
     drop(holder);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_holds_much_room_must_bring_a_tenth_of_it_in_time() {
+    let gate = gate("buffer_bytes = 4194304\nframe_timeout_ms = 2000");
+    let bytes = held(1, 800_000);
+    let mut holder = gate.connect();
+    holder.client.write_all(&bytes[..100_000]).await.unwrap();
+    for at in (100_000..).step_by(20_000).take(3) {
+        sleep(Duration::from_millis(1500)).await;
+        let _ = holder.client.write_all(&bytes[at..at + 20_000]).await;
+    }
+    assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -333,9 +333,13 @@ fn what_is_off_is_neither_changed_nor_counted() {
         rig.send(&sent);
         assert_eq!(rig.to_broker, sent);
         assert!(
-            rig.events
-                .iter()
-                .all(|e| matches!(e, Event::Requests { .. } | Event::ClientId(_))),
+            rig.events.iter().all(|e| matches!(
+                e,
+                Event::Requests { .. }
+                    | Event::ClientId(_)
+                    | Event::Acks { .. }
+                    | Event::Batch { .. }
+            )),
             "{:?}",
             rig.events
         );

@@ -1,5 +1,6 @@
 //! In steady state a relayed Produce costs no allocation.
 
+use crate::support::raw;
 use crate::support::rig::{self, frame, one, records, settings};
 use holdfast::cluster::{Advertised, IdSet};
 use holdfast::policy::Mode;
@@ -60,13 +61,16 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         max_absorbed_bytes: 1024 * 1024,
         relay_buffer_bytes: 64 * 1024,
     };
+    let ledger = holdfast::ledger::Ledger::default();
     let env = Env {
         view: &view,
+        ledger: &ledger,
         policy: &policy,
         advertised: &advertised,
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        now_ms: raw::now_ms(),
     };
     let request = frame(7, &one(version, acks, records(version, 10)));
     let mut received = rig::Received::parse(&request);

@@ -2,7 +2,9 @@
 
 use crate::support::raw;
 use crate::support::rig::{self, Chunks, Rig, batch, frame, one, records};
+use holdfast::policy::Mode;
 use holdfast::session::Want;
+use holdfast::session::event::CloseCause;
 
 fn produced(correlation_id: i32) -> Vec<u8> {
     let body = rig::produce_answer(9, &[("orders".to_owned(), vec![(0, 0)])], false);
@@ -97,4 +99,35 @@ fn a_connection_is_counted_empty_again_when_everything_was_answered() {
     assert!(rig.session.in_flight().is_empty());
     assert_eq!(rig.session.in_flight().absorbed(), (0, 0));
     assert_eq!(rig.session.frames(), 500);
+}
+
+/// A Fetch whose rack must be blanked is held whole; of one that never can be, only the header has to come.
+#[test]
+fn a_fetch_that_must_be_held_and_never_can_be_is_closed() {
+    let mut rig = Rig::default().without_broker();
+    rig.brokers_outside = true;
+    rig.collect_bytes = 100_000;
+    let mut header = 10_000_000_i32.to_be_bytes().to_vec();
+    header.extend([0, 1, 0, 11, 0, 0, 0, 7]);
+    rig.send(&header);
+    assert_eq!(rig.closes(), [CloseCause::LimitExceeded]);
+    assert!(rig.to_broker.is_empty());
+}
+
+/// The same for a request that a rule in force judges whole; one that is only observed streams on.
+#[test]
+fn a_request_to_be_judged_that_cannot_be_held_is_closed_where_enforced_and_passes_where_observed() {
+    for (mode, closes) in [
+        (Mode::Enforce, vec![CloseCause::LimitExceeded]),
+        (Mode::Observe, vec![]),
+    ] {
+        let mut rig = Rig::new(rig::settings(mode)).without_broker();
+        rig.collect_bytes = 100_000;
+        let mut bytes = 200_000_i32.to_be_bytes().to_vec();
+        bytes.extend([0, 43, 0, 1, 0, 0, 0, 7]);
+        bytes.resize(200_004, 0);
+        rig.send(&bytes);
+        assert_eq!(rig.closes(), closes, "{mode:?}");
+        assert_eq!(rig.to_broker.is_empty(), mode == Mode::Enforce);
+    }
 }

@@ -5,6 +5,7 @@ mod acks;
 mod addresses;
 mod allocations;
 mod ending;
+mod introduction;
 mod limits;
 mod oversized;
 mod random;

@@ -5,8 +5,8 @@ use crate::support::rig::{
     self, Broker, Chunks, Confirm, Rig, batch, frame, one, parse_answer, produce, records,
 };
 use holdfast::policy::Scenario;
-use holdfast::session::Want;
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
+use holdfast::session::{Question, Want};
 
 const LIMIT: u32 = 2000;
 
@@ -434,7 +434,9 @@ fn nothing_is_refused_before_the_look_up_is_answered() {
     rig.confirm = Confirm::Later;
     let bytes = frame(7, &request(9, -1, &[("orders", &[(0, 2500)])]));
     rig.send(&bytes);
-    assert!(matches!(rig.request_want(), Want::Confirm(topic) if &**topic == "orders"));
+    assert!(
+        matches!(rig.request_want(), Want::Confirm(Question::Facts(topic)) if &**topic == "orders")
+    );
     assert!(rig.to_client.is_empty() && rig.to_broker.is_empty());
     rig.confirm = Confirm::Same;
     rig.pump();

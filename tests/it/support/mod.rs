@@ -12,6 +12,7 @@ pub mod distribution;
 pub mod gateway;
 pub mod holdfast;
 pub mod kafka;
+pub mod offsets;
 pub mod ports;
 pub mod process;
 pub mod raw;

@@ -609,7 +609,7 @@ pub struct Batch {
     pub records: Vec<KeyValue>,
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.expect("a clock after 1970").as_millis() as i64
 }

@@ -3,12 +3,13 @@
 //! connection does it. What reached either side, and every event, can be looked at afterwards.
 
 use super::raw::{self, Body, Cursor};
-use holdfast::cluster::{Advertised, IdSet, Learned, PartitionFacts, TopicFacts, View};
-use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings};
+use holdfast::cluster::{Advertised, IdSet, Learned, LogEnd, PartitionFacts, TopicFacts, View};
+use holdfast::ledger::Ledger;
+use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
-use holdfast::session::{Env, Limits, Session, Want};
+use holdfast::session::{Answer, Env, Limits, Question, Session, Want};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -18,11 +19,13 @@ macro_rules! env {
     ($rig:expr) => {
         Env {
             view: &$rig.view,
+            ledger: &$rig.ledger,
             policy: $rig.in_force.as_ref().expect("pump sets it"),
             advertised: &$rig.advertised,
             limits: &$rig.limits,
             node_id: $rig.node_id,
             brokers_outside: $rig.brokers_outside,
+            now_ms: $rig.now_ms,
         }
     };
 }
@@ -69,6 +72,8 @@ pub enum Confirm {
     Same,
     /// Another one.
     Limit(u32),
+    /// These facts.
+    Facts(Box<TopicFacts>),
     /// Nobody answers.
     Silence,
     /// The answer has not come yet.
@@ -80,12 +85,18 @@ pub struct Rig {
     pub requests: Lane,
     pub responses: Lane,
     pub view: View,
+    /// Shared by the rigs of one gateway.
+    pub ledger: Arc<Ledger>,
+    /// What leaders tell of the ends of logs: by topic and partition.
+    pub log_ends: BTreeMap<(&'static str, i32), i64>,
     pub policy: Settings,
     in_force: Option<Arc<Settings>>,
     pub advertised: Advertised,
     pub limits: Limits,
     pub node_id: Option<i32>,
     pub brokers_outside: bool,
+    /// Unix time in ms.
+    pub now_ms: i64,
 
     pub chunks: Chunks,
     pub confirm: Confirm,
@@ -110,19 +121,29 @@ pub struct Rig {
     pub events: Vec<Event>,
     pub learned: Vec<Learned>,
     pub confirms: Vec<Arc<str>>,
+    /// What was asked of leaders: while a request waited, and while nothing did.
+    pub asked: Vec<Vec<(Arc<str>, i32)>>,
+    pub wondered: Vec<Vec<(Arc<str>, i32)>>,
     pub collects: Vec<usize>,
     pub announces: Vec<usize>,
     /// The most bytes of requests that were held at a time.
     pub most_held: usize,
 }
 
-/// All scenarios in one mode, nothing else.
+/// All scenarios in one mode, nothing else; but what batches are is only observed: in force it holds
+/// every request, and has tests of its own.
 pub fn settings(mode: Mode) -> Settings {
-    Settings {
+    let mut settings = Settings {
         modes: [mode; Scenario::COUNT],
         ack_timeout_floor_ms: 5_000,
         ..Settings::default()
+    };
+    if mode == Mode::Enforce {
+        for scenario in appends::SCENARIOS {
+            settings.modes[scenario as usize] = Mode::Observe;
+        }
     }
+    settings
 }
 
 pub fn exemption(scenario: Scenario, topics: &[&str], client_ids: &[&str]) -> Exemption {
@@ -159,6 +180,8 @@ impl Rig {
             requests,
             responses,
             view: View::default(),
+            ledger: Arc::default(),
+            log_ends: BTreeMap::new(),
             policy,
             in_force: None,
             advertised: Advertised {
@@ -174,6 +197,7 @@ impl Rig {
             },
             node_id: Some(1),
             brokers_outside: false,
+            now_ms: raw::now_ms(),
             chunks: Chunks::All,
             confirm: Confirm::Same,
             collect_bytes: 64 * 1024 * 1024,
@@ -192,6 +216,8 @@ impl Rig {
             events: Vec::new(),
             learned: Vec::new(),
             confirms: Vec::new(),
+            asked: Vec::new(),
+            wondered: Vec::new(),
             collects: Vec::new(),
             announces: Vec::new(),
             most_held: 0,
@@ -216,6 +242,7 @@ impl Rig {
             id: Some(topic_id(name)),
             max_message_bytes,
             min_insync_replicas: Some(2),
+            keeping: Default::default(),
             partitions: (0..4)
                 .map(|index| PartitionFacts {
                     index,
@@ -430,12 +457,24 @@ impl Rig {
                 }
                 true
             }
-            Want::Confirm(topic) => {
+            Want::Confirm(Question::LogEnds(partitions)) => {
+                let answer = match self.confirm {
+                    Confirm::Later => return false,
+                    Confirm::Silence => None,
+                    _ => Some(self.ends_of(&partitions)),
+                };
+                self.asked.push(partitions);
+                self.session.confirmed(answer);
+                self.request_news = true;
+                true
+            }
+            Want::Confirm(Question::Facts(topic)) => {
                 let known = self.view.topic(&topic).cloned();
                 let facts = match self.confirm {
                     Confirm::Later => return false,
                     Confirm::Same => known,
                     Confirm::Silence => None,
+                    Confirm::Facts(ref facts) => Some(Arc::new(TopicFacts::clone(facts))),
                     Confirm::Limit(limit) => known.map(|facts| {
                         Arc::new(TopicFacts {
                             max_message_bytes: Some(limit),
@@ -444,11 +483,39 @@ impl Rig {
                     }),
                 };
                 self.confirms.push(topic);
-                self.session.confirmed(facts);
+                self.session.confirmed(facts.map(Answer::Facts));
                 self.request_news = true;
                 true
             }
         }
+    }
+
+    fn ends_of(&self, partitions: &[(Arc<str>, i32)]) -> Answer {
+        let told = partitions.iter().filter_map(|(topic, partition)| {
+            let found = self.log_ends.get_key_value(&(&**topic, *partition));
+            found.map(|(_, offset)| LogEnd {
+                topic: topic.clone(),
+                partition: *partition,
+                offset: *offset,
+            })
+        });
+        Answer::LogEnds(told.collect())
+    }
+
+    /// Answers what the session only wants to count by, unless answers come later.
+    pub fn tell(&mut self) -> &mut Rig {
+        if let Some(Question::LogEnds(partitions)) = self.session.question() {
+            self.wondered.push(partitions);
+        }
+        let answer = match (self.confirm.clone(), self.wondered.last()) {
+            (Confirm::Later, _) | (_, None) => return self,
+            (Confirm::Silence, _) => None,
+            (_, Some(partitions)) => Some(self.ends_of(partitions)),
+        };
+        let env = env!(self);
+        self.session.told(&env, answer);
+        self.take_events();
+        self
     }
 
     fn pump_responses(&mut self) -> bool {
@@ -601,14 +668,25 @@ impl Rig {
         let mut all = BTreeMap::new();
         for event in &self.events {
             if let Event::Rejection {
-                scenario: s, mode, ..
+                scenario: s,
+                mode,
+                count,
+                ..
             } = event
                 && *s == scenario
             {
-                *all.entry(mode.name()).or_default() += 1;
+                *all.entry(mode.name()).or_default() += count;
             }
         }
         all
+    }
+
+    /// What is known of a topic changes.
+    pub fn facts(mut self, name: &str, change: impl FnOnce(&mut TopicFacts)) -> Rig {
+        if let Some(facts) = self.view.topics.get_mut(name) {
+            change(Arc::make_mut(facts));
+        }
+        self
     }
 
     /// Requests, and records of a topic in them, that a scenario changed, or would have.

@@ -35,6 +35,44 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ShareAcknowledgeResponse" => (1, 1, of::<kafka::ShareAcknowledgeResponse>),
         "ElectLeadersRequest" => (0, 2, of::<kafka::ElectLeadersRequest>),
         "ElectLeadersResponse" => (0, 2, of::<kafka::ElectLeadersResponse>),
+        "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
+        "OffsetCommitRequest" => (2, 9, of::<kafka::OffsetCommitRequest>),
+        "OffsetCommitResponse" => (2, 10, of::<kafka::OffsetCommitResponse>),
+        "OffsetFetchRequest" => (1, 9, of::<kafka::OffsetFetchRequest>),
+        "OffsetFetchResponse" => (1, 10, of::<kafka::OffsetFetchResponse>),
+        "ListGroupsResponse" => (0, 5, of::<kafka::ListGroupsResponse>),
+        "CreateTopicsRequest" => (2, 7, of::<kafka::CreateTopicsRequest>),
+        "CreateTopicsResponse" => (2, 7, of::<kafka::CreateTopicsResponse>),
+        "DeleteTopicsRequest" => (1, 6, of::<kafka::DeleteTopicsRequest>),
+        "DeleteTopicsResponse" => (1, 6, of::<kafka::DeleteTopicsResponse>),
+        "DeleteRecordsRequest" => (0, 2, of::<kafka::DeleteRecordsRequest>),
+        "DeleteRecordsResponse" => (0, 2, of::<kafka::DeleteRecordsResponse>),
+        "AlterConfigsRequest" => (0, 2, of::<kafka::AlterConfigsRequest>),
+        "AlterConfigsResponse" => (0, 2, of::<kafka::AlterConfigsResponse>),
+        "CreatePartitionsRequest" => (0, 3, of::<kafka::CreatePartitionsRequest>),
+        "CreatePartitionsResponse" => (0, 3, of::<kafka::CreatePartitionsResponse>),
+        "DeleteGroupsRequest" => (0, 2, of::<kafka::DeleteGroupsRequest>),
+        "DeleteGroupsResponse" => (0, 2, of::<kafka::DeleteGroupsResponse>),
+        "IncrementalAlterConfigsRequest" => (0, 1, of::<kafka::IncrementalAlterConfigsRequest>),
+        "IncrementalAlterConfigsResponse" => (0, 1, of::<kafka::IncrementalAlterConfigsResponse>),
+        "AlterPartitionReassignmentsRequest" => {
+            (0, 1, of::<kafka::AlterPartitionReassignmentsRequest>)
+        }
+        "AlterPartitionReassignmentsResponse" => {
+            (0, 1, of::<kafka::AlterPartitionReassignmentsResponse>)
+        }
+        "OffsetDeleteRequest" => (0, 0, of::<kafka::OffsetDeleteRequest>),
+        "OffsetDeleteResponse" => (0, 0, of::<kafka::OffsetDeleteResponse>),
+        "UpdateFeaturesRequest" => (0, 2, of::<kafka::UpdateFeaturesRequest>),
+        "UpdateFeaturesResponse" => (0, 2, of::<kafka::UpdateFeaturesResponse>),
+        "UnregisterBrokerRequest" => (0, 0, of::<kafka::UnregisterBrokerRequest>),
+        "UnregisterBrokerResponse" => (0, 0, of::<kafka::UnregisterBrokerResponse>),
+        "RemoveRaftVoterRequest" => (0, 0, of::<kafka::RemoveRaftVoterRequest>),
+        "RemoveRaftVoterResponse" => (0, 0, of::<kafka::RemoveRaftVoterResponse>),
+        "AlterShareGroupOffsetsRequest" => (0, 0, of::<kafka::AlterShareGroupOffsetsRequest>),
+        "AlterShareGroupOffsetsResponse" => (0, 0, of::<kafka::AlterShareGroupOffsetsResponse>),
+        "DeleteShareGroupOffsetsRequest" => (0, 0, of::<kafka::DeleteShareGroupOffsetsRequest>),
+        "DeleteShareGroupOffsetsResponse" => (0, 0, of::<kafka::DeleteShareGroupOffsetsResponse>),
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)

@@ -1,0 +1,304 @@
+//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_regression`.
+
+use super::offsets::{self, Sent};
+use super::wonder::{self, Committed, Wonder};
+use super::{Event, Judge, Of, Open, Question, Verdict, encoded};
+use crate::cluster::{Learned, TopicId};
+use crate::ledger::commits;
+use crate::policy::commit_retention::{self, Retention};
+use crate::policy::standing::Stand;
+use crate::policy::{Mode, Scenario, commit_past_end, commit_regression};
+use crate::session::inflight;
+use crate::wire::api::ErrorCode;
+use crate::wire::edit::Edits;
+use crate::wire::offsets::{Commit, Topic};
+use crate::wire::produce::TopicKey;
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::{OffsetCommitResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use std::sync::Arc;
+
+pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<Verdict, Open> {
+    let commit = Commit::read(version, body).map_err(|_| Open::Malformed)?;
+    let group = String::from_utf8_lossy(commit.group);
+    let names = Names::of(judge, &commit);
+    let mut edits = Edits::default();
+    retention(judge, &commit, &group, &mut edits);
+    let refused = past_end(judge, &commit, &group, &names)?;
+    regression(judge, &commit, &group, &names);
+    judge.awaited = Some(offsets::Of::commit(&group, sent(&commit, &names)));
+    if refused.is_empty() {
+        return Ok(match edits.is_empty() {
+            true => Verdict::Pass,
+            false => Verdict::Changed {
+                body: edits.apply(body.to_vec()),
+                ours: None,
+            },
+        });
+    }
+    let ours = encoded(&answer(&commit, &refused), version).ok_or(Open::Malformed)?;
+    Ok(match commit.take_out(version, &refused, &mut edits) {
+        true => Verdict::Changed {
+            body: edits.splice(body),
+            ours: Some(ours),
+        },
+        false => Verdict::Answered(ours),
+    })
+}
+
+fn retention(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, edits: &mut Edits) {
+    let Some((time_ms, range)) = &commit.retention else {
+        return;
+    };
+    let most = match commit_retention::judge(*time_ms, judge.env.view.offsets_retention_ms) {
+        Retention::Kept => return,
+        Retention::Shorter => Mode::Enforce,
+        Retention::Unknown => Mode::Observe,
+    };
+    if judge.overrides_at_most(Scenario::CommitRetention, most, Of::group(group)) {
+        edits.replace(range.clone(), &commit_retention::BROKERS_OWN.to_be_bytes());
+    }
+}
+
+/// The positions, of topic and of partition in it, of what is to be refused.
+fn past_end(
+    judge: &mut Judge<'_>,
+    commit: &Commit<'_>,
+    group: &str,
+    names: &Names,
+) -> Result<Vec<(usize, usize)>, Open> {
+    const SCENARIO: Scenario = Scenario::CommitPastEnd;
+    let mut doubted = Vec::new();
+    let mut observed = Wonder::default();
+    let mut unverified = false;
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let name = names.name(at);
+        let stand = judge.standing.for_names(
+            SCENARIO,
+            judge.client_id,
+            name.map(|name| &**name),
+            Some(group),
+        );
+        let Stand::Apply(mode) = stand else {
+            count_exempt(judge, topic, name, group);
+            continue;
+        };
+        let ends = &judge.env.ledger.log_ends;
+        for (of, partition) in topic.partitions.iter().enumerate() {
+            let (index, offset) = (partition.index, partition.committed_offset);
+            let Some(name) = name else {
+                unverified |= mode != Mode::Off && offset > 0;
+                continue;
+            };
+            if offset <= 0 || ends.reached(name, names.id(at), index, offset) {
+                continue;
+            }
+            match mode {
+                Mode::Enforce => doubted.push((at, of)),
+                Mode::Observe if observed.commits.len() < wonder::MOST => {
+                    observed.commits.push(Committed {
+                        topic: name.clone(),
+                        partition: index,
+                        offset,
+                    });
+                }
+                Mode::Observe => unverified = true,
+                Mode::Off => {}
+            }
+        }
+    }
+    if !observed.commits.is_empty() {
+        judge.wonder = Some(observed);
+    }
+    let mut refused = Vec::new();
+    if !doubted.is_empty() {
+        let Some(ends) = &judge.lookups.log_ends else {
+            let partition = |(at, of): &(usize, usize)| {
+                let name = names.name(*at)?;
+                Some((name.clone(), commit.topics[*at].partitions[*of].index))
+            };
+            let partitions = doubted.iter().filter_map(partition).collect();
+            return Err(Open::Ask(Question::LogEnds(partitions)));
+        };
+        wonder::remember(judge.env, ends);
+        for (at, of) in doubted {
+            let (name, partition) = (names.name(at), &commit.topics[at].partitions[of]);
+            let end = name.and_then(|name| wonder::end_of(ends, name, partition.index));
+            match end {
+                None => unverified = true,
+                Some(end) if commit_past_end::judge(partition.committed_offset, end) => {
+                    let of_names = Of {
+                        topic: name.map(|name| &**name),
+                        group: Some(group),
+                    };
+                    let code = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+                    if judge.refuses(SCENARIO, code, of_names) {
+                        refused.push((at, of));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    if unverified {
+        judge.events.push(Event::Unverified { scenario: SCENARIO });
+    }
+    Ok(refused)
+}
+
+/// Only what the ledger knows: forwarding waits for nobody.
+fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &Names) {
+    if judge.standing.get(Scenario::CommitRegression) == Stand::Off {
+        return;
+    }
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let Some(name) = names.name(at) else {
+            continue;
+        };
+        let of = commits::Of {
+            group,
+            topic: name,
+            topic_id: names.id(at),
+        };
+        let known = &judge.env.ledger.commits;
+        let back = topic.partitions.iter().filter(|partition| {
+            known.last(of, partition.index).is_some_and(|last| {
+                commit_regression::judge(commit.generation, partition.committed_offset, last)
+            })
+        });
+        let count = back.count();
+        if count > 0 {
+            let of = Of {
+                topic: Some(name),
+                group: Some(group),
+            };
+            let completeness = judge.completeness();
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            judge.counts(Scenario::CommitRegression, completeness, of, count);
+        }
+    }
+}
+
+/// What is remembered once the broker has accepted it.
+fn sent<'a>(commit: &'a Commit<'_>, names: &'a Names) -> impl Iterator<Item = Sent> + 'a {
+    let topics = commit.topics.iter().enumerate();
+    topics.flat_map(move |(at, topic)| {
+        let name = names.name(at).cloned();
+        topic.partitions.iter().filter_map(move |partition| {
+            let name = name.clone()?;
+            Some(Sent {
+                topic: match topic.key {
+                    TopicKey::Name(_) => inflight::Topic::Name(name),
+                    TopicKey::Id(id) => inflight::Topic::Id(id, Some(name)),
+                },
+                topic_id: names.id(at),
+                partition: partition.index,
+                offset: partition.committed_offset,
+            })
+        })
+    })
+}
+
+/// An exemption is counted once for each topic that it kept from being judged.
+fn count_exempt(judge: &mut Judge<'_>, topic: &Topic<'_>, name: Option<&Arc<str>>, group: &str) {
+    if topic
+        .partitions
+        .iter()
+        .any(|partition| partition.committed_offset > 0)
+    {
+        let of = Of {
+            topic: name.map(|name| &**name),
+            group: Some(group),
+        };
+        judge.mode(Scenario::CommitPastEnd, of);
+    }
+}
+
+/// The names and ids of the topics of a commit, by position; what the view does not know is learned.
+struct Names(Vec<(Option<Arc<str>>, Option<TopicId>)>);
+
+impl Names {
+    fn of(judge: &mut Judge<'_>, commit: &Commit<'_>) -> Names {
+        let topics = commit.topics.iter().map(|topic| name(judge, topic.key));
+        Names(topics.collect())
+    }
+
+    fn name(&self, at: usize) -> Option<&Arc<str>> {
+        self.0.get(at).and_then(|(name, _)| name.as_ref())
+    }
+
+    fn id(&self, at: usize) -> Option<TopicId> {
+        self.0.get(at).and_then(|(_, id)| *id)
+    }
+}
+
+fn name(judge: &mut Judge<'_>, key: TopicKey<'_>) -> (Option<Arc<str>>, Option<TopicId>) {
+    match key {
+        TopicKey::Name(name) => {
+            let name = String::from_utf8_lossy(name);
+            match judge.env.view.topic(&name) {
+                Some(topic) => (Some(topic.name.clone()), topic.id),
+                None => {
+                    let name: Arc<str> = name.into();
+                    judge.learned.push(Learned::TopicSeen(name.clone()));
+                    (Some(name), None)
+                }
+            }
+        }
+        TopicKey::Id(id) => match judge.env.view.topic_by_id(&id) {
+            Some(topic) => (Some(topic.name.clone()), Some(id)),
+            None => {
+                judge.learned.push(Learned::TopicIdSeen(id));
+                (None, Some(id))
+            }
+        },
+    }
+}
+
+/// Our answer to what was taken out.
+fn answer(commit: &Commit<'_>, refused: &[(usize, usize)]) -> OffsetCommitResponse {
+    let mut answer = OffsetCommitResponse::default();
+    let mut last = None;
+    for (at, of) in refused {
+        let topic = &commit.topics[*at];
+        if last.replace(at) != Some(at) {
+            answer.topics.push(answered(topic.key));
+        }
+        let partition = OffsetCommitResponsePartition::default()
+            .with_partition_index(topic.partitions[*of].index)
+            .with_error_code(ErrorCode::INVALID_COMMIT_OFFSET_SIZE.0);
+        if let Some(topic) = answer.topics.last_mut() {
+            topic.partitions.push(partition);
+        }
+    }
+    answer
+}
+
+/// kafka-protocol's `Uuid` comes from a crate that is not ours to name; it is read from its text, which cannot fail.
+fn answered(key: TopicKey<'_>) -> OffsetCommitResponseTopic {
+    let topic = OffsetCommitResponseTopic::default();
+    match key {
+        TopicKey::Name(name) => topic.with_name(TopicName(StrBytes::from_string(
+            String::from_utf8_lossy(name).into_owned(),
+        ))),
+        TopicKey::Id(id) => {
+            let text = format!("{:032x}", u128::from_be_bytes(id));
+            topic.with_topic_id(text.parse().unwrap_or_default())
+        }
+    }
+}
+
+/// Under the topic that is there, where it is: clients that keep topics in a map would see the second one only.
+pub(super) fn put_in(theirs: &mut OffsetCommitResponse, ours: OffsetCommitResponse) {
+    for topic in ours.topics {
+        let same = |other: &&mut OffsetCommitResponseTopic| {
+            other.name == topic.name && other.topic_id == topic.topic_id
+        };
+        match theirs.topics.iter_mut().find(same) {
+            Some(there) => there.partitions.extend(topic.partitions),
+            None => theirs.topics.push(topic),
+        }
+    }
+}

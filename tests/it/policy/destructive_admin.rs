@@ -1,0 +1,213 @@
+//! destructive_admin × mode × version: what is protected stays, what is not goes on.
+
+use super::MODES;
+use super::admin::{counted, heard, passed, request, response, text, topic};
+use crate::support::rig::{Rig, exemption, settings, topic_id};
+use holdfast::policy::{Mode, Pattern, Scenario};
+use kafka_protocol::messages::alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic;
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
+use kafka_protocol::messages::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic;
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
+use kafka_protocol::messages::*;
+
+const SCENARIO: Scenario = Scenario::DestructiveAdmin;
+
+fn rig(mode: Mode) -> Rig {
+    let mut policy = settings(mode);
+    policy.protected_topics = vec![Pattern("orders*".into())];
+    policy.protected_groups = vec![Pattern("billing".into())];
+    Rig::new(policy)
+        .without_broker()
+        .topic("orders", None)
+        .topic("metrics", None)
+}
+
+fn group(name: &str) -> GroupId {
+    GroupId(text(name))
+}
+
+fn by_name(version: i16, names: &[&str]) -> DeleteTopicsRequest {
+    let request = DeleteTopicsRequest::default().with_timeout_ms(1000);
+    match version {
+        6.. => request.with_topics(
+            names
+                .iter()
+                .map(|name| DeleteTopicState::default().with_name(Some(topic(name))))
+                .collect(),
+        ),
+        _ => request.with_topic_names(names.iter().map(|name| topic(name)).collect()),
+    }
+}
+
+fn by_id(id: [u8; 16]) -> DeleteTopicsRequest {
+    let id = format!("{:032x}", u128::from_be_bytes(id));
+    let state = DeleteTopicState::default()
+        .with_name(None)
+        .with_topic_id(id.parse().expect("an id"));
+    DeleteTopicsRequest::default().with_topics(vec![state])
+}
+
+#[test]
+fn a_protected_topic_is_not_deleted_and_the_others_are() {
+    const KEY: ApiKey = ApiKey::DeleteTopics;
+    for mode in MODES {
+        for version in 1..=6 {
+            let sent = request(KEY, version, &by_name(version, &["orders", "metrics"]));
+            let mut rig = rig(mode);
+            rig.send(&sent);
+            let found = usize::from(mode != Mode::Off);
+            assert_eq!(counted(&rig, SCENARIO, mode), (found, 0));
+            if mode != Mode::Enforce {
+                assert_eq!(rig.to_broker, sent);
+                continue;
+            }
+            assert_eq!(
+                passed::<DeleteTopicsRequest>(KEY, version, &rig.to_broker),
+                by_name(version, &["metrics"])
+            );
+            let theirs = DeletableTopicResult::default().with_name(Some(topic("metrics")));
+            let theirs = DeleteTopicsResponse::default().with_responses(vec![theirs]);
+            rig.answer(&response(KEY, version, &theirs));
+            let heard: DeleteTopicsResponse = heard(KEY, version, &rig.to_client);
+            let codes: Vec<_> = heard
+                .responses
+                .iter()
+                .map(|topic| topic.error_code)
+                .collect();
+            let code = if matches!(version, 3 | 4) { 73 } else { 44 };
+            assert_eq!(codes, [0, code]);
+            assert_eq!(heard.responses[1].error_message.is_some(), version >= 5);
+        }
+    }
+}
+
+#[test]
+fn an_id_does_not_evade_the_protection_of_its_name() {
+    const KEY: ApiKey = ApiKey::DeleteTopics;
+    for (id, refused) in [
+        (topic_id("orders"), true),
+        (topic_id("metrics"), false),
+        ([9; 16], true),
+    ] {
+        let mut rig = rig(Mode::Enforce);
+        let sent = request(KEY, 6, &by_id(id));
+        rig.send(&sent);
+        assert_eq!(rig.to_broker.is_empty(), refused, "{id:?}");
+        if refused {
+            let heard: DeleteTopicsResponse = heard(KEY, 6, &rig.to_client);
+            assert_eq!(heard.responses[0].error_code, 44);
+            assert_eq!(heard.responses[0].topic_id.into_bytes(), id);
+        }
+    }
+}
+
+#[test]
+fn records_of_a_protected_topic_are_not_deleted() {
+    const KEY: ApiKey = ApiKey::DeleteRecords;
+    let asked = |names: &[&str]| {
+        let topics = names.iter().map(|name| {
+            let partition = DeleteRecordsPartition::default()
+                .with_partition_index(2)
+                .with_offset(-1);
+            DeleteRecordsTopic::default()
+                .with_name(topic(name))
+                .with_partitions(vec![partition])
+        });
+        DeleteRecordsRequest::default().with_topics(topics.collect())
+    };
+    for version in 0..=2 {
+        let mut rig = rig(Mode::Enforce);
+        rig.send(&request(KEY, version, &asked(&["orders", "metrics"])));
+        let passed: DeleteRecordsRequest = passed(KEY, version, &rig.to_broker);
+        assert_eq!(passed, asked(&["metrics"]));
+        rig.answer(&response(KEY, version, &DeleteRecordsResponse::default()));
+        let heard: DeleteRecordsResponse = heard(KEY, version, &rig.to_client);
+        let partition = &heard.topics[0].partitions[0];
+        assert_eq!((partition.partition_index, partition.error_code), (2, 44));
+    }
+}
+
+#[test]
+fn a_protected_group_keeps_itself_and_its_offsets() {
+    let mut rig1 = rig(Mode::Enforce);
+    const KEY: ApiKey = ApiKey::DeleteGroups;
+    for version in 0..=2 {
+        rig1 = rig(Mode::Enforce);
+        let both = vec![group("billing"), group("other")];
+        rig1.send(&request(
+            KEY,
+            version,
+            &DeleteGroupsRequest::default().with_groups_names(both),
+        ));
+        let passed: DeleteGroupsRequest = passed(KEY, version, &rig1.to_broker);
+        assert_eq!(passed.groups_names, [group("other")]);
+        let theirs = DeletableGroupResult::default().with_group_id(group("other"));
+        let theirs = DeleteGroupsResponse::default().with_results(vec![theirs]);
+        rig1.answer(&response(KEY, version, &theirs));
+        let heard: DeleteGroupsResponse = heard(KEY, version, &rig1.to_client);
+        let codes: Vec<_> = heard.results.iter().map(|group| group.error_code).collect();
+        assert_eq!(codes, [0, 44]);
+    }
+    assert_eq!(counted(&rig1, SCENARIO, Mode::Enforce), (1, 0));
+
+    for (id, named, refused) in [
+        ("billing", "metrics", true),
+        ("other", "orders", true),
+        ("other", "metrics", false),
+    ] {
+        let asked = OffsetDeleteRequest::default()
+            .with_group_id(group(id))
+            .with_topics(vec![
+                OffsetDeleteRequestTopic::default().with_name(topic(named)),
+            ]);
+        let mut rig1 = rig(Mode::Enforce);
+        rig1.send(&request(ApiKey::OffsetDelete, 0, &asked));
+        assert_eq!(rig1.to_broker.is_empty(), refused);
+        if refused {
+            let heard: OffsetDeleteResponse = heard(ApiKey::OffsetDelete, 0, &rig1.to_client);
+            assert_eq!(heard.error_code, 44);
+        }
+
+        let key = ApiKey::AlterShareGroupOffsets;
+        let asked = AlterShareGroupOffsetsRequest::default()
+            .with_group_id(group(id))
+            .with_topics(vec![
+                AlterShareGroupOffsetsRequestTopic::default().with_topic_name(topic(named)),
+            ]);
+        let mut rig1 = rig(Mode::Enforce);
+        rig1.send(&request(key, 0, &asked));
+        assert_eq!(rig1.to_broker.is_empty(), refused);
+        if refused {
+            let heard: AlterShareGroupOffsetsResponse = heard(key, 0, &rig1.to_client);
+            assert_eq!(heard.error_code, 44);
+        }
+
+        let key = ApiKey::DeleteShareGroupOffsets;
+        let asked = DeleteShareGroupOffsetsRequest::default()
+            .with_group_id(group(id))
+            .with_topics(vec![
+                DeleteShareGroupOffsetsRequestTopic::default().with_topic_name(topic(named)),
+            ]);
+        let mut rig1 = rig(Mode::Enforce);
+        rig1.send(&request(key, 0, &asked));
+        assert_eq!(rig1.to_broker.is_empty(), refused);
+        if refused {
+            let heard: DeleteShareGroupOffsetsResponse = heard(key, 0, &rig1.to_client);
+            assert_eq!(heard.error_code, 44);
+        }
+    }
+}
+
+#[test]
+fn an_exempt_operator_deletes_what_is_protected() {
+    let mut rig = rig(Mode::Enforce);
+    rig.policy.exemptions = vec![exemption(SCENARIO, &[], &["operator"])];
+    let sent = request(ApiKey::DeleteTopics, 6, &by_name(6, &["orders"]));
+    rig.send(&sent);
+    assert_eq!(rig.to_broker, sent);
+}
