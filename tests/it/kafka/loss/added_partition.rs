@@ -1,9 +1,10 @@
 //! A partition that is added to a topic: its records up to the moment at which a consumer with
 //! `auto.offset.reset=latest` discovers it are never read.
 
-use super::sent::send;
+use super::sent::{announce, send};
 use super::{Route, asked};
 use crate::support::eventually;
+use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, shared_cluster, unique};
 use crate::support::raw::Raw;
 use crate::support::rdk::{self, Record};
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 const EXPERIMENT: &str =
     "14 a partition is added, a consumer with `auto.offset.reset=latest` discovers it later";
+const ENFORCED: &str = "[policy.new_partition_skip]\nmode = \"enforce\"\nrepair = true\n";
 const RECORDS: u64 = 500;
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -45,6 +47,8 @@ fn settled(servers: &str, group: &str, topic: &str, produce: impl Fn()) -> BaseC
 fn add_and_read(cluster: &Cluster, route: Route<'_>, reported: &str) -> usize {
     let (topic, group) = (unique("grown"), unique("grown"));
     cluster.create_topic_on(&topic, &[&[1, 2, 3]], &[]);
+    // How many partitions there are at first is learned when a topic is first seen.
+    announce(&route.address(1), &topic);
     let produce = || drop(send(&route.address(1), &topic, 0, 0..1));
     let consumer = settled(&route.servers(), &group, &topic, produce);
     let mut tool = Raw::connect(&route.address(1)).expect("node 1");
@@ -65,8 +69,18 @@ fn add_and_read(cluster: &Cluster, route: Route<'_>, reported: &str) -> usize {
 }
 
 #[test]
-fn a_consumer_at_latest_skips_the_first_records_of_an_added_partition_direct() {
+fn a_consumer_at_latest_skips_the_first_records_of_an_added_partition_direct_and_none_through_holdfast()
+ {
     let cluster = shared_cluster();
     let lost = add_and_read(&cluster, Route::Direct(&cluster), "nobody");
     assert_eq!(lost as u64, RECORDS, "the control");
+
+    let options = Options::new(&cluster.bootstrap()).config(ENFORCED);
+    let holdfast = Holdfast::start_with(options);
+    let counted = "`holdfast_overrides_total`: read from the beginning";
+    let lost = add_and_read(&cluster, Route::Through(&holdfast), counted);
+    assert_eq!(lost, 0);
+    let labels = [("scenario", "new_partition_skip"), ("mode", "enforce")];
+    let metrics = holdfast.metrics();
+    assert!(metrics.value("holdfast_overrides_total", &labels) > 0.0);
 }

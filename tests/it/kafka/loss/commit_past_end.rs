@@ -3,10 +3,11 @@
 
 use super::Route;
 use super::sent::send;
+use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, shared_cluster, unique};
 use crate::support::rdk;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const EXPERIMENT: &str =
@@ -54,9 +55,17 @@ fn commit_and_read(
 }
 
 #[test]
-fn a_commit_beyond_the_end_skips_records_direct() {
+fn a_commit_beyond_the_end_skips_records_direct_and_is_refused_through_holdfast() {
     let cluster = shared_cluster();
     let (lost, beyond) = commit_and_read(&cluster, Route::Direct(&cluster), "nobody");
     assert_eq!(beyond, Ok(()));
     assert_eq!(lost as u64, ALL - EARLY, "the control");
+
+    let holdfast = Holdfast::start_with(Options::new(&cluster.bootstrap()).preset("strict"));
+    let told = "the client: INVALID_COMMIT_OFFSET_SIZE";
+    let (lost, beyond) = commit_and_read(&cluster, Route::Through(&holdfast), told);
+    let refused = RDKafkaErrorCode::InvalidCommitOffsetSize;
+    assert_eq!(beyond, Err(KafkaError::ConsumerCommit(refused)));
+    assert_eq!(lost, 0);
+    assert!(super::refused(&holdfast.metrics(), "commit_past_end"));
 }

@@ -1,12 +1,14 @@
 //! A producer written by hand: acks=all, batches of 100 ids, each sent once, and what it was told of each.
 
-use super::{Row, Way};
+use super::{Route, Row, Way};
 use crate::support::raw::{Batch, Metadata, Produce, Raw};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 const ACKS_ALL: i16 = -1;
+/// The topic of each way, where both are on one cluster that breaks once.
+pub const TOPICS: [&str; 2] = ["direct", "through"];
 const RECORDS_PER_BATCH: u64 = 100;
 
 /// Ids by what the producer was told.
@@ -16,6 +18,14 @@ pub struct Sent {
     pub ok: BTreeSet<u64>,
     /// The error codes of the others.
     pub codes: BTreeSet<i16>,
+}
+
+/// A connection that has asked for the topic, as every client does first.
+#[track_caller]
+pub fn announce(address: &str, topic: &str) -> Raw {
+    let mut connection = Raw::connect(address).expect("the leader's port");
+    Metadata::ask(&mut connection, Some(&[topic]), Duration::from_secs(10)).expect("metadata");
+    connection
 }
 
 /// Sends `ids` to the leader at `address`, with the time of now.
@@ -33,9 +43,7 @@ pub fn send_aged(
     ids: Range<u64>,
     age: Duration,
 ) -> Sent {
-    let mut connection = Raw::connect(address).expect("the leader's port");
-    // As every client does first.
-    Metadata::ask(&mut connection, Some(&[topic]), Duration::from_secs(10)).expect("metadata");
+    let mut connection = announce(address, topic);
     let mut sent = Sent::default();
     for first in ids.clone().step_by(RECORDS_PER_BATCH as usize) {
         let count = RECORDS_PER_BATCH.min(ids.end - first);
@@ -52,6 +60,21 @@ pub fn send_aged(
         }
     }
     sent
+}
+
+/// Sends the same ids both ways, each to the leader of its topic of [`TOPICS`].
+#[track_caller]
+pub fn send_both(routes: &[Route<'_>; 2], leaders: [i32; 2], ids: Range<u64>) -> [Sent; 2] {
+    [0, 1].map(|way: usize| {
+        let address = routes[way].address(leaders[way]);
+        send(&address, TOPICS[way], 0, ids.clone())
+    })
+}
+
+/// What was sent before and after, of each way.
+pub fn sum<const N: usize>(before: [Sent; N], after: [Sent; N]) -> [Sent; N] {
+    let mut after = after.into_iter();
+    before.map(|sent| after.by_ref().take(1).fold(sent, Sent::and))
 }
 
 impl Sent {

@@ -35,3 +35,11 @@ pub fn replace_the_leader(cluster: &Cluster, topics: &[&str]) {
         cluster.wait_leader(topic, 0, PATIENCE);
     }
 }
+
+/// Brings the old leader back, until all replicas of the topics are in sync.
+pub fn bring_back_the_leader(cluster: &Cluster, topics: &[&str]) {
+    cluster.broker(LEADER).restart();
+    for topic in topics {
+        cluster.wait_isr(topic, 0, 3, PATIENCE);
+    }
+}

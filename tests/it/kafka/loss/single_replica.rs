@@ -1,7 +1,9 @@
 //! A topic that was created with one replica, and a broker that is lost for good: its partition is gone with it.
 
-use super::sent::{Sent, send};
+use super::sent::{Sent, TOPICS, send};
 use super::{Route, Way};
+use crate::support::eventually;
+use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Spec, Version};
 use crate::support::raw::{self, Raw};
 use crate::support::rdk::{self, Isolation};
@@ -46,26 +48,36 @@ fn left(cluster: &Cluster, topic: &str) -> BTreeSet<u64> {
 }
 
 #[test]
-fn a_topic_of_one_replica_is_lost_with_its_broker_direct() {
+fn a_topic_of_one_replica_is_lost_with_its_broker_direct_and_has_three_through_holdfast() {
     let cluster = Cluster::start(Spec::new(Version::V4_3_1));
+    let holdfast = Holdfast::start_with(Options::new(&cluster.bootstrap()).preset("strict"));
     let direct = fill(&cluster, "direct", Route::Direct(&cluster));
+    let through = fill(&cluster, "through", Route::Through(&holdfast));
     let doomed = cluster.wait_leader("direct", 0, PATIENCE);
     cluster.broker(doomed).kill9();
-    crate::support::eventually("the loss is noticed", PATIENCE, || {
+    eventually("the loss is noticed", PATIENCE, || {
         match cluster.leader("direct", 0) {
             None => Ok(()),
             Some(id) => Err(format!("node {id} leads")),
         }
     });
-    let lost = direct.tell(EXPERIMENT, Way::Direct, &left(&cluster, "direct"), "nobody");
+    for partition in 0..3 {
+        cluster.wait_leader("through", partition, PATIENCE);
+    }
+    let stored = TOPICS.map(|topic| left(&cluster, topic));
+
+    let lost = direct.tell(EXPERIMENT, Way::Direct, &stored[0], "nobody");
+    let counted = "`holdfast_overrides_total`: replication factor became 3";
+    let lost_through = through.tell(EXPERIMENT, Way::Through, &stored[1], counted);
+    let all = 3 * PER_PARTITION as usize;
+    assert_eq!(direct.ok.len(), all, "{:?}", direct.codes);
     assert_eq!(
-        direct.ok.len(),
-        3 * PER_PARTITION as usize,
-        "{:?}",
-        direct.codes
-    );
-    assert_eq!(
-        lost, PER_PARTITION as usize,
+        lost as u64, PER_PARTITION,
         "the control: one partition of three"
     );
+    assert_eq!(through.ok.len(), all, "{:?}", through.codes);
+    assert_eq!(lost_through, 0);
+    let labels = [("scenario", "weak_topic_creation"), ("mode", "enforce")];
+    let metrics = holdfast.metrics();
+    assert!(metrics.value("holdfast_overrides_total", &labels) > 0.0);
 }
