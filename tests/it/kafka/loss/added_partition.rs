@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 const EXPERIMENT: &str =
-    "14 a partition is added, a consumer with `auto.offset.reset=latest` discovers it later";
+    "16 a partition is added, a consumer with `auto.offset.reset=latest` discovers it later";
 const ENFORCED: &str = "[policy.new_partition_skip]\nmode = \"enforce\"\nrepair = true\n";
 const RECORDS: u64 = 500;
 const PATIENCE: Duration = Duration::from_secs(40);

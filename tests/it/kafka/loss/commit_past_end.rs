@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const EXPERIMENT: &str =
-    "13 a commit 1 000 beyond the end, then a consumer with `auto.offset.reset=latest`";
+    "15 a commit 1 000 beyond the end, then a consumer with `auto.offset.reset=latest`";
 const EARLY: u64 = 100;
 const ALL: u64 = 600;
 

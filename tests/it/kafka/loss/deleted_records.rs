@@ -7,7 +7,7 @@ use crate::support::kafka::{Cluster, shared_cluster, unique};
 use crate::support::raw::Raw;
 use crate::support::rdk;
 
-const EXPERIMENT: &str = "12 acks=all, then DeleteRecords up to the end";
+const EXPERIMENT: &str = "14 acks=all, then DeleteRecords up to the end";
 const ENFORCED: &str = "[policy.destructive_admin]\nmode = \"enforce\"\ntopics = [\"payments*\"]\n";
 const RECORDS: u64 = 1_000;
 

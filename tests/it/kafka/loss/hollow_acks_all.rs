@@ -8,7 +8,7 @@ use crate::support::holdfast::{Holdfast, Options};
 use crate::support::rdk;
 use std::collections::BTreeSet;
 
-const EXPERIMENT: &str = "07 acks=all, `min.insync.replicas` 1, unclean election allowed: followers stopped, leader killed, followers resumed";
+const EXPERIMENT: &str = "10 acks=all, `min.insync.replicas` 1, unclean election allowed: followers stopped, leader killed, followers resumed";
 const ENFORCED: &str = "[policy.weak_topic]\nmode = \"enforce\"\n";
 
 #[test]

@@ -1,10 +1,10 @@
 //! A producer written by hand: acks=all, batches of 100 ids, each sent once, and what it was told of each.
 
 use super::{Route, Row, Way};
-use crate::support::raw::{Batch, Metadata, Produce, Raw};
+use crate::support::raw::{Batch, Metadata, Produce, ProduceAnswer, Raw};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ACKS_ALL: i16 = -1;
 /// The topic of each way, where both are on one cluster that breaks once.
@@ -50,7 +50,7 @@ pub fn send_aged(
         let mut batch = Batch::of_ids(first, count, 20);
         batch.timestamp_ms -= age.as_millis() as i64;
         let produce = Produce::new(7, ACKS_ALL, topic, partition, batch.bytes());
-        let answer = connection.produce(&produce).expect("an answer");
+        let answer = answered(&mut connection, &produce);
         let of_batch = first..first + count;
         sent.ids.extend(of_batch.clone());
         match answer.error_codes()[..] {
@@ -60,6 +60,20 @@ pub fn send_aged(
         }
     }
     sent
+}
+
+/// The answer, after some patience where the leader of a new topic does not know yet that it is.
+fn answered(connection: &mut Raw, produce: &Produce) -> ProduceAnswer {
+    const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+    let begun = Instant::now();
+    loop {
+        let answer = connection.produce(produce).expect("an answer");
+        let early = answer.error_codes() == [NOT_LEADER_OR_FOLLOWER];
+        if !early || begun.elapsed() > Duration::from_secs(3) {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Sends the same ids both ways, each to the leader of its topic of [`TOPICS`].

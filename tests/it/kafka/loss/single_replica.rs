@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 const EXPERIMENT: &str =
-    "09 topic created with replication factor 1, acks=all: one broker lost for good";
+    "11 topic created with replication factor 1, acks=all: one broker lost for good";
 const PER_PARTITION: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 

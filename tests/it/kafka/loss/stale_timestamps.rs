@@ -9,7 +9,7 @@ use crate::support::rdk;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const EXPERIMENT: &str = "11 acks=all, timestamps older than `retention.ms`";
+const EXPERIMENT: &str = "13 acks=all, timestamps older than `retention.ms`";
 const RECORDS: u64 = 1_000;
 const RETENTION_MS: &str = "3600000";
 const AGE: Duration = Duration::from_secs(2 * 24 * 3600);

@@ -11,7 +11,7 @@ use crate::support::rdk;
 use std::time::Duration;
 
 const EXPERIMENT: &str =
-    "16 acks=all, both in-sync replicas down, an operator asks for an unclean election";
+    "17 acks=all, both in-sync replicas down, an operator asks for an unclean election";
 const MISSED: std::ops::Range<u64> = 100..5_100;
 const PATIENCE: Duration = Duration::from_secs(60);
 

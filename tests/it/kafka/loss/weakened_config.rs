@@ -9,7 +9,7 @@ use crate::support::rdk;
 use std::collections::BTreeSet;
 
 const EXPERIMENT: &str =
-    "10 `min.insync.replicas` set to 1 and unclean election allowed by a request, then as 07";
+    "12 `min.insync.replicas` set to 1 and unclean election allowed by a request, then as 10";
 
 /// The error code of the request that weakens `topic`.
 fn weaken(address: &str, topic: &str) -> i16 {
