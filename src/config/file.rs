@@ -128,6 +128,7 @@ policy! {
     NewPartitionSkip new_partition_skip { repair: Truth }
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
+    AutoTopicCreation auto_topic_creation {}
     WeakTopicCreation weak_topic_creation { replication_factor: Number, min_insync_replicas: Number }
     DestructiveAdmin destructive_admin { topics: List, groups: List }
     WeakeningConfig weakening_config { retention_floor_ms: Number }

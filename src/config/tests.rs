@@ -289,7 +289,8 @@ fn the_examples_in_the_commented_file_are_sound() {
 #[test]
 fn every_key_has_a_value_in_force_when_it_is_set() {
     let text = format!(
-        "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n"
+        "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n\
+         [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n"
     );
     let settings = load_text(&text).expect("sound");
     for key in keys::KEYS.iter().filter(|key| key.table != keys::EXEMPTION) {

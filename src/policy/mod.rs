@@ -128,6 +128,10 @@ scenarios! {
         apis: [API_VERSIONS], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    AutoTopicCreation auto_topic_creation {
+        apis: [METADATA], overrides: true, refuses_with: [UNKNOWN_TOPIC_OR_PARTITION], counts: false,
+        default: Observe, strict: Enforce,
+    }
     WeakTopicCreation weak_topic_creation {
         apis: [CREATE_TOPICS], overrides: true, refuses_with: [POLICY_VIOLATION], counts: false,
         default: Observe, strict: Enforce,

@@ -16,6 +16,7 @@ mod delete;
 mod downgrade;
 mod elect_leaders;
 mod groups;
+mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod offsets;
@@ -274,6 +275,7 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
             body,
             elect_leaders::judge,
         ),
+        ApiKey::METADATA => judge.ask(&schema::METADATA_REQUEST, version, body, metadata::judge),
         ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
         ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
         ApiKey::CREATE_TOPICS => judge.ask(
@@ -375,6 +377,13 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
             body,
             ours,
             elect_leaders::put_in,
+        ),
+        ApiKey::METADATA => put_in(
+            &schema::METADATA_RESPONSE,
+            version,
+            body,
+            ours,
+            metadata::put_in,
         ),
         ApiKey::OFFSET_COMMIT => put_in(
             &schema::OFFSET_COMMIT_RESPONSE,

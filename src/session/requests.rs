@@ -150,7 +150,7 @@ impl Session {
                     return self.sasl_handshake(env, lane, start, frame_len);
                 }
                 _ if env.policy.judges(start.api_key)
-                    && listed.is_some_and(|api| api.treatment == versions::Treatment::Judged) =>
+                    && listed.is_some_and(|api| api.treatment.is_judged_or_rewritten()) =>
                 {
                     return self.judged_start(env, lane, start, frame_len);
                 }

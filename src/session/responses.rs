@@ -15,6 +15,7 @@ use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::header::{self, RESPONSE_START_LEN};
 use crate::wire::produce::{self, Answer, TopicKey};
+use crate::wire::versions::Treatment;
 use crate::wire::{fetch, versions};
 use bytes::Bytes;
 
@@ -174,7 +175,9 @@ impl Session {
                 self.sasl_handshake_answered(frame, *tokens);
                 Ok(Done::Forward)
             }
-            Fate::Join(ours) => judged::join(frame, &pending, ours).map(Done::Replace),
+            Fate::Join(ours) => judged::join(frame, &pending, ours)
+                .and_then(|joined| self.rewrite_if_it_names_brokers(env, joined, &pending))
+                .map(Done::Replace),
             Fate::Offsets(offsets) => self
                 .offsets_answered(env, frame, &pending, offsets)
                 .map(|new| new.map_or(Done::Forward, Done::Replace)),
@@ -194,6 +197,18 @@ impl Session {
             Err(why) => return self.malformed_answer(why),
         }
         Ok(())
+    }
+
+    fn rewrite_if_it_names_brokers(
+        &mut self,
+        env: &Env<'_>,
+        frame: Vec<u8>,
+        pending: &Pending,
+    ) -> Result<Vec<u8>, &'static str> {
+        match versions::listed(ApiKey(pending.api_key)).map(|api| api.treatment) {
+            Some(Treatment::RewrittenResponse) => self.rewrite(env, &frame, pending),
+            _ => Ok(frame),
+        }
     }
 
     fn rewrite(

@@ -25,6 +25,13 @@ pub enum Treatment {
     Handshake,
 }
 
+impl Treatment {
+    /// Whether requests may be held whole and judged: not those that stream, nor those that say what follows them.
+    pub fn is_judged_or_rewritten(self) -> bool {
+        matches!(self, Treatment::Judged | Treatment::RewrittenResponse)
+    }
+}
+
 /// One row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Api {

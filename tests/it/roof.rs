@@ -1,6 +1,9 @@
 //! The program from outside: what it prints where, and its exit codes. It needs no broker.
 
+use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
+use crate::support::ports;
+use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -155,5 +158,76 @@ fn an_audit_takes_no_flag_that_it_does_not_know_and_its_help_names_its_exit_code
     assert_eq!(code, Some(0));
     for line in ["Exit codes:\n", "--output <OUTPUT>", "--fail-on <FAIL_ON>"] {
         assert!(printed.contains(line), "{line:?} in {printed}");
+    }
+}
+
+#[test]
+fn version_is_one_line_and_help_names_every_flag_and_what_it_overrides() {
+    let line = format!("holdfast {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(holdfast(&["--version"]), (Some(0), line, String::new()));
+    let flags = [
+        ("--config <FILE>", "Configuration file"),
+        (
+            "--bootstrap-server <HOST:PORT,…>",
+            "[cluster.bootstrap_servers]",
+        ),
+        ("--bind <IP>", "[listener.bind, "),
+        ("--bootstrap-port <PORT>", "[listener.bootstrap_port, "),
+        ("--broker-port-base <PORT>", "[listener.broker_port_base, "),
+        ("--broker-ids <IDS>", "[listener.broker_ids, "),
+        ("--admin-bind <HOST:PORT>", "[admin.bind, "),
+        ("--preset <default|observe|strict>", "[policy.preset]"),
+        ("--log-level <LEVEL>", "[log.level, "),
+        ("--log-format <FORMAT>", "[log.format, "),
+    ];
+    for arguments in [&["--help"][..], &["run", "--help"], &["check", "--help"]] {
+        let (code, printed, errors) = holdfast(arguments);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        // However the lines are broken.
+        let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (flag, says) in flags {
+            let (_, after) = words
+                .split_once(flag)
+                .unwrap_or_else(|| panic!("{arguments:?}: no {flag} in {printed}"));
+            assert!(after.contains(says), "{arguments:?} {flag}: {printed}");
+        }
+    }
+    let (_, printed, _) = holdfast(&["--help"]);
+    for part in ["run", "check", "explain", "Examples:", "SIGTERM"] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+}
+
+#[test]
+fn json_logs_are_one_object_a_line_and_nothing_else_is_printed() {
+    // Nobody listens there: looks fail, clients are turned away, and the log has something to say of both.
+    let nobody = format!("127.0.0.1:{}", ports::free());
+    let options = Options::new(&nobody)
+        .log("debug", "json")
+        .config("[drain]\ndelay_ms = 0\n");
+    let mut gateway = Holdfast::launch(options);
+    eventually("a port is bound", Duration::from_secs(20), || {
+        let mut client = TcpStream::connect(gateway.bootstrap()).map_err(|e| e.to_string())?;
+        let frame = crate::support::raw::request_frame(18, 0, 7, Some("a \"quoted\"\nid"), b"");
+        std::io::Write::write_all(&mut client, &frame).map_err(|e| e.to_string())
+    });
+    eventually(
+        "there is a log",
+        Duration::from_secs(20),
+        || match gateway.log().lines().count() {
+            lines if lines >= 3 => Ok(()),
+            lines => Err(format!("{lines} lines")),
+        },
+    );
+    gateway.sigterm();
+    let status = gateway.wait_exit(Duration::from_secs(20));
+    let log = gateway.log();
+    assert!(status.is_some_and(|status| status.success()), "{log}");
+    for line in log.lines() {
+        let object: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        for key in ["timestamp", "level"] {
+            assert!(object[key].is_string(), "no {key} in {line}");
+        }
     }
 }

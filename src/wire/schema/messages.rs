@@ -43,7 +43,7 @@ impl Field {
 /// Every table.
 #[rustfmt::skip]
 pub static MESSAGES: &[&Message] = &[
-    &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &FETCH_RESPONSE, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
+    &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &FETCH_RESPONSE, &METADATA_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
     &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
@@ -204,6 +204,23 @@ pub static FETCH_RESPONSE: Message = Message {
             field(Name::Port, since(16), Kind::I32),
             field(Name::Rack, since(16), Kind::String).nullable(since(16)),
         ])).tagged(0),
+    ],
+};
+
+#[rustfmt::skip]
+pub static METADATA_REQUEST: Message = Message {
+    name: "MetadataRequest",
+    api_key: ApiKey::METADATA,
+    versions: only(0, 13),
+    flexible_from: 9,
+    fields: &[
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(10), Kind::Uuid),
+            field(Name::Name, since(0), Kind::String).nullable(since(10)),
+        ])).nullable(since(1)),
+        field(Name::AllowAutoTopicCreation, since(4), Kind::Bool),
+        field(Name::IncludeClusterAuthorizedOperations, only(8, 10), Kind::Bool),
+        field(Name::IncludeTopicAuthorizedOperations, since(8), Kind::Bool),
     ],
 };
 
@@ -1175,6 +1192,7 @@ names! {
     Acks = "acks",
     AcquiredRecords = "acquired_records",
     AcquisitionLockTimeoutMs = "acquisition_lock_timeout_ms",
+    AllowAutoTopicCreation = "allow_auto_topic_creation",
     AllowDowngrade = "allow_downgrade",
     AllowReplicationFactorChange = "allow_replication_factor_change",
     ApiKey = "api_key",
@@ -1226,6 +1244,8 @@ names! {
     GroupsNames = "groups_names",
     HighWatermark = "high_watermark",
     Host = "host",
+    IncludeClusterAuthorizedOperations = "include_cluster_authorized_operations",
+    IncludeTopicAuthorizedOperations = "include_topic_authorized_operations",
     Index = "index",
     IsFenced = "is_fenced",
     IsInternal = "is_internal",

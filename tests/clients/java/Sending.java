@@ -24,6 +24,11 @@ final class Sending {
 
     /** The key is the id in decimal: the number of records sent before. */
     void send(int valueBytes) {
+        send(valueBytes, partition);
+    }
+
+    /** To another partition than the usual one. */
+    void send(int valueBytes, Integer partition) {
         String key = String.valueOf(futures.size());
         try {
             futures.add(producer.send(new ProducerRecord<>(topic, partition, key, new byte[valueBytes])));

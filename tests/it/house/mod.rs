@@ -130,6 +130,14 @@ fn a_scenario_has_one_name_everywhere() {
             config::keys::KEYS.iter().any(|key| mode(&key)),
             "{name} has no table"
         );
+        let tried = root().join(format!("tests/it/policy/{name}.rs"));
+        assert!(tried.is_file(), "{} is missing", show(&tried));
+        let listed = read(&root().join("tests/it/policy/mod.rs"));
+        let line = format!("mod {name};");
+        assert!(
+            listed.lines().any(|found| found == line),
+            "tests/it/policy/mod.rs has no {line}"
+        );
     }
     // And the other way round: a manual that no scenario has is a rule that nobody asks.
     let manuals = rust_files().filter(|file| {

@@ -1,35 +1,33 @@
-//! The helper itself, on real brokers and without Holdfast: what the other tests take for granted.
+//! The helper itself, on real brokers: what the other tests take for granted; and every version of Produce, direct and
+//! through Holdfast.
 
 use crate::support::clients::java;
+use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{
-    ClientListener, Cluster, SharedCluster, Spec, Version, shared_cluster, shared_cluster_39,
-    unique,
+    ClientListener, Cluster, Spec, Version, shared_cluster, shared_cluster_39, unique,
 };
 use crate::support::raw::{
-    Batch, KeyValue, Metadata, Produce, Raw, Resource, init_producer_id, message_set,
+    Batch, KeyValue, Metadata, PRODUCE, Produce, Raw, Resource, init_producer_id, message_set,
 };
 use crate::support::rdk::{self, IdProducer, Isolation, Settings};
 use crate::support::{eventually, ports};
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const VERIFIABLE_PRODUCER: &str = "org.apache.kafka.tools.VerifiableProducer";
 
 /// VerifiableProducer, raw frames of `raw_versions` and librdkafka write; one fresh consumer reads all of it back.
 fn check_that_clients_write_and_what_they_wrote_is_read(
-    cluster: SharedCluster,
+    cluster: &Cluster,
+    holdfast: Option<&Holdfast>,
     raw_versions: &[i16],
 ) {
-    println!(
-        "{}: started in {:?}",
-        cluster.version().as_str(),
-        cluster.started_in
-    );
     let topic = unique("smoke");
     cluster.create_topic(&topic, 1, 3, &[]);
     let id = cluster.topic_id(&topic);
 
-    let bootstrap = cluster.bootstrap();
+    let bootstrap = holdfast.map_or_else(|| cluster.bootstrap(), Holdfast::bootstrap);
     let args = [
         "--bootstrap-server",
         &bootstrap,
@@ -49,7 +47,13 @@ fn check_that_clients_write_and_what_they_wrote_is_read(
         .count();
     assert_eq!(acknowledged, 50, "{}", output.stdout);
 
-    let mut leader = cluster.connect_to_leader(&topic, 0);
+    let mut leader = match holdfast {
+        None => cluster.connect_to_leader(&topic, 0),
+        Some(holdfast) => {
+            let leader = cluster.wait_leader(&topic, 0, Duration::from_secs(30));
+            Raw::connect(&holdfast.broker_addr(leader)).expect("the leader's port")
+        }
+    };
     let mut written = 50;
     for &version in raw_versions {
         let records = match version {
@@ -69,13 +73,15 @@ fn check_that_clients_write_and_what_they_wrote_is_read(
             );
             written += 2;
         }
+        // acks=0: nothing comes back, and the record is there.
+        let silent = Produce::new(version, 0, &topic, 0, records).id(id);
+        leader.send(PRODUCE, version, &silent.body()).unwrap();
+        assert!(
+            leader.is_silent_for(Duration::from_millis(300)).unwrap(),
+            "Produce v{version} with acks=0 was answered, or the connection ended"
+        );
+        written += 2;
     }
-    // acks=0: nothing comes back, and the record is there.
-    let silent = Produce::new(7, 0, &topic, 0, Batch::of_ids(0, 2, 10).bytes());
-    leader.send(0, 7, &silent.body()).unwrap();
-    assert!(leader.is_silent_for(Duration::from_millis(300)).unwrap());
-    written += 2;
-
     let told = rdk::produce_ids(&bootstrap, &topic, 100..200, 20, &Settings::idempotent());
     assert_eq!(told.ok.len(), 100, "{told:?}");
     written += 100;
@@ -106,7 +112,8 @@ fn old_messages() -> [KeyValue; 2] {
 #[test]
 fn kafka_4_3_1_takes_produce_3_to_13_and_gives_back_what_it_took() {
     check_that_clients_write_and_what_they_wrote_is_read(
-        shared_cluster(),
+        &shared_cluster(),
+        None,
         &(3..=13).collect::<Vec<_>>(),
     );
 }
@@ -114,9 +121,47 @@ fn kafka_4_3_1_takes_produce_3_to_13_and_gives_back_what_it_took() {
 #[test]
 fn kafka_3_9_2_takes_produce_0_to_11_and_gives_back_what_it_took() {
     check_that_clients_write_and_what_they_wrote_is_read(
-        shared_cluster_39(),
+        &shared_cluster_39(),
+        None,
         &(0..=11).collect::<Vec<_>>(),
     );
+}
+
+/// The same by way of Holdfast, which raises acks 0 and 1, and answers none of the former.
+#[track_caller]
+fn check_that_every_version_passes(cluster: &Cluster, versions: RangeInclusive<i16>) {
+    let holdfast = Holdfast::start(&cluster.bootstrap());
+    let versions: Vec<i16> = versions.collect();
+    check_that_clients_write_and_what_they_wrote_is_read(cluster, Some(&holdfast), &versions);
+    let metrics = holdfast.metrics();
+    let frames = versions.len() as f64;
+    for (outcome, records) in [
+        ("confirmed", 2.0 * frames),
+        ("refused", 0.0),
+        ("unknown", 0.0),
+    ] {
+        let counted =
+            metrics.value_or_zero("holdfast_acks0_records_total", &[("outcome", outcome)]);
+        assert_eq!(counted, records, "{outcome}");
+    }
+    let hidden = versions.iter().filter(|version| **version < 3).count();
+    let inexact = metrics.value("holdfast_acks0_inexact_total", &[]);
+    assert_eq!(inexact, hidden as f64, "magic 0 and 1");
+    for scenario in ["acks_none", "acks_leader"] {
+        let labels = [("scenario", scenario), ("mode", "enforce")];
+        let overrides = metrics.value("holdfast_overrides_total", &labels);
+        assert_eq!(overrides, frames, "{scenario}");
+    }
+}
+
+#[test]
+fn kafka_4_3_1_takes_produce_3_to_13_through_holdfast_too() {
+    check_that_every_version_passes(&shared_cluster(), 3..=13);
+}
+
+#[test]
+fn kafka_3_9_2_takes_produce_0_to_11_through_holdfast_too() {
+    check_that_every_version_passes(&shared_cluster_39(), 0..=11);
 }
 
 #[test]

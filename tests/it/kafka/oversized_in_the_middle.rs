@@ -4,7 +4,7 @@
 use super::ways::{Said, Way, assert_each_once, same};
 use crate::support::clients::{franz, java};
 use crate::support::holdfast::Holdfast;
-use crate::support::kafka::{Cluster, Version, shared_cluster, unique};
+use crate::support::kafka::{Cluster, Spec, Version, shared_cluster, unique};
 use crate::support::rdk::{self, IdProducer, Settings};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,16 +17,30 @@ impl Way<'_> {
     /// A topic with a limit that Holdfast has learned: it does so when it first sees the topic, and until then forwards.
     fn known_topic(&self, name: &str) -> String {
         let topic = self.topic(name, 1, LIMIT);
+        self.make_known(&topic);
+        topic
+    }
+
+    /// The same with two partitions that have one leader, so that one request can carry batches of both.
+    fn known_topic_of_two(&self, name: &str) -> String {
+        let topic = unique(&format!("{name}-{}", self.name));
+        let replicas: &[i32] = &[1, 2, 3];
+        self.cluster
+            .create_topic_on(&topic, &[replicas, replicas], LIMIT);
+        self.make_known(&topic);
+        topic
+    }
+
+    fn make_known(&self, topic: &str) {
         let told = rdk::produce_ids(
             &self.bootstrap,
-            &topic,
+            topic,
             WARM_UP..WARM_UP + 1,
             10,
             &Settings::acks("all"),
         );
         assert_eq!(told.ok.len(), 1, "{told:?}");
         std::thread::sleep(Duration::from_millis(1_500));
-        topic
     }
 
     /// Ids of what the client under test has stored, each once.
@@ -53,9 +67,24 @@ fn check(
     what: &str,
     experiment: impl Fn(&Way<'_>, &str) -> Said,
 ) -> (Said, BTreeSet<u64>) {
+    check_on(
+        cluster,
+        what,
+        |way| way.known_topic("oversized"),
+        experiment,
+    )
+}
+
+#[track_caller]
+fn check_on(
+    cluster: &Cluster,
+    what: &str,
+    topic: impl Fn(&Way<'_>) -> String,
+    experiment: impl Fn(&Way<'_>, &str) -> Said,
+) -> (Said, BTreeSet<u64>) {
     let holdfast = Holdfast::start(&cluster.bootstrap());
     let result = same(cluster, &holdfast, what, |way| {
-        let topic = way.known_topic("oversized");
+        let topic = topic(way);
         let mut said = experiment(way, &topic);
         // Names and offsets of a run's own topic are not its outcome.
         if let Some(last) = said.last.as_object_mut() {
@@ -111,6 +140,66 @@ fn a_java_transaction_of_version_2_ends_the_same_either_way() {
 #[test]
 fn a_java_transaction_of_version_1_ends_the_same_either_way() {
     check_java_transaction(Version::V3_9_2);
+}
+
+/// A batch of forty records that is too large, beside a batch of one in the same request: Java splits the first when it is
+/// told that it is too large, and would give up the second if it were told so of that one, too.
+#[track_caller]
+fn check_java_beside(cluster: &Cluster, what: &str, more: &[&str]) {
+    let (said, stored) = check_on(
+        cluster,
+        what,
+        |way| way.known_topic_of_two("beside"),
+        |way, topic| {
+            let args = ["--bootstrap-server", &way.bootstrap, "--topic", topic];
+            let id = unique("beside");
+            let mut args = [&args[..], more].concat();
+            if let Some(name) = args.iter_mut().find(|arg| **arg == "ID") {
+                *name = &id;
+            }
+            Said::by(&java(Version::V4_3_1, "OversizedBeside", &args))
+        },
+    );
+    assert_eq!(said.ok(), (0..41).collect(), "{what}");
+    assert_eq!(stored, said.ok(), "{what}");
+    let transaction = if more.contains(&"ID") {
+        "committed"
+    } else {
+        "none"
+    };
+    assert_eq!(said.last["transaction"], transaction, "{what}");
+}
+
+#[test]
+fn a_java_batch_beside_the_oversized_one_is_stored_and_the_oversized_one_is_split_either_way() {
+    let cluster = shared_cluster();
+    check_java_beside(&cluster, "plain", &["--idempotent", "false"]);
+    check_java_beside(&cluster, "idempotent", &[]);
+    check_java_beside(&cluster, "TV2", &["--transactional-id", "ID"]);
+}
+
+/// The newest client on a cluster whose `transaction.version` is 1.
+#[test]
+fn a_java_transaction_of_version_1_is_committed_with_the_parts_of_the_oversized_batch_either_way() {
+    let cluster = Cluster::start(Spec::new(Version::V4_3_1));
+    let bootstrap = cluster.bootstrap();
+    let features = "org.apache.kafka.tools.FeatureCommand";
+    let lower = ["downgrade", "--feature", "transaction.version=1"];
+    let args = [&["--bootstrap-server", &bootstrap], &lower[..]].concat();
+    cluster.tool(features, &args).ok();
+    let args = ["--bootstrap-server", &bootstrap, "describe"];
+    let described = cluster.tool(features, &args);
+    let line = described
+        .ok()
+        .lines()
+        .find(|line| line.contains("transaction.version"))
+        .map(str::to_owned);
+    assert!(
+        line.as_ref()
+            .is_some_and(|line| line.contains("FinalizedVersionLevel: 1")),
+        "{line:?}"
+    );
+    check_java_beside(&cluster, "TV1", &["--transactional-id", "ID"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod acks_leader;
 mod acks_none;
 mod admin;
 mod appends;
+mod auto_topic_creation;
 mod cluster_downgrade;
 mod commit_past_end;
 mod commit_regression;

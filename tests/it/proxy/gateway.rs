@@ -30,7 +30,7 @@ impl Running {
     async fn start(bootstrap: &str, toml: &str) -> Running {
         let (port, base) = (ports::free(), ports::base(10));
         let overrides = Overrides {
-            bootstrap_servers: Some(vec![bootstrap.to_owned()]),
+            bootstrap_servers: Some(bootstrap.split(',').map(str::to_owned).collect()),
             bootstrap_port: Some(port.into()),
             broker_port_base: Some(base.into()),
             broker_ids: Some("1-3".to_owned()),
@@ -110,6 +110,35 @@ async fn asks(stream: &mut TcpStream) -> bool {
         .await
         .expect("an answer, or the end")
         .is_some_and(|frame| frame.starts_with(&[0, 0, 0, 7]))
+}
+
+#[tokio::test]
+async fn a_bootstrap_server_that_takes_no_connection_is_passed_over_for_the_next() {
+    // A full backlog drops further SYNs: connecting to it does not fail, it takes for ever.
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    full.bind(&any.into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _filling: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(TcpStream::connect(address)))
+        .collect();
+    sleep(Duration::from_millis(100)).await;
+
+    let fake = Fake::start(1).await;
+    let servers = format!("{address},{}", fake.server);
+    let running = Running::start(&servers, "[cluster]\nconnect_timeout_ms = 2000\n").await;
+    let ready = || running.telemetry.readiness() == Readiness::Ready;
+    running.until("ready", ready).await;
+    let begun = Instant::now();
+    let mut client = running.connect().await;
+    assert!(asks(&mut client).await, "the next server answers");
+    // Half of the time goes to the first, the rest is the next one's.
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_millis(900) && took < Duration::from_secs(10),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A class of `tests/clients/java` with the client library of `version`: IdempotentProducer, TransactionalProducer,
-/// ShareGroupConsumer (4.3.1), GroupConsumer, CommitPastEnd, AdminCalls, OversizedInTheMiddle.
+/// ShareGroupConsumer (4.3.1), GroupConsumer, CommitPastEnd, AdminCalls, OversizedInTheMiddle,
+/// OversizedBeside.
 #[track_caller]
 pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
     process::run(

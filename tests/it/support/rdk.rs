@@ -160,6 +160,28 @@ impl IdProducer {
         }
     }
 
+    /// One transaction (`transactional.id` is among the settings): everything that `produce` hands over is in the log
+    /// before it is committed or aborted. `patience` for each step.
+    #[track_caller]
+    pub fn transact(&self, commit: bool, patience: Duration, produce: impl FnOnce(&IdProducer)) {
+        let transactions = &self.producer;
+        transactions.begin_transaction().expect("a transaction");
+        produce(self);
+        transactions.flush(patience).expect("every record reported");
+        let ended = match commit {
+            true => transactions.commit_transaction(patience),
+            false => transactions.abort_transaction(patience),
+        };
+        ended.expect("the end of the transaction");
+    }
+
+    /// Once, before the first `transact`.
+    #[track_caller]
+    pub fn init_transactions(&self, patience: Duration) {
+        let begun = self.producer.init_transactions(patience);
+        begun.expect("a transaction coordinator");
+    }
+
     /// What was told until now.
     pub fn told(&self) -> Told {
         self.reports().clone()
@@ -268,12 +290,7 @@ pub fn consumer(bootstrap: &str, group: &str, settings: &[(&str, &str)]) -> Base
 /// leader says when the consumer meets it, which is the last stable offset for ReadCommitted.
 #[track_caller]
 pub fn read_all(bootstrap: &str, topic: &str, isolation: Isolation) -> Vec<Record> {
-    let level = match isolation {
-        Isolation::ReadUncommitted => "read_uncommitted",
-        Isolation::ReadCommitted => "read_committed",
-    };
-    let settings = [("enable.partition.eof", "true"), ("isolation.level", level)];
-    let consumer = consumer(bootstrap, "read-all", &settings);
+    let consumer = reader(bootstrap, isolation);
     let metadata = consumer
         .fetch_metadata(Some(topic), Duration::from_secs(30))
         .expect("metadata of the topic");
@@ -283,15 +300,47 @@ pub fn read_all(bootstrap: &str, topic: &str, isolation: Isolation) -> Vec<Recor
         .map(|p| p.id())
         .collect();
     assert!(!partitions.is_empty(), "{topic} has no partitions");
+    assign_and_read(&consumer, topic, &partitions)
+}
+
+/// The same of some partitions, where others have no leader.
+#[track_caller]
+pub fn read_partitions(
+    bootstrap: &str,
+    topic: &str,
+    partitions: &[i32],
+    isolation: Isolation,
+) -> Vec<Record> {
+    assign_and_read(&reader(bootstrap, isolation), topic, partitions)
+}
+
+#[track_caller]
+fn reader(bootstrap: &str, isolation: Isolation) -> BaseConsumer {
+    let level = match isolation {
+        Isolation::ReadUncommitted => "read_uncommitted",
+        Isolation::ReadCommitted => "read_committed",
+    };
+    let settings = [("enable.partition.eof", "true"), ("isolation.level", level)];
+    consumer(bootstrap, "read-all", &settings)
+}
+
+#[track_caller]
+fn assign_and_read(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Vec<Record> {
     let mut assignment = TopicPartitionList::new();
-    for partition in &partitions {
+    for partition in partitions {
         assignment
             .add_partition_offset(topic, *partition, Offset::Beginning)
             .expect("a valid offset");
     }
     consumer.assign(&assignment).expect("an assignment");
+    read_to_the_end(consumer, topic, partitions)
+}
 
-    let mut unfinished: BTreeSet<i32> = partitions.into_iter().collect();
+/// What a consumer that has, or is given, these partitions of `topic` reads until it is told of each one's end
+/// (`enable.partition.eof`).
+#[track_caller]
+pub fn read_to_the_end(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Vec<Record> {
+    let mut unfinished: BTreeSet<i32> = partitions.iter().copied().collect();
     let mut records = Vec::new();
     let mut quiet_since = Instant::now();
     while !unfinished.is_empty() {

@@ -24,6 +24,7 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ProduceResponse" => (3, 13, of::<kafka::ProduceResponse>),
         "FetchRequest" => (4, 18, of::<kafka::FetchRequest>),
         "FetchResponse" => (4, 18, of::<kafka::FetchResponse>),
+        "MetadataRequest" => (0, 13, of::<kafka::MetadataRequest>),
         "MetadataResponse" => (0, 13, of::<kafka::MetadataResponse>),
         "FindCoordinatorResponse" => (0, 6, of::<kafka::FindCoordinatorResponse>),
         "SaslHandshakeRequest" => (0, 1, of::<kafka::SaslHandshakeRequest>),

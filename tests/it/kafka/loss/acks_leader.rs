@@ -63,7 +63,7 @@ fn acks_1_loses_acknowledged_records_direct_and_none_through_holdfast() {
         sent: direct.ok.len() + direct.failed.len(),
         told_ok: direct.ok.len(),
         stored: stored.len(),
-        lost: lost,
+        lost,
         reported: "nobody".into(),
     }
     .tell();
