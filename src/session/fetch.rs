@@ -5,19 +5,24 @@ use super::event::{Completeness, Event};
 use super::fetches::Fetches;
 use super::inflight::{Fate, FetchLook, Pending};
 use super::lane::Lane;
+use super::produce::topic_of;
 use super::requests::{MAX_HEADER_BYTES, Request, whole};
-use super::responses::Response;
+use super::responses::{Response, body_at};
 use super::{Env, Session, Want};
-use crate::policy::standing::Stand;
+use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario, dirty_read};
 use crate::wire::api::ApiKey;
 use crate::wire::fetch::{self, Part};
 use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
-use crate::wire::{endpoints, fetch_request, versions};
+use crate::wire::produce::TopicKey;
+use crate::wire::{endpoints, fetch_repair, fetch_request, versions};
 use bytes::Bytes;
 
 /// First version with a `rack_id` (KIP-392).
 const RACK_FROM: i16 = 11;
+/// First version of ListOffsets with an isolation level, and first flexible one.
+pub(super) const LIST_OFFSETS_LEVEL_FROM: i16 = 2;
+const LIST_OFFSETS_FLEXIBLE_FROM: i16 = 6;
 /// `replica_id` of a consumer.
 const CONSUMER: i32 = -1;
 
@@ -324,7 +329,72 @@ impl Session {
             };
         }
         self.tell_headroom(env, look);
-        Ok(None)
+        let body_at = body_at(frame, pending)?;
+        let (head, body) = frame.split_at_mut(body_at);
+        let (standing, client_id) = (self.standing.as_ref(), self.client_id.as_deref());
+        let in_force = |key: TopicKey<'_>| {
+            let topic = topic_of(key, env).0;
+            let name = topic.name().map(|name| &**name);
+            let stand =
+                |standing: &Standing| standing.for_topic(Scenario::DirtyRead, client_id, name);
+            standing.map(stand) == Some(Stand::Apply(Mode::Enforce))
+        };
+        let mut repaired = fetch_repair::repair(version, body, in_force)
+            .map_err(|_| "does not follow its schema")?;
+        for (topic, records) in &repaired.removed {
+            if let Some(name) = topic_of(topic.key(), env).0.name() {
+                self.events.push(Event::OverrideTopic {
+                    scenario: Scenario::DirtyRead,
+                    mode: Mode::Enforce,
+                    topic: name.clone(),
+                    records: *records,
+                    count: 1,
+                });
+            }
+        }
+        match repaired.edits.patch(body) {
+            true => Ok(None),
+            false => Ok(Some(header::frame_of(head, &repaired.edits.splice(body)))),
+        }
+    }
+
+    /// The end of a log that is asked for is that of the records that are given.
+    pub(super) fn list_offsets_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        let flexible = start.api_version >= LIST_OFFSETS_FLEXIBLE_FROM;
+        let header = match header::header(lane.fresh(), frame_len, flexible) {
+            Look::Need(n) if n <= MAX_HEADER_BYTES => return Err(Want::Bytes(n)),
+            Look::Ready(header) => Some(header),
+            // What does not follow its schema is the broker's to judge.
+            _ => None,
+        };
+        if let Some(header) = header {
+            // replica_id i32 | isolation_level i8
+            let (replica_at, level_at) = (header.body_at, header.body_at + 4);
+            if level_at < frame_len && lane.fresh_len() <= level_at {
+                return Err(Want::Bytes(level_at + 1));
+            }
+            let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
+            self.stand_as(env, client_id);
+            let standing = self.standing.as_ref();
+            let stand = standing.map_or(Stand::Off, |standing| standing.get(Scenario::DirtyRead));
+            if let Some([replica @ .., level]) = lane.fresh().get_mut(replica_at..=level_at)
+                && *replica == CONSUMER.to_be_bytes()
+                && dirty_read::raises(*level as i8, stand)
+            {
+                *level = fetch_request::READ_COMMITTED as u8;
+                self.raised(ApiKey::LIST_OFFSETS);
+            }
+        }
+        self.events.request(start.api_key);
+        self.push(start, 0, Fate::Relay);
+        self.pass_frame(lane, frame_len);
+        Ok(())
     }
 }
 

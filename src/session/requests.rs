@@ -1,10 +1,11 @@
 //! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
 
 use super::event::{CloseCause, Outcome, OutcomeCause};
+use super::fetch::LIST_OFFSETS_LEVEL_FROM;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
 use super::{Env, Session, Want, acks0_event};
-use crate::policy::oversized_request;
+use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
 use crate::wire::header::{self, Look, START_LEN, Start};
 use crate::wire::{fetch_request, sasl, versions};
@@ -145,6 +146,12 @@ impl Session {
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
             false => match start.api_key {
                 ApiKey::FETCH => return self.fetch_start(env, lane, start, frame_len),
+                ApiKey::LIST_OFFSETS
+                    if start.api_version >= LIST_OFFSETS_LEVEL_FROM
+                        && env.policy.mode(Scenario::DirtyRead) == Mode::Enforce =>
+                {
+                    return self.list_offsets_start(env, lane, start, frame_len);
+                }
                 ApiKey::API_VERSIONS => Fate::ApiVersions,
                 ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
                     return self.sasl_handshake(env, lane, start, frame_len);

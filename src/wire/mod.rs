@@ -8,6 +8,7 @@ pub mod api_versions;
 pub mod edit;
 pub mod endpoints;
 pub mod fetch;
+pub mod fetch_repair;
 pub mod fetch_request;
 pub mod header;
 mod lengths;
