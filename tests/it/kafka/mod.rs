@@ -9,6 +9,7 @@ mod cluster;
 mod commit_scenarios;
 mod demo;
 mod distribution;
+mod fetch_scenarios;
 mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;
