@@ -21,8 +21,9 @@
 //!
 //! ## What it costs
 //! Observed: 23 bytes are read of each batch that read_uncommitted clients get, up to the first of a transaction; answers
-//! stream on. Enforced: answers to those clients are held whole, in `limits.buffer_bytes`, and copied when something was
-//! aborted; they see records when their transaction ends, not before.
+//! stream on. Enforced: answers to those clients are held whole, and copied when something was aborted; they see records when
+//! their transaction ends, not before. A fourth of `limits.buffer_bytes` must hold what these clients fetch at once
+//! (`fetch.max.bytes`): a larger answer closes the connection.
 //!
 //! ## When to turn it off
 //! For consumers that show the state of open transactions on purpose: exempt their client id.

@@ -39,6 +39,9 @@ fn topic_with_aborted_records(cluster: &Cluster) -> (String, BTreeSet<u64>) {
     (topic, committed)
 }
 
+/// A client, by the address that it is given and the topic.
+type Reads = fn(&str, &str) -> BTreeSet<u64>;
+
 /// The ids that each client reads as its first `2 * COMMITTED` records, without any group's offsets.
 fn java_reads(bootstrap: &str, topic: &str) -> BTreeSet<u64> {
     let (group, records) = (unique("dirty"), (2 * COMMITTED).to_string());
@@ -81,7 +84,7 @@ fn aborted_records_are_read_direct_and_counted_and_in_force_three_clients_read_w
     let (topic, committed) = topic_with_aborted_records(&cluster);
     let observing = Holdfast::start(&cluster.bootstrap());
     let enforcing = Holdfast::start_with(Options::new(&cluster.bootstrap()).config(ENFORCED));
-    let clients: [(&str, fn(&str, &str) -> BTreeSet<u64>); 3] = [
+    let clients: [(&str, Reads); 3] = [
         ("Java", java_reads),
         ("franz-go", franz_reads),
         ("librdkafka", librdkafka_reads),
