@@ -17,11 +17,13 @@ use crate::wire::header::{self, Look, RESPONSE_START_LEN, Start};
 use crate::wire::produce::TopicKey;
 use crate::wire::{endpoints, fetch_repair, fetch_request, versions};
 use bytes::Bytes;
+use std::ops::RangeInclusive;
 
 /// First version with a `rack_id` (KIP-392).
 const RACK_FROM: i16 = 11;
-/// First version of ListOffsets with an isolation level, and first flexible one.
-pub(super) const LIST_OFFSETS_LEVEL_FROM: i16 = 2;
+/// Versions of ListOffsets with an isolation level whose beginning is known, and the first flexible one. The API is not listed in
+/// `wire/versions.rs`: the oldest versions of it pass for clients that know no others.
+pub(super) const LIST_OFFSETS_WITH_LEVEL: RangeInclusive<i16> = 2..=11;
 const LIST_OFFSETS_FLEXIBLE_FROM: i16 = 6;
 /// `replica_id` of a consumer.
 const CONSUMER: i32 = -1;

@@ -1,7 +1,7 @@
 //! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
 
 use super::event::{CloseCause, Outcome, OutcomeCause};
-use super::fetch::LIST_OFFSETS_LEVEL_FROM;
+use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
 use super::{Env, Session, Want, acks0_event};
@@ -147,7 +147,7 @@ impl Session {
             false => match start.api_key {
                 ApiKey::FETCH => return self.fetch_start(env, lane, start, frame_len),
                 ApiKey::LIST_OFFSETS
-                    if start.api_version >= LIST_OFFSETS_LEVEL_FROM
+                    if LIST_OFFSETS_WITH_LEVEL.contains(&start.api_version)
                         && env.policy.mode(Scenario::DirtyRead) == Mode::Enforce =>
                 {
                     return self.list_offsets_start(env, lane, start, frame_len);

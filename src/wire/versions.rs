@@ -78,7 +78,6 @@ impl Api {
 pub const TABLE: &[Api] = &[
     api(ApiKey::PRODUCE,                       13, 9,        true,  Treatment::Hot),
     api(ApiKey::FETCH,                         18, 12,       true,  Treatment::Hot),
-    api(ApiKey::LIST_OFFSETS,                  11, 6,        false, Treatment::Hot),
     api(ApiKey::METADATA,                      13, 9,        true,  Treatment::RewrittenResponse),
     api(ApiKey::OFFSET_COMMIT,                 10, 8,        false, Treatment::Judged).since(2),
     api(ApiKey::OFFSET_FETCH,                  10, 6,        false, Treatment::Judged).since(1),
