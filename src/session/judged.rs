@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Each API has a file that walks its request, asks the rules of `policy` item by item and takes out what is refused.
-//! They are rare and small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length.
+//! They are small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length; but for commits and
+//! what asks for them, whose newest versions it does not know (`wire::offsets`).
 
 mod configs;
 mod create_topics;
@@ -268,100 +269,40 @@ fn usual_fate(start: Start) -> Fate {
 
 fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, Open> {
     let version = start.api_version;
+    macro_rules! ask {
+        ($message:ident, $rule:path) => {
+            judge.ask(&schema::$message, version, body, $rule)
+        };
+    }
     match start.api_key {
-        ApiKey::ELECT_LEADERS => judge.ask(
-            &schema::ELECT_LEADERS_REQUEST,
-            version,
-            body,
-            elect_leaders::judge,
-        ),
-        ApiKey::METADATA => judge.ask(&schema::METADATA_REQUEST, version, body, metadata::judge),
+        ApiKey::ELECT_LEADERS => ask!(ELECT_LEADERS_REQUEST, elect_leaders::judge),
+        ApiKey::METADATA => ask!(METADATA_REQUEST, metadata::judge),
         ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
         ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
-        ApiKey::CREATE_TOPICS => judge.ask(
-            &schema::CREATE_TOPICS_REQUEST,
-            version,
-            body,
-            create_topics::judge,
+        ApiKey::CREATE_TOPICS => ask!(CREATE_TOPICS_REQUEST, create_topics::judge),
+        ApiKey::DELETE_TOPICS => ask!(DELETE_TOPICS_REQUEST, delete::topics),
+        ApiKey::DELETE_RECORDS => ask!(DELETE_RECORDS_REQUEST, delete::records),
+        ApiKey::DELETE_GROUPS => ask!(DELETE_GROUPS_REQUEST, groups::delete),
+        ApiKey::OFFSET_DELETE => ask!(OFFSET_DELETE_REQUEST, groups::delete_offsets),
+        ApiKey::ALTER_SHARE_GROUP_OFFSETS => ask!(
+            ALTER_SHARE_GROUP_OFFSETS_REQUEST,
+            groups::alter_share_offsets
         ),
-        ApiKey::DELETE_TOPICS => judge.ask(
-            &schema::DELETE_TOPICS_REQUEST,
-            version,
-            body,
-            delete::topics,
+        ApiKey::DELETE_SHARE_GROUP_OFFSETS => ask!(
+            DELETE_SHARE_GROUP_OFFSETS_REQUEST,
+            groups::delete_share_offsets
         ),
-        ApiKey::DELETE_RECORDS => judge.ask(
-            &schema::DELETE_RECORDS_REQUEST,
-            version,
-            body,
-            delete::records,
-        ),
-        ApiKey::DELETE_GROUPS => judge.ask(
-            &schema::DELETE_GROUPS_REQUEST,
-            version,
-            body,
-            groups::delete,
-        ),
-        ApiKey::OFFSET_DELETE => judge.ask(
-            &schema::OFFSET_DELETE_REQUEST,
-            version,
-            body,
-            groups::delete_offsets,
-        ),
-        ApiKey::ALTER_SHARE_GROUP_OFFSETS => judge.ask(
-            &schema::ALTER_SHARE_GROUP_OFFSETS_REQUEST,
-            version,
-            body,
-            groups::alter_share_offsets,
-        ),
-        ApiKey::DELETE_SHARE_GROUP_OFFSETS => judge.ask(
-            &schema::DELETE_SHARE_GROUP_OFFSETS_REQUEST,
-            version,
-            body,
-            groups::delete_share_offsets,
-        ),
-        ApiKey::ALTER_CONFIGS => judge.ask(
-            &schema::ALTER_CONFIGS_REQUEST,
-            version,
-            body,
-            configs::whole,
-        ),
-        ApiKey::INCREMENTAL_ALTER_CONFIGS => judge.ask(
-            &schema::INCREMENTAL_ALTER_CONFIGS_REQUEST,
-            version,
-            body,
-            configs::incremental,
-        ),
-        ApiKey::CREATE_PARTITIONS => judge.ask(
-            &schema::CREATE_PARTITIONS_REQUEST,
-            version,
-            body,
-            partitions::create,
-        ),
-        ApiKey::ALTER_PARTITION_REASSIGNMENTS => judge.ask(
-            &schema::ALTER_PARTITION_REASSIGNMENTS_REQUEST,
-            version,
-            body,
-            partitions::reassign,
-        ),
-        ApiKey::UPDATE_FEATURES => judge.ask(
-            &schema::UPDATE_FEATURES_REQUEST,
-            version,
-            body,
-            downgrade::features,
-        ),
-        ApiKey::UNREGISTER_BROKER => judge.ask(
-            &schema::UNREGISTER_BROKER_REQUEST,
-            version,
-            body,
-            downgrade::broker,
-        ),
-        ApiKey::REMOVE_RAFT_VOTER => judge.ask(
-            &schema::REMOVE_RAFT_VOTER_REQUEST,
-            version,
-            body,
-            downgrade::voter,
-        ),
+        ApiKey::ALTER_CONFIGS => ask!(ALTER_CONFIGS_REQUEST, configs::whole),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            ask!(INCREMENTAL_ALTER_CONFIGS_REQUEST, configs::incremental)
+        }
+        ApiKey::CREATE_PARTITIONS => ask!(CREATE_PARTITIONS_REQUEST, partitions::create),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => {
+            ask!(ALTER_PARTITION_REASSIGNMENTS_REQUEST, partitions::reassign)
+        }
+        ApiKey::UPDATE_FEATURES => ask!(UPDATE_FEATURES_REQUEST, downgrade::features),
+        ApiKey::UNREGISTER_BROKER => ask!(UNREGISTER_BROKER_REQUEST, downgrade::broker),
+        ApiKey::REMOVE_RAFT_VOTER => ask!(REMOVE_RAFT_VOTER_REQUEST, downgrade::voter),
         _ => Ok(Verdict::Pass),
     }
 }
@@ -370,86 +311,48 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
 pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u8>, &'static str> {
     let (head, body) = frame.split_at(body_at(frame, pending)?);
     let version = pending.api_version;
+    macro_rules! put {
+        ($message:ident, $put:expr $(,)?) => {
+            put_in(&schema::$message, version, body, ours, $put)
+        };
+    }
     let joined = match ApiKey(pending.api_key) {
-        ApiKey::ELECT_LEADERS => put_in(
-            &schema::ELECT_LEADERS_RESPONSE,
-            version,
-            body,
-            ours,
-            elect_leaders::put_in,
-        ),
-        ApiKey::METADATA => put_in(
-            &schema::METADATA_RESPONSE,
-            version,
-            body,
-            ours,
-            metadata::put_in,
-        ),
-        ApiKey::OFFSET_COMMIT => put_in(
-            &schema::OFFSET_COMMIT_RESPONSE,
-            version,
-            body,
-            ours,
-            offset_commit::put_in,
-        ),
-        ApiKey::CREATE_TOPICS => put_in(
-            &schema::CREATE_TOPICS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::ELECT_LEADERS => put!(ELECT_LEADERS_RESPONSE, elect_leaders::put_in,),
+        ApiKey::METADATA => put!(METADATA_RESPONSE, metadata::put_in,),
+        ApiKey::OFFSET_COMMIT => put!(OFFSET_COMMIT_RESPONSE, offset_commit::put_in,),
+        ApiKey::CREATE_TOPICS => put!(
+            CREATE_TOPICS_RESPONSE,
             |theirs: &mut CreateTopicsResponse, ours| theirs.topics.extend(ours.topics),
         ),
-        ApiKey::DELETE_TOPICS => put_in(
-            &schema::DELETE_TOPICS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::DELETE_TOPICS => put!(
+            DELETE_TOPICS_RESPONSE,
             |theirs: &mut DeleteTopicsResponse, ours| theirs.responses.extend(ours.responses),
         ),
-        ApiKey::DELETE_RECORDS => put_in(
-            &schema::DELETE_RECORDS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::DELETE_RECORDS => put!(
+            DELETE_RECORDS_RESPONSE,
             |theirs: &mut DeleteRecordsResponse, ours| theirs.topics.extend(ours.topics),
         ),
-        ApiKey::DELETE_GROUPS => put_in(
-            &schema::DELETE_GROUPS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::DELETE_GROUPS => put!(
+            DELETE_GROUPS_RESPONSE,
             |theirs: &mut DeleteGroupsResponse, ours| theirs.results.extend(ours.results),
         ),
-        ApiKey::ALTER_CONFIGS => put_in(
-            &schema::ALTER_CONFIGS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::ALTER_CONFIGS => put!(
+            ALTER_CONFIGS_RESPONSE,
             |theirs: &mut AlterConfigsResponse, ours| theirs.responses.extend(ours.responses),
         ),
-        ApiKey::INCREMENTAL_ALTER_CONFIGS => put_in(
-            &schema::INCREMENTAL_ALTER_CONFIGS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => put!(
+            INCREMENTAL_ALTER_CONFIGS_RESPONSE,
             |theirs: &mut IncrementalAlterConfigsResponse, ours| {
                 theirs.responses.extend(ours.responses);
             },
         ),
-        ApiKey::CREATE_PARTITIONS => put_in(
-            &schema::CREATE_PARTITIONS_RESPONSE,
-            version,
-            body,
-            ours,
+        ApiKey::CREATE_PARTITIONS => put!(
+            CREATE_PARTITIONS_RESPONSE,
             |theirs: &mut CreatePartitionsResponse, ours| theirs.results.extend(ours.results),
         ),
-        ApiKey::ALTER_PARTITION_REASSIGNMENTS => put_in(
-            &schema::ALTER_PARTITION_REASSIGNMENTS_RESPONSE,
-            version,
-            body,
-            ours,
-            partitions::put_in,
-        ),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => {
+            put!(ALTER_PARTITION_REASSIGNMENTS_RESPONSE, partitions::put_in,)
+        }
         _ => None,
     };
     let joined = joined.ok_or("the answer to a judged request does not follow its schema")?;
@@ -586,10 +489,7 @@ impl Judge<'_> {
         });
         mode == Mode::Enforce
     }
-}
 
-// `Completeness`, `overrides`, `counts` and `facts` serve the files of APIs.
-impl Judge<'_> {
     /// Something is to be changed: counted, and whether it is.
     fn overrides(&mut self, scenario: Scenario, of: Of<'_>) -> bool {
         self.overrides_at_most(scenario, Mode::Enforce, of)

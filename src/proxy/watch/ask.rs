@@ -326,9 +326,7 @@ impl Told {
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.text(key)?.parse().ok()
     }
-}
 
-impl Told {
     fn keeping(&self) -> Keeping {
         let policies = self.text("cleanup.policy");
         Keeping {
