@@ -104,8 +104,7 @@ pub struct Session {
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
-    /// The topic of the batch that was looked at last, so that its name is looked up once.
-    appended: Option<inflight::Topic>,
+    last: sole::Last,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
     request: Request,
@@ -150,7 +149,7 @@ impl Session {
             sampled_topic: None,
             standing: None,
             tally: None,
-            appended: None,
+            last: sole::Last::default(),
             fetches: None,
             request: Request::Start,
             produce: ProduceFrame::default(),

@@ -121,18 +121,11 @@ struct TopicBeingRead {
 
 impl Default for ProduceFrame {
     fn default() -> ProduceFrame {
-        let head = Head {
-            transactional: false,
-            acks: -1,
-            acks_at: 0,
-            timeout_ms: 0,
-            topics_at: 0,
-        };
         ProduceFrame {
             version: 0,
             correlation_id: 0,
             frame_len: 0,
-            head,
+            head: Head::default(),
             walker: Walker::new(0, 0),
             cursor: 0,
             holding: false,
@@ -229,7 +222,11 @@ impl Sizes {
     }
 
     fn clears(self, frame_len: usize) -> bool {
-        frame_len as u64 - 4 <= self.smallest_batch.min(u64::from(self.request))
+        frame_len as u64 - 4 <= self.smallest()
+    }
+
+    fn smallest(self) -> u64 {
+        self.smallest_batch.min(u64::from(self.request))
     }
 }
 
@@ -288,6 +285,9 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        if self.closing.is_none() && self.like_last(env, lane, start, frame_len)? {
+            return Ok(());
+        }
         let fresh = &*lane.fresh();
         let header = match header::header(fresh, frame_len, start.api_version >= FLEXIBLE_FROM) {
             Look::Ready(header) => header,
@@ -315,7 +315,7 @@ impl Session {
         }
         let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
         self.stand_as(env, client_id);
-        if small && self.sole_batch(env, lane, start, frame_len, head)? {
+        if small && self.sole_batch(env, lane, (start, head), frame_len, limits.smallest())? {
             return Ok(());
         }
         self.produce_judge_head(env, start, frame_len, head, limits)
@@ -727,7 +727,8 @@ impl Session {
             && let (Some(standing), frame) = (&self.standing, &mut self.produce)
             && let Some(topic) = &frame.topic
         {
-            let counted = findings.count(&mut self.events, standing, topic.topic.name(), entry);
+            let counted =
+                findings.count(&mut self.events, standing, topic.topic.name(), entry.into());
             frame.partition_found |= counted;
         }
         let Some(Refusal::Certain(scenario, error_code, text)) = refusal else {
