@@ -64,7 +64,7 @@ pub struct Horizon {
 }
 
 impl Horizon {
-    #[inline]
+    #[inline(always)]
     pub fn kind(&self, entry: Entry, now_ms: i64) -> Kind {
         let timestamp = entry.max_timestamp;
         Kind {

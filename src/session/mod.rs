@@ -26,7 +26,7 @@ use event::{CloseCause, Event, Outcome, OutcomeCause};
 use events::Events;
 use inflight::{Fate, InFlight, Lost, RecordsOf};
 use lane::Lane;
-use produce::ProduceFrame;
+use produce::LazyFrame;
 use requests::Request;
 use responses::Response;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ pub struct Session {
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
     request: Request,
-    produce: ProduceFrame,
+    produce: LazyFrame,
     judged: judged::Lookups,
     /// What is to be counted once the brokers have told more. Nothing waits for it.
     wonder: Option<judged::Wonder>,
@@ -152,7 +152,7 @@ impl Session {
             last: sole::Last::default(),
             fetches: None,
             request: Request::Start,
-            produce: ProduceFrame::default(),
+            produce: LazyFrame::default(),
             judged: judged::Lookups::default(),
             wonder: None,
             cannot_collect: false,

@@ -22,9 +22,6 @@ use std::sync::Arc;
 
 /// Longer heads are not remembered; those of working clients have a few dozen bytes.
 const MAX_HEAD_BYTES: usize = 512;
-/// Where the key of a request stands, and its version behind it; the correlation id that follows differs each time.
-const KEY_AT: usize = 4;
-const CORRELATION_AT: usize = 8;
 
 /// Requests in a row that were alike: what became of them, and how many they were.
 #[derive(Debug)]
@@ -44,7 +41,8 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Last {
     holds: bool,
-    /// From the api key to where the size of the records stands, as the client wrote it.
+    version: i16,
+    /// From behind the correlation id to where the size of the records stands, as the client wrote it.
     begins: Vec<u8>,
     head: Head,
     partition: i32,
@@ -79,11 +77,10 @@ impl Session {
             return Ok(false);
         }
         let fresh = &*lane.fresh();
-        let end = KEY_AT + last.begins.len();
-        let same = |from: usize, to: usize| {
-            fresh.get(from..to) == last.begins.get(from - KEY_AT..to - KEY_AT)
-        };
-        if !same(START_LEN, end) || !same(KEY_AT, CORRELATION_AT) || end >= frame_len {
+        let end = START_LEN + last.begins.len();
+        if (start.api_version, fresh.get(START_LEN..end)) != (last.version, Some(&last.begins))
+            || end >= frame_len
+        {
             return Ok(false);
         }
         let left = (frame_len - end) as u64;
@@ -163,9 +160,10 @@ impl Session {
             return Ok(false);
         }
         let horizon = append.horizon(standing.settings());
-        let begins = &lane.fresh()[KEY_AT..head.topics_at + records_at];
+        let begins = &lane.fresh()[START_LEN..head.topics_at + records_at];
         self.last.holds = begins.len() <= MAX_HEAD_BYTES;
         if self.last.holds {
+            self.last.version = start.api_version;
             self.last.begins.clear();
             self.last.begins.extend_from_slice(begins);
             self.last.head = head;

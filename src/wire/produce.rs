@@ -434,7 +434,7 @@ pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<Sole<'_>> {
 }
 
 /// The only entry of the records whose size stands at the start of `window`, `left` bytes before the end of the frame.
-#[inline]
+#[inline(always)]
 pub fn sole_records(window: &[u8], left: u64, version: i16) -> Option<Entry> {
     let (records, rest) = match version >= FLEXIBLE_FROM {
         true => match varint::at(window, 0, usize::MAX) {
