@@ -409,3 +409,17 @@ impl Settings {
         self.modes[scenario as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_that_a_scenario_refuses_with_has_its_name() {
+        for scenario in Scenario::ALL {
+            for code in scenario.refuses_with() {
+                assert_ne!(code.name(), "UNKNOWN_CODE", "{} {code:?}", scenario.name());
+            }
+        }
+    }
+}

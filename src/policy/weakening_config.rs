@@ -9,6 +9,8 @@
 //! `message.timestamp.type` CreateTime again (LogAppendTime is harmless: nobody's clock but the broker's counts);
 //! `cleanup.policy` becomes another one. Taking a value back (DELETE) is judged by the value that then holds, and
 //! AlterConfigs takes back every key that it leaves out. A change that lowers nothing is not found, also below the floors.
+//! Brokers whose own `log.retention.ms` is not set (but hours, as by default) do not tell what holds once a topic's
+//! `retention.ms` is taken back: that is always found.
 //!
 //! Where nobody knows what a topic has today, the floors decide: `min.insync.replicas` below `min_insync_replicas` of
 //! `[policy.weak_topic_creation]` (2); `retention.ms` and `local.retention.ms` below `retention_floor_ms`;
