@@ -45,11 +45,6 @@ impl Configs {
             self.0[at] = held;
         }
     }
-
-    /// Whether a broker told of any.
-    pub fn known(&self) -> bool {
-        self.0.iter().any(|held| held.value.is_some())
-    }
 }
 
 fn position(key: &str) -> Option<usize> {
@@ -113,10 +108,8 @@ mod tests {
             value: Some(5),
             otherwise: Some(7),
         };
-        assert!(!configs.known());
         configs.hold("retention.ms", held);
         configs.hold("compression.type", held);
-        assert!(configs.known());
         assert_eq!(configs.held("retention.ms"), held);
         assert_eq!(configs.held("compression.type"), Held::default());
     }

@@ -83,12 +83,12 @@ pub struct Look {
 }
 
 /// What DescribeConfigs told of a topic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicConfig {
     pub max_message_bytes: Option<u32>,
     pub min_insync_replicas: Option<u16>,
     pub keeping: Keeping,
-    pub configs: Configs,
+    pub configs: Option<Arc<Configs>>,
 }
 
 impl Knowledge {
@@ -319,7 +319,7 @@ impl Knowledge {
                 topic.max_message_bytes = before.max_message_bytes;
                 topic.min_insync_replicas = before.min_insync_replicas;
                 topic.keeping = before.keeping;
-                topic.configs = before.configs;
+                topic.configs = before.configs.clone();
             }
             topic.name = before.name.clone();
         }
@@ -345,7 +345,7 @@ impl Knowledge {
                 max_message_bytes: None,
                 min_insync_replicas: None,
                 keeping: Keeping::default(),
-                configs: Configs::default(),
+                configs: None,
                 partitions: Vec::new(),
             },
         };
@@ -437,7 +437,7 @@ mod tests {
             max_message_bytes: None,
             min_insync_replicas: None,
             keeping: Keeping::default(),
-            configs: Configs::default(),
+            configs: None,
             partitions: in_sync_replicas.iter().enumerate().map(partition).collect(),
         }
     }
@@ -455,7 +455,7 @@ mod tests {
             max_message_bytes: Some(max_message_bytes),
             min_insync_replicas: Some(min_insync_replicas),
             keeping: Keeping::default(),
-            configs: Configs::default(),
+            configs: None,
         }
     }
 

@@ -49,7 +49,7 @@ pub struct TopicFacts {
     /// Topic configs that say how long its records are kept, and by whom.
     pub keeping: Keeping,
     /// What its configs are today.
-    pub configs: Configs,
+    pub configs: Option<Arc<Configs>>,
     /// Ascending by index.
     pub partitions: Vec<PartitionFacts>,
 }

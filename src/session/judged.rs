@@ -551,7 +551,7 @@ impl Judge<'_> {
             _ => return Ok(None),
         }
         let known = self.env.view.topic(topic);
-        let known = known.filter(|facts| facts.configs.known()).cloned();
+        let known = known.filter(|facts| facts.configs.is_some()).cloned();
         if known.is_none() {
             self.learned.push(Learned::TopicSeen(topic.into()));
             self.events.push(Event::Unverified { scenario });

@@ -131,7 +131,7 @@ impl MetadataVisitor for Seen {
             max_message_bytes: None,
             min_insync_replicas: None,
             keeping: Keeping::default(),
-            configs: Configs::default(),
+            configs: None,
             partitions: Vec::new(),
         });
     }
@@ -340,14 +340,14 @@ impl Told {
         self.text(key)?.parse().ok()
     }
 
-    fn held(&self) -> Configs {
+    fn held(&self) -> Option<Arc<Configs>> {
         let mut held = Configs::default();
         for config in &self.configs {
             let value = configs::read(&config.value);
             let otherwise = if config.own { config.otherwise } else { value };
             held.hold(&config.name, Held { value, otherwise });
         }
-        held
+        (held != Configs::default()).then(|| Arc::new(held))
     }
 
     fn keeping(&self) -> Keeping {
@@ -463,6 +463,102 @@ impl Visitor<'_> for Answer {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use kafka_protocol::messages::DescribeConfigsResponse;
+    use kafka_protocol::messages::describe_configs_response::{
+        DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+    };
+    use kafka_protocol::protocol::Encodable;
+
+    /// A broker's own keys for the same thing: name, value, source.
+    type Synonyms = &'static [(&'static str, Option<&'static str>, i8)];
+
+    fn config(
+        name: &'static str,
+        value: Option<&'static str>,
+        source: i8,
+        synonyms: Synonyms,
+    ) -> DescribeConfigsResourceResult {
+        let synonyms = synonyms.iter().map(|(name, value, source)| {
+            DescribeConfigsSynonym::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(value.map(StrBytes::from_static_str))
+                .with_source(*source)
+        });
+        DescribeConfigsResourceResult::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(value.map(StrBytes::from_static_str))
+            .with_config_source(source)
+            .with_synonyms(synonyms.collect())
+    }
+
+    /// The configs of a topic as a broker tells them.
+    fn told() -> DescribeConfigsResponse {
+        let configs = vec![
+            config(
+                "max.message.bytes",
+                Some("9000"),
+                1,
+                &[
+                    ("max.message.bytes", Some("9000"), 1),
+                    ("message.max.bytes", Some("2000"), 4),
+                    ("message.max.bytes", Some("1000"), 5),
+                ],
+            ),
+            config(
+                "retention.ms",
+                Some("1000"),
+                1,
+                &[
+                    ("retention.ms", Some("1000"), 1),
+                    ("log.retention.ms", None, 4),
+                    ("log.retention.hours", Some("168"), 5),
+                ],
+            ),
+            config("segment.ms", None, 1, &[("log.roll.ms", Some("5"), 4)]),
+            config("min.insync.replicas", Some("2"), 4, &[]),
+            config("cleanup.policy", Some("delete,compact"), 1, &[]),
+        ];
+        let result = DescribeConfigsResult::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(StrBytes::from_static_str("orders"))
+            .with_configs(configs);
+        DescribeConfigsResponse::default().with_results(vec![result])
+    }
+
+    #[test]
+    fn a_topics_configs_are_told_with_what_would_hold_without_its_own() {
+        for version in 1..=4 {
+            let mut body = BytesMut::new();
+            told().encode(&mut body, version).expect("encoded");
+            let mut answer = Answer::default();
+            let message = &schema::DESCRIBE_CONFIGS_RESPONSE;
+            assert!(walk(message, version, &body, &mut answer).is_ok());
+            let told = answer.told.pop().expect("a resource");
+            assert_eq!(told.resource, "orders");
+            let configs = told.held().expect("configs");
+            for (key, value, otherwise) in [
+                ("max.message.bytes", Some(9000), Some(2000)),
+                ("retention.ms", Some(1000), Some(168 * 3_600_000)),
+                ("segment.ms", None, None),
+                ("min.insync.replicas", Some(2), Some(2)),
+                ("cleanup.policy", Some(3), None),
+            ] {
+                let held = configs.held(key);
+                assert_eq!((held.value, held.otherwise), (value, otherwise), "{key}");
+            }
+            let keeping = told.keeping();
+            assert_eq!(
+                (keeping.deletes, keeping.compacts),
+                (Some(true), Some(true))
+            );
         }
     }
 }

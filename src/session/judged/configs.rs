@@ -118,7 +118,7 @@ fn refused<R: Resource>(
     let mut found = Vec::new();
     for resource in resources.iter() {
         let today = today(judge, resource)?;
-        let today = today.as_ref().map(|facts| &facts.configs);
+        let today = today.as_ref().and_then(|facts| facts.configs.as_deref());
         let text = rule::judge(judge.env.policy, resource.kind(), resource, today);
         found.push(text.filter(|_| judge.refuses(SCENARIO, CODE, Resource::of(resource))));
     }

@@ -161,11 +161,9 @@ impl Case {
         let told = self.java_is_told(&enforcing.bootstrap(), &topic);
         assert_eq!(told, [self.exception; 5], "{scenario}");
         assert!(refused(enforcing, scenario, "enforce") >= 2.0, "{scenario}");
-        assert_eq!(
-            rdk::ids(&cluster.read_all(&topic)),
-            stored.collect(),
-            "{scenario}"
-        );
+        // Of what has a stale timestamp retention may have deleted some by now.
+        let left = rdk::ids(&cluster.read_all(&topic));
+        assert!(left.is_subset(&stored.collect()), "{scenario}: {left:?}");
     }
 }
 

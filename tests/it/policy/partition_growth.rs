@@ -3,10 +3,10 @@
 use super::MODES;
 use super::admin::{counted, heard, passed, request, response, topic};
 use crate::support::rig::{Confirm, Rig, exemption, settings};
-use holdfast::cluster::configs::Held;
 use holdfast::policy::{Mode, Pattern, Scenario};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::{ApiKey, CreatePartitionsRequest, CreatePartitionsResponse};
+use std::sync::Arc;
 
 const KEY: ApiKey = ApiKey::CreatePartitions;
 
@@ -74,10 +74,7 @@ fn knowing(mode: Mode) -> Rig {
     for (name, compacts) in [("balances", true), ("events", false)] {
         rig = rig.facts(name, |facts| {
             facts.keeping.compacts = Some(compacts);
-            let (value, otherwise) = (Some(1 + i64::from(compacts)), Some(1));
-            facts
-                .configs
-                .hold("cleanup.policy", Held { value, otherwise });
+            facts.configs = Some(Arc::default());
         });
     }
     rig.without_broker()

@@ -3,7 +3,7 @@
 use super::MODES;
 use super::admin::{counted, heard, passed, request, response, text};
 use crate::support::rig::{Confirm, Rig, exemption, settings};
-use holdfast::cluster::configs::Held;
+use holdfast::cluster::configs::{Configs, Held};
 use holdfast::policy::{Mode, Scenario};
 use holdfast::session::event::Event;
 use kafka_protocol::messages::alter_configs_request as whole;
@@ -11,6 +11,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
 use kafka_protocol::messages::*;
+use std::sync::Arc;
 
 const SCENARIO: Scenario = Scenario::WeakeningConfig;
 const TOPIC: i8 = 2;
@@ -121,10 +122,12 @@ fn knowing(mode: Mode) -> Rig {
     ];
     let rig = Rig::new(settings(mode)).topic("orders", None);
     let rig = rig.facts("orders", |facts| {
+        let mut held = Configs::default();
         for (key, value, otherwise) in configs {
             let (value, otherwise) = (Some(value), Some(otherwise));
-            facts.configs.hold(key, Held { value, otherwise });
+            held.hold(key, Held { value, otherwise });
         }
+        facts.configs = Some(Arc::new(held));
     });
     rig.without_broker()
 }
