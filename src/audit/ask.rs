@@ -291,7 +291,7 @@ pub async fn broker_config(
     keys.push(AUTHORIZER);
     let name = node_id.to_string();
     let names = [name.as_str()].into_iter();
-    let told = describe_all(link, ask::BROKER, names, &keys, dialing).await?;
+    let told = describe_all(link, ask::BROKER, names, &keys, false, dialing).await?;
     let Some(told) = told.first() else {
         return Ok(Err(NO_DESCRIBE_CONFIGS.to_owned()));
     };
@@ -320,7 +320,7 @@ pub async fn topic_configs(
         "retention.ms",
     ];
     let asked = names.iter().map(|name| &**name);
-    let told = describe_all(link, ask::TOPIC, asked, &KEYS, dialing).await?;
+    let told = describe_all(link, ask::TOPIC, asked, &KEYS, false, dialing).await?;
     let mut configs = TopicConfigs::new();
     for told in told {
         let config = match told.error_code {

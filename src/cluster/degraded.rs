@@ -76,6 +76,7 @@ mod tests {
                 max_message_bytes: None,
                 min_insync_replicas: wanted,
                 keeping: Default::default(),
+                configs: None,
                 partitions: Vec::new(),
             };
             let partition = PartitionFacts {

@@ -5,7 +5,9 @@
 //! and of these the ones mentioned last.
 
 use super::degraded::below_min_isr;
-use super::{Broker, Degraded, Keeping, MetadataDelta, PartitionFacts, TopicFacts, TopicId, View};
+use super::{
+    Broker, Configs, Degraded, Keeping, MetadataDelta, PartitionFacts, TopicFacts, TopicId, View,
+};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -81,11 +83,12 @@ pub struct Look {
 }
 
 /// What DescribeConfigs told of a topic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicConfig {
     pub max_message_bytes: Option<u32>,
     pub min_insync_replicas: Option<u16>,
     pub keeping: Keeping,
+    pub configs: Option<Arc<Configs>>,
 }
 
 impl Knowledge {
@@ -316,6 +319,7 @@ impl Knowledge {
                 topic.max_message_bytes = before.max_message_bytes;
                 topic.min_insync_replicas = before.min_insync_replicas;
                 topic.keeping = before.keeping;
+                topic.configs = before.configs.clone();
             }
             topic.name = before.name.clone();
         }
@@ -341,12 +345,14 @@ impl Knowledge {
                 max_message_bytes: None,
                 min_insync_replicas: None,
                 keeping: Keeping::default(),
+                configs: None,
                 partitions: Vec::new(),
             },
         };
         facts.max_message_bytes = config.max_message_bytes.or(facts.max_message_bytes);
         facts.min_insync_replicas = config.min_insync_replicas.or(facts.min_insync_replicas);
         facts.keeping = config.keeping;
+        facts.configs = config.configs;
         let facts = Arc::new(facts);
         known.facts = Some(facts.clone());
         Some(facts)
@@ -431,6 +437,7 @@ mod tests {
             max_message_bytes: None,
             min_insync_replicas: None,
             keeping: Keeping::default(),
+            configs: None,
             partitions: in_sync_replicas.iter().enumerate().map(partition).collect(),
         }
     }
@@ -448,6 +455,7 @@ mod tests {
             max_message_bytes: Some(max_message_bytes),
             min_insync_replicas: Some(min_insync_replicas),
             keeping: Keeping::default(),
+            configs: None,
         }
     }
 

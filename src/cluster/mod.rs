@@ -4,10 +4,12 @@
 //! is `proxy/watch.rs`, which keeps a [`Knowledge`] and publishes views of it. Nothing here asks anybody anything.
 
 mod advertised;
+pub mod configs;
 mod degraded;
 mod knowledge;
 
 pub use advertised::{Advertised, IdSet};
+pub use configs::Configs;
 pub use degraded::Degraded;
 pub use knowledge::{Knowledge, Look, TopicConfig};
 
@@ -46,6 +48,8 @@ pub struct TopicFacts {
     pub min_insync_replicas: Option<u16>,
     /// Topic configs that say how long its records are kept, and by whom.
     pub keeping: Keeping,
+    /// What its configs are today.
+    pub configs: Option<Arc<Configs>>,
     /// Ascending by index.
     pub partitions: Vec<PartitionFacts>,
 }
@@ -59,6 +63,8 @@ pub struct Keeping {
     pub retention_ms: Option<i64>,
     /// `cleanup.policy` has delete in it.
     pub deletes: Option<bool>,
+    /// `cleanup.policy` has compact in it.
+    pub compacts: Option<bool>,
     /// `message.timestamp.type` is CreateTime: the producer's timestamps are kept.
     pub create_time: Option<bool>,
 }

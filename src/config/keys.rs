@@ -205,11 +205,11 @@ pub static MIN_INSYNC_REPLICAS: Key = number("policy.weak_topic_creation", "min_
 pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names; * stands for any run of characters",
     "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
 pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
-    "Groups that are protected; none by default.");
+    "Groups that are protected, also from commits of nobody's that set them forward; none by default.");
 pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, 10 * 365 * 24 * HOUR_MS, MS,
-    "Least retention.ms that may be set. Default: one day.");
+    "Least retention.ms that may be set where nobody knows what the topic has today. Default: one day.");
 pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
-    "Topics whose records belong to partitions by key; none by default.");
+    "Topics whose records belong to partitions by key, beside those that are compacted; none by default.");
 
 pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
     "What is not applied. Required." };

@@ -3,20 +3,26 @@
 //! ## What it sees
 //! DeleteTopics and DeleteRecords for topics that match `topics` of its table; OffsetDelete, DeleteGroups,
 //! AlterShareGroupOffsets and DeleteShareGroupOffsets for groups that match `groups`, and of these the ones that name topics
-//! also for topics that match. No names are protected by default, so that nothing is found.
+//! also for topics that match. An OffsetCommit of nobody's (generation −1 and no member id: `kafka-consumer-groups
+//! --reset-offsets`, and consumers that assign partitions to themselves) for a group that matches `groups`, of an offset
+//! beyond the one that the group committed last. No names are protected by default, so that nothing is found.
 //!
 //! ## How records are lost
 //! Deleted records and topics are gone on all replicas. A group without its offsets starts where its reset policy says: at
-//! the end, past all that it had not read, or at the beginning.
+//! the end, past all that it had not read, or at the beginning. A group that is set forward never reads what lies between.
 //!
 //! ## What the gateway does
 //! It answers POLICY_VIOLATION for what is protected (TOPIC_DELETION_DISABLED in versions 3 and 4 of DeleteTopics, which have
 //! no text), and the rest of the request goes on. A call that concerns one group is answered whole. DeleteTopics may name a
 //! topic by its id: one that the gateway has not learned could be any topic, and is refused while topics are protected;
-//! name such a topic instead.
+//! name such a topic instead. Of a commit the partitions that jump forward are refused, the others go on. What a group
+//! committed last is known from the commits and the OffsetFetch answers that went through this process since it was started
+//! (`commit_regression` says which are forgotten). It is not asked for: where it is not known the commit goes on, and
+//! `holdfast_unverified_total` counts it. With several replicas each knows its own part.
 //!
 //! ## What it costs
-//! A team that wants to delete what is protected needs an exemption.
+//! A team that wants to delete what is protected needs an exemption. A consumer that assigns partitions to itself and commits
+//! to a group looks like an administrator: do not protect such a group.
 //!
 //! ## When to turn it off
 //! For the one clean-up that is meant: exempt the operator's client id, or the topic or group, until tomorrow.
@@ -31,6 +37,16 @@ pub fn topic(settings: &Settings, topic: Option<&str>) -> bool {
 
 pub fn group(settings: &Settings, group: &str) -> bool {
     protected(&settings.protected_groups, Some(group))
+}
+
+/// Whether a commit sets a protected group forward, if `last` is what the group committed before.
+pub fn jumps_forward(committed_offset: i64, last: i64) -> bool {
+    committed_offset > last
+}
+
+/// Whether a commit is nobody's: an administrator's, or that of a consumer without a group.
+pub fn is_nobodys(generation: i32, member: &[u8]) -> bool {
+    generation < 0 && member.is_empty()
 }
 
 fn protected(patterns: &[Pattern], name: Option<&str>) -> bool {
@@ -63,5 +79,11 @@ mod tests {
         settings.protected_topics = vec![Pattern("ord*".into())];
         assert!(topic(&settings, Some("orders")) && topic(&settings, None));
         assert!(!topic(&settings, Some("metrics")) && !group(&settings, "orders"));
+    }
+
+    #[test]
+    fn only_nobodys_commit_beyond_the_last_one_jumps_forward() {
+        assert!(is_nobodys(-1, b"") && !is_nobodys(0, b"") && !is_nobodys(-1, b"m"));
+        assert!(jumps_forward(6, 5) && !jumps_forward(5, 5) && !jumps_forward(4, 5));
     }
 }

@@ -137,7 +137,7 @@ scenarios! {
         default: Observe, strict: Enforce,
     }
     DestructiveAdmin destructive_admin {
-        apis: [DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
+        apis: [OFFSET_COMMIT, DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
         overrides: false, refuses_with: [POLICY_VIOLATION, TOPIC_DELETION_DISABLED], counts: false,
         default: Observe, strict: Enforce,
     }
@@ -407,5 +407,19 @@ impl Settings {
 
     pub fn mode(&self, scenario: Scenario) -> Mode {
         self.modes[scenario as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_that_a_scenario_refuses_with_has_its_name() {
+        for scenario in Scenario::ALL {
+            for code in scenario.refuses_with() {
+                assert_ne!(code.name(), "UNKNOWN_CODE", "{} {code:?}", scenario.name());
+            }
+        }
     }
 }

@@ -58,6 +58,7 @@ mod tests {
         unclean_leader_election: None,
         retention_ms: Some(1000),
         deletes: Some(true),
+        compacts: None,
         create_time: Some(true),
     };
 

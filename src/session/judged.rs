@@ -48,6 +48,10 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::sync::Arc;
 
+/// After that many topics of one request that nobody told of, the others are not asked for: each may take as long as anybody
+/// waits for a look-up.
+const MOST_UNANSWERED: usize = 3;
+
 /// What has been asked for the judged request at the front, and what was answered.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
@@ -535,6 +539,26 @@ impl Judge<'_> {
         }
     }
 
+    /// The configs that a topic has today: in force by a look of now, else as far as they are known. `Ok(None)`: they are not,
+    /// which is counted; or nothing is to be judged.
+    fn today(&mut self, scenario: Scenario, topic: &str) -> Result<Option<Arc<TopicFacts>>, Open> {
+        let stand = self
+            .standing
+            .for_names(scenario, self.client_id, Some(topic), None);
+        match stand {
+            Stand::Apply(Mode::Enforce) => return self.facts(scenario, topic),
+            Stand::Apply(Mode::Observe) => {}
+            _ => return Ok(None),
+        }
+        let known = self.env.view.topic(topic);
+        let known = known.filter(|facts| facts.configs.is_some()).cloned();
+        if known.is_none() {
+            self.learned.push(Learned::TopicSeen(topic.into()));
+            self.events.push(Event::Unverified { scenario });
+        }
+        Ok(known)
+    }
+
     /// What is known of a topic by a look begun during this request, where `scenario` would refuse by it. `Ok(None)`:
     /// nobody told in time, which is counted: then nothing is refused. Where it is only observed, the view will do.
     fn facts(&mut self, scenario: Scenario, topic: &str) -> Result<Option<Arc<TopicFacts>>, Open> {
@@ -544,13 +568,15 @@ impl Judge<'_> {
         if stand != Stand::Apply(Mode::Enforce) {
             return Ok(self.env.view.topic(topic).cloned());
         }
-        let known = self.lookups.known.iter().find(|(name, _)| **name == *topic);
-        let Some((_, facts)) = known else {
-            return Err(Open::Ask(Question::Facts(topic.into())));
+        let known = self.lookups.known.iter();
+        let facts = match known.clone().find(|(name, _)| **name == *topic) {
+            Some((_, facts)) => facts.clone(),
+            None if known.filter(|(_, facts)| facts.is_none()).count() >= MOST_UNANSWERED => None,
+            None => return Err(Open::Ask(Question::Facts(topic.into()))),
         };
         if facts.is_none() {
             self.events.push(Event::Unverified { scenario });
         }
-        Ok(facts.clone())
+        Ok(facts)
     }
 }

@@ -490,6 +490,7 @@ impl MetadataVisitor for MetadataDelta {
             max_message_bytes: None,
             min_insync_replicas: None,
             keeping: Keeping::default(),
+            configs: None,
             partitions: Vec::new(),
         });
     }

@@ -18,6 +18,8 @@ pub struct Commit<'a> {
     pub group: &'a [u8],
     /// Generation of the group, or epoch of the member (KIP-848); −1: nobody's, as tools commit.
     pub generation: i32,
+    /// Empty: nobody's.
+    pub member: &'a [u8],
     /// `retention_time_ms` and where it lies; versions 2 to 4 only.
     pub retention: Option<(i64, Range<usize>)>,
     pub topics: Vec<Topic<'a>>,
@@ -114,6 +116,7 @@ impl<'a> Visitor<'a> for Commit<'a> {
         match name {
             Name::GroupId => self.group = value.as_bytes().unwrap_or_default(),
             Name::GenerationIdOrMemberEpoch => self.generation = value.as_i32().unwrap_or(-1),
+            Name::MemberId => self.member = value.as_bytes().unwrap_or_default(),
             Name::RetentionTimeMs => self.retention = value.as_i64().map(|time| (time, range)),
             _ => {}
         }

@@ -3,8 +3,9 @@
 //! Floor 5. Does not decide when to ask, nor whom; does not keep anything.
 
 use super::link::{Dialing, Failure, Link, walk};
+use crate::cluster::configs::{self, Held};
 use crate::cluster::{
-    Broker, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId,
+    Broker, Configs, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId,
 };
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
@@ -130,6 +131,7 @@ impl MetadataVisitor for Seen {
             max_message_bytes: None,
             min_insync_replicas: None,
             keeping: Keeping::default(),
+            configs: None,
             partitions: Vec::new(),
         });
     }
@@ -152,22 +154,16 @@ pub async fn topic_configs(
     names: &[Arc<str>],
     dialing: &Dialing,
 ) -> Result<Vec<(Arc<str>, TopicConfig)>, Failure> {
-    const KEYS: [&str; 6] = [
-        "max.message.bytes",
-        "min.insync.replicas",
-        "unclean.leader.election.enable",
-        "retention.ms",
-        "cleanup.policy",
-        "message.timestamp.type",
-    ];
+    let keys = configs::KEYS;
     let mut configs = Vec::new();
     for chunk in names.chunks(CHUNK) {
         let names = chunk.iter().map(|name| &**name);
-        for told in describe(link, TOPIC, names, &KEYS, dialing).await? {
+        for told in describe(link, TOPIC, names, &keys, true, dialing).await? {
             let config = TopicConfig {
                 max_message_bytes: told.number("max.message.bytes"),
                 min_insync_replicas: told.number("min.insync.replicas"),
                 keeping: told.keeping(),
+                configs: told.held(),
             };
             configs.push((told.resource.into(), config));
         }
@@ -190,7 +186,8 @@ pub async fn broker_config(
 ) -> Result<BrokerConfig, Failure> {
     const KEYS: [&str; 2] = ["socket.request.max.bytes", "offsets.retention.minutes"];
     let node_id = node_id.to_string();
-    let told = describe(link, BROKER, [node_id.as_str()].into_iter(), &KEYS, dialing).await?;
+    let names = [node_id.as_str()].into_iter();
+    let told = describe(link, BROKER, names, &KEYS, false, dialing).await?;
     Ok(BrokerConfig {
         socket_request_max_bytes: told.iter().find_map(|told| told.number(KEYS[0])),
         offsets_retention_minutes: told.iter().find_map(|told| told.number(KEYS[1])),
@@ -268,19 +265,22 @@ async fn describe(
     resource_type: i8,
     names: impl Iterator<Item = &str>,
     keys: &[&'static str],
+    otherwise: bool,
     dialing: &Dialing,
 ) -> Result<Vec<Told>, Failure> {
-    let mut told = describe_all(link, resource_type, names, keys, dialing).await?;
+    let mut told = describe_all(link, resource_type, names, keys, otherwise, dialing).await?;
     told.retain(|told| told.error_code == ErrorCode::NONE);
     Ok(told)
 }
 
-/// One answer for each resource, refusals included; none at all from a broker that has no DescribeConfigs.
+/// One answer for each resource, refusals included; none at all from a broker that has no DescribeConfigs. `otherwise`: also
+/// what would hold if the resource had no value of its own.
 pub async fn describe_all(
     link: &mut Link,
     resource_type: i8,
     names: impl Iterator<Item = &str>,
     keys: &[&'static str],
+    otherwise: bool,
     dialing: &Dialing,
 ) -> Result<Vec<Told>, Failure> {
     let Some(version) = link.describe_configs_version else {
@@ -296,7 +296,9 @@ pub async fn describe_all(
             .with_resource_name(StrBytes::from_string(name.to_owned()))
             .with_configuration_keys(Some(keys.clone()))
     };
-    let request = DescribeConfigsRequest::default().with_resources(names.map(resource).collect());
+    let request = DescribeConfigsRequest::default()
+        .with_resources(names.map(resource).collect())
+        .with_include_synonyms(otherwise);
     let body = link.call(version, &request, dialing).await?;
     let mut answer = Answer::default();
     walk(
@@ -313,26 +315,52 @@ pub struct Told {
     pub error_code: ErrorCode,
     pub resource: String,
     /// Keys without a value (unset, or secret) are left out.
-    pub configs: Vec<(String, String)>,
+    pub configs: Vec<Config>,
+}
+
+/// One key of it.
+pub struct Config {
+    pub name: String,
+    /// As the broker wrote it.
+    pub value: String,
+    /// Whether it was set for this topic (`DYNAMIC_TOPIC_CONFIG`).
+    own: bool,
+    /// What would hold if it were not, as far as the broker told.
+    otherwise: Option<i64>,
 }
 
 impl Told {
     /// The value of a key as the broker wrote it.
     pub fn text(&self, key: &str) -> Option<&str> {
-        let (_, value) = self.configs.iter().find(|(name, _)| name == key)?;
-        Some(value)
+        let config = self.configs.iter().find(|config| config.name == key)?;
+        Some(&config.value)
     }
 
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.text(key)?.parse().ok()
     }
 
+    fn held(&self) -> Option<Arc<Configs>> {
+        let mut held = Configs::default();
+        for config in &self.configs {
+            let value = configs::read(&config.value);
+            let otherwise = if config.own { config.otherwise } else { value };
+            held.hold(&config.name, Held { value, otherwise });
+        }
+        (held != Configs::default()).then(|| Arc::new(held))
+    }
+
     fn keeping(&self) -> Keeping {
         let policies = self.text("cleanup.policy");
+        let has = |policy| {
+            let mut policies = policies?.split(',').map(str::trim);
+            Some(policies.any(|one| one == policy))
+        };
         Keeping {
             unclean_leader_election: self.number("unclean.leader.election.enable"),
             retention_ms: self.number("retention.ms"),
-            deletes: policies.map(|policies| policies.split(',').any(|one| one.trim() == "delete")),
+            deletes: has("delete"),
+            compacts: has("compact"),
             create_time: self
                 .text("message.timestamp.type")
                 .map(|kind| kind == "CreateTime"),
@@ -340,12 +368,41 @@ impl Told {
     }
 }
 
-/// Reads a DescribeConfigs answer. `name` and `value` occur in synonyms as well, which are not asked for and not read.
+/// Reads a DescribeConfigs answer. `name` and `value` occur in synonyms as well: the broker's own keys for the same thing, in
+/// the order in which they hold.
 #[derive(Default)]
 struct Answer {
     told: Vec<Told>,
     name: Option<String>,
-    in_synonym: bool,
+    /// The key that is being read has a value.
+    has_value: bool,
+    synonym: Option<Synonym>,
+}
+
+#[derive(Default)]
+struct Synonym {
+    name: String,
+    value: Option<String>,
+}
+
+/// `ConfigSource.DYNAMIC_TOPIC_CONFIG`.
+const OF_THE_TOPIC: i8 = 1;
+
+impl Synonym {
+    /// In the topic's unit: brokers know retention and roll in hours and minutes as well.
+    fn value(&self) -> Option<i64> {
+        let value = configs::read(self.value.as_deref()?)?;
+        let unit = match self.name.rsplit('.').next() {
+            Some("hours") => 3_600_000,
+            Some("minutes") => 60_000,
+            _ => 1,
+        };
+        match value {
+            0.. => value.checked_mul(unit),
+            // Without limit, in any unit.
+            _ => Some(value),
+        }
+    }
 }
 
 impl Visitor<'_> for Answer {
@@ -356,33 +413,152 @@ impl Visitor<'_> for Answer {
                 resource: String::new(),
                 configs: Vec::new(),
             }),
-            Name::Configs => self.name = None,
-            Name::Synonyms => self.in_synonym = true,
+            Name::Configs => (self.name, self.has_value) = (None, false),
+            Name::Synonyms => self.synonym = Some(Synonym::default()),
             _ => {}
         }
     }
 
     fn leave(&mut self, name: Name, _range: Range<usize>) {
         if name == Name::Synonyms {
-            self.in_synonym = false;
+            self.synonym = None;
         }
     }
 
     fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
-        let Some(told) = self.told.last_mut().filter(|_| !self.in_synonym) else {
+        let Some(told) = self.told.last_mut() else {
             return;
         };
+        let config = told.configs.last_mut().filter(|_| self.has_value);
         let text = || value.as_str().map(str::to_owned);
+        if let Some(synonym) = &mut self.synonym {
+            match (name, value, config) {
+                (Name::Name, ..) => synonym.name = text().unwrap_or_default(),
+                (Name::Value, ..) => synonym.value = text(),
+                (Name::Source, Value::I8(source), Some(config)) if source != OF_THE_TOPIC => {
+                    config.otherwise = config.otherwise.or_else(|| synonym.value());
+                }
+                _ => {}
+            }
+            return;
+        }
         match name {
             Name::ErrorCode => told.error_code = ErrorCode(value.as_i16().unwrap_or(-1)),
             Name::ResourceName => told.resource = text().unwrap_or_default(),
             Name::Name => self.name = text(),
+            Name::ConfigSource => {
+                if let (Some(config), Value::I8(source)) = (config, value) {
+                    config.own = source == OF_THE_TOPIC;
+                }
+            }
             Name::Value => {
                 if let (Some(name), Some(value)) = (self.name.take(), text()) {
-                    told.configs.push((name, value));
+                    self.has_value = true;
+                    told.configs.push(Config {
+                        name,
+                        value,
+                        own: false,
+                        otherwise: None,
+                    });
                 }
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use kafka_protocol::messages::DescribeConfigsResponse;
+    use kafka_protocol::messages::describe_configs_response::{
+        DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+    };
+    use kafka_protocol::protocol::Encodable;
+
+    /// A broker's own keys for the same thing: name, value, source.
+    type Synonyms = &'static [(&'static str, Option<&'static str>, i8)];
+
+    fn config(
+        name: &'static str,
+        value: Option<&'static str>,
+        source: i8,
+        synonyms: Synonyms,
+    ) -> DescribeConfigsResourceResult {
+        let synonyms = synonyms.iter().map(|(name, value, source)| {
+            DescribeConfigsSynonym::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(value.map(StrBytes::from_static_str))
+                .with_source(*source)
+        });
+        DescribeConfigsResourceResult::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(value.map(StrBytes::from_static_str))
+            .with_config_source(source)
+            .with_synonyms(synonyms.collect())
+    }
+
+    /// The configs of a topic as a broker tells them.
+    fn told() -> DescribeConfigsResponse {
+        let configs = vec![
+            config(
+                "max.message.bytes",
+                Some("9000"),
+                1,
+                &[
+                    ("max.message.bytes", Some("9000"), 1),
+                    ("message.max.bytes", Some("2000"), 4),
+                    ("message.max.bytes", Some("1000"), 5),
+                ],
+            ),
+            config(
+                "retention.ms",
+                Some("1000"),
+                1,
+                &[
+                    ("retention.ms", Some("1000"), 1),
+                    ("log.retention.ms", None, 4),
+                    ("log.retention.hours", Some("168"), 5),
+                ],
+            ),
+            config("segment.ms", None, 1, &[("log.roll.ms", Some("5"), 4)]),
+            config("min.insync.replicas", Some("2"), 4, &[]),
+            config("cleanup.policy", Some("delete,compact"), 1, &[]),
+        ];
+        let result = DescribeConfigsResult::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(StrBytes::from_static_str("orders"))
+            .with_configs(configs);
+        DescribeConfigsResponse::default().with_results(vec![result])
+    }
+
+    #[test]
+    fn a_topics_configs_are_told_with_what_would_hold_without_its_own() {
+        for version in 1..=4 {
+            let mut body = BytesMut::new();
+            told().encode(&mut body, version).expect("encoded");
+            let mut answer = Answer::default();
+            let message = &schema::DESCRIBE_CONFIGS_RESPONSE;
+            assert!(walk(message, version, &body, &mut answer).is_ok());
+            let told = answer.told.pop().expect("a resource");
+            assert_eq!(told.resource, "orders");
+            let configs = told.held().expect("configs");
+            for (key, value, otherwise) in [
+                ("max.message.bytes", Some(9000), Some(2000)),
+                ("retention.ms", Some(1000), Some(168 * 3_600_000)),
+                ("segment.ms", None, None),
+                ("min.insync.replicas", Some(2), Some(2)),
+                ("cleanup.policy", Some(3), None),
+            ] {
+                let held = configs.held(key);
+                assert_eq!((held.value, held.otherwise), (value, otherwise), "{key}");
+            }
+            let keeping = told.keeping();
+            assert_eq!(
+                (keeping.deletes, keeping.compacts),
+                (Some(true), Some(true))
+            );
         }
     }
 }

@@ -87,6 +87,7 @@ impl Confirmer {
                 facts.max_message_bytes = config.max_message_bytes;
                 facts.min_insync_replicas = config.min_insync_replicas;
                 facts.keeping = config.keeping;
+                facts.configs = config.configs.clone();
                 facts.partitions.sort_by_key(|partition| partition.index);
             } else {
                 fresh.remove(name);

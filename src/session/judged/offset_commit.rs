@@ -1,4 +1,4 @@
-//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_regression`.
+//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_regression`, `destructive_admin`.
 
 use super::offsets::{self, Sent};
 use super::wonder::{self, Committed, Wonder};
@@ -7,7 +7,7 @@ use crate::cluster::{Learned, TopicId};
 use crate::ledger::commits;
 use crate::policy::commit_retention::{self, Retention};
 use crate::policy::standing::Stand;
-use crate::policy::{Mode, Scenario, commit_past_end, commit_regression};
+use crate::policy::{Mode, Scenario, commit_past_end, commit_regression, destructive_admin};
 use crate::session::inflight;
 use crate::wire::api::ErrorCode;
 use crate::wire::edit::Edits;
@@ -20,13 +20,21 @@ use kafka_protocol::messages::{OffsetCommitResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 
+const PAST_END: ErrorCode = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+
+/// Where in a commit: of topic, and of partition in it.
+type Place = (usize, usize);
+
 pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<Verdict, Open> {
     let commit = Commit::read(version, body).map_err(|_| Open::Malformed)?;
     let group = String::from_utf8_lossy(commit.group);
     let names = Names::of(judge, &commit);
     let mut edits = Edits::default();
     retention(judge, &commit, &group, &mut edits);
-    let refused = past_end(judge, &commit, &group, &names)?;
+    let past_end = past_end(judge, &commit, &group, &names)?;
+    let mut refused = forward(judge, &commit, &group, &names, &past_end);
+    refused.extend(past_end.iter().map(|place| (*place, PAST_END)));
+    refused.sort_by_key(|(place, _)| *place);
     regression(judge, &commit, &group, &names);
     judge.awaited = Some(offsets::Of::commit(&group, sent(&commit, &names)));
     if refused.is_empty() {
@@ -39,7 +47,8 @@ pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<
         });
     }
     let ours = encoded(&answer(&commit, &refused), version).ok_or(Open::Malformed)?;
-    Ok(match commit.take_out(version, &refused, &mut edits) {
+    let places: Vec<_> = refused.iter().map(|(place, _)| *place).collect();
+    Ok(match commit.take_out(version, &places, &mut edits) {
         true => Verdict::Changed {
             body: edits.splice(body),
             ours: Some(ours),
@@ -62,13 +71,13 @@ fn retention(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, edits: &mu
     }
 }
 
-/// The positions, of topic and of partition in it, of what is to be refused.
+/// What is to be refused because it lies beyond the end of its log; ascending.
 fn past_end(
     judge: &mut Judge<'_>,
     commit: &Commit<'_>,
     group: &str,
     names: &Names,
-) -> Result<Vec<(usize, usize)>, Open> {
+) -> Result<Vec<Place>, Open> {
     const SCENARIO: Scenario = Scenario::CommitPastEnd;
     let mut doubted = Vec::new();
     let mut observed = Wonder::default();
@@ -115,7 +124,7 @@ fn past_end(
     let mut refused = Vec::new();
     if !doubted.is_empty() {
         let Some(ends) = &judge.lookups.log_ends else {
-            let partition = |(at, of): &(usize, usize)| {
+            let partition = |(at, of): &Place| {
                 let name = names.name(*at)?;
                 Some((name.clone(), commit.topics[*at].partitions[*of].index))
             };
@@ -133,8 +142,7 @@ fn past_end(
                         topic: name.map(|name| &**name),
                         group: Some(group),
                     };
-                    let code = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
-                    if judge.refuses(SCENARIO, code, of_names) {
+                    if judge.refuses(SCENARIO, PAST_END, of_names) {
                         refused.push((at, of));
                     }
                 }
@@ -146,6 +154,57 @@ fn past_end(
         judge.events.push(Event::Unverified { scenario: SCENARIO });
     }
     Ok(refused)
+}
+
+/// What of a protected group is set forward by nobody of its members, less what is refused `already`. Only what the ledger
+/// knows: forwarding waits for nobody.
+fn forward(
+    judge: &mut Judge<'_>,
+    commit: &Commit<'_>,
+    group: &str,
+    names: &Names,
+    already: &[Place],
+) -> Vec<(Place, ErrorCode)> {
+    const SCENARIO: Scenario = Scenario::DestructiveAdmin;
+    const CODE: ErrorCode = ErrorCode::POLICY_VIOLATION;
+    let mut refused = Vec::new();
+    if !destructive_admin::is_nobodys(commit.generation, commit.member)
+        || !destructive_admin::group(judge.env.policy, group)
+    {
+        return refused;
+    }
+    let mut unverified = false;
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let name = names.name(at);
+        for (of, partition) in topic.partitions.iter().enumerate() {
+            let last = name.and_then(|name| {
+                let of = commits::Of {
+                    group,
+                    topic: name,
+                    topic_id: names.id(at),
+                };
+                judge.env.ledger.commits.last(of, partition.index)
+            });
+            let Some(last) = last else {
+                unverified = true;
+                continue;
+            };
+            let of_names = Of {
+                topic: name.map(|name| &**name),
+                group: Some(group),
+            };
+            if destructive_admin::jumps_forward(partition.committed_offset, last)
+                && already.binary_search(&(at, of)).is_err()
+                && judge.refuses(SCENARIO, CODE, of_names)
+            {
+                refused.push(((at, of), CODE));
+            }
+        }
+    }
+    if unverified && judge.standing.get(SCENARIO) != Stand::Off {
+        judge.events.push(Event::Unverified { scenario: SCENARIO });
+    }
+    refused
 }
 
 /// Only what the ledger knows: forwarding waits for nobody.
@@ -258,17 +317,17 @@ fn name(judge: &mut Judge<'_>, key: TopicKey<'_>) -> (Option<Arc<str>>, Option<T
 }
 
 /// Our answer to what was taken out.
-fn answer(commit: &Commit<'_>, refused: &[(usize, usize)]) -> OffsetCommitResponse {
+fn answer(commit: &Commit<'_>, refused: &[(Place, ErrorCode)]) -> OffsetCommitResponse {
     let mut answer = OffsetCommitResponse::default();
     let mut last = None;
-    for (at, of) in refused {
+    for ((at, of), code) in refused {
         let topic = &commit.topics[*at];
         if last.replace(at) != Some(at) {
             answer.topics.push(answered(topic.key));
         }
         let partition = OffsetCommitResponsePartition::default()
             .with_partition_index(topic.partitions[*of].index)
-            .with_error_code(ErrorCode::INVALID_COMMIT_OFFSET_SIZE.0);
+            .with_error_code(code.0);
         if let Some(topic) = answer.topics.last_mut() {
             topic.partitions.push(partition);
         }

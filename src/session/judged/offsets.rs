@@ -81,10 +81,12 @@ impl Session {
             Scenario::NewPartitionSkip,
         ];
         let standing = self.standing.clone()?;
-        if WANT
+        let wanted = WANT
             .iter()
-            .all(|scenario| standing.get(*scenario) == Stand::Off)
-        {
+            .any(|scenario| standing.get(*scenario) != Stand::Off);
+        let protects = !standing.settings().protected_groups.is_empty()
+            && standing.get(Scenario::DestructiveAdmin) != Stand::Off;
+        if !wanted && !protects {
             return None;
         }
         if let Of::Commit { sent, left_out, .. } = &of {

@@ -22,9 +22,15 @@ pub(super) fn create(
 ) -> Result<Judgement<CreatePartitionsResponse>, Open> {
     let code = ErrorCode::POLICY_VIOLATION;
     let mut refused = CreatePartitionsResponse::default();
+    let mut found = Vec::new();
+    for topic in &request.topics {
+        let name = topic.name.as_str();
+        found.push(partition_growth::judge(judge.env.policy, name) || compacts(judge, name)?);
+    }
+    let mut found = found.into_iter();
     request.topics.retain(|topic| {
         let name = topic.name.as_str();
-        let refuses = partition_growth::judge(judge.env.policy, name)
+        let refuses = found.next().unwrap_or(false)
             && judge.refuses(Scenario::PartitionGrowth, code, Of::topic(name));
         if refuses {
             let result = CreatePartitionsTopicResult::default()
@@ -37,6 +43,16 @@ pub(super) fn create(
     });
     let (any_refused, left) = (!refused.results.is_empty(), !request.topics.is_empty());
     Ok(Judgement::of_items(false, any_refused, left, refused))
+}
+
+/// Whether only the last record of a key is kept. What is known not to be compacted is not looked up.
+fn compacts(judge: &mut Judge<'_>, topic: &str) -> Result<bool, Open> {
+    let known = judge.env.view.topic(topic);
+    if known.is_some_and(|facts| facts.keeping.compacts == Some(false)) {
+        return Ok(false);
+    }
+    let today = judge.today(Scenario::PartitionGrowth, topic)?;
+    Ok(today.is_some_and(|facts| facts.keeping.compacts == Some(true)))
 }
 
 pub(super) fn reassign(

@@ -11,12 +11,19 @@ final class Sending {
     private final Producer<String, byte[]> producer;
     private final String topic;
     private final Integer partition;
+    private final Long timestampMs;
     private final List<Future<RecordMetadata>> futures = new ArrayList<>();
     private int ok;
     private int failed;
 
     /** `partition` below 0: where the key hashes to. */
     Sending(Producer<String, byte[]> producer, String topic, int partition) {
+        this(producer, topic, partition, null);
+    }
+
+    /** `timestampMs` null: now. */
+    Sending(Producer<String, byte[]> producer, String topic, int partition, Long timestampMs) {
+        this.timestampMs = timestampMs;
         this.producer = producer;
         this.topic = topic;
         this.partition = partition < 0 ? null : partition;
@@ -31,7 +38,7 @@ final class Sending {
     void send(int valueBytes, Integer partition) {
         String key = String.valueOf(futures.size());
         try {
-            futures.add(producer.send(new ProducerRecord<>(topic, partition, key, new byte[valueBytes])));
+            futures.add(producer.send(new ProducerRecord<>(topic, partition, timestampMs, key, new byte[valueBytes])));
         } catch (RuntimeException refusedBeforeItWasQueued) {
             futures.add(java.util.concurrent.CompletableFuture.failedFuture(refusedBeforeItWasQueued));
         }

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod addresses;
+mod admin_scenarios;
 mod audit;
 mod clients;
 mod clients_through;
@@ -13,6 +14,7 @@ mod fetch_scenarios;
 mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;
+mod produce_scenarios;
 mod report;
 mod sasl;
 mod schemas;

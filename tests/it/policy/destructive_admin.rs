@@ -2,8 +2,10 @@
 
 use super::MODES;
 use super::admin::{counted, heard, passed, request, response, text, topic};
+use crate::support::offsets::{Commit, Offsets, codes, committed};
 use crate::support::rig::{Rig, exemption, settings, topic_id};
 use holdfast::policy::{Mode, Pattern, Scenario};
+use holdfast::session::event::Event;
 use kafka_protocol::messages::alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::delete_records_request::{
@@ -210,4 +212,111 @@ fn an_exempt_operator_deletes_what_is_protected() {
     let sent = request(ApiKey::DeleteTopics, 6, &by_name(6, &["orders"]));
     rig.send(&sent);
     assert_eq!(rig.to_broker, sent);
+}
+
+/// A protected group that committed 5 of `orders` 0 and 1; only this scenario, so that its logs are nobody's business.
+fn with_commits(mode: Mode) -> Rig {
+    with_commits_and(mode, &[])
+}
+
+/// The same, with other scenarios in force.
+fn with_commits_and(mode: Mode, others: &[Scenario]) -> Rig {
+    let mut rig = rig(mode);
+    rig.policy.modes = settings(Mode::Off).modes;
+    rig.policy.modes[SCENARIO as usize] = mode;
+    for scenario in others {
+        rig.policy.modes[*scenario as usize] = Mode::Enforce;
+    }
+    for partition in [0, 1] {
+        rig.log_ends.insert(("orders", partition), 10);
+    }
+    rig.send(&member(&[("orders", &[(0, 5), (1, 5)])]).frame(1));
+    rig.answer(&committed(8, 1, &[("orders", &[(0, 0), (1, 0)])]));
+    rig.to_broker.clear();
+    rig.to_client.clear();
+    rig
+}
+
+fn member(offsets: Offsets<'_>) -> Commit<'_> {
+    Commit {
+        group: "billing",
+        ..Commit::new(8, offsets)
+    }
+}
+
+/// As a tool commits.
+fn reset(version: i16, offsets: Offsets<'_>) -> Commit<'_> {
+    Commit {
+        group: "billing",
+        generation: -1,
+        member: "",
+        ..Commit::new(version, offsets)
+    }
+}
+
+fn unverified(rig: &Rig) -> usize {
+    let found =
+        |event: &&Event| matches!(event, Event::Unverified { scenario } if *scenario == SCENARIO);
+    rig.events.iter().filter(found).count()
+}
+
+#[test]
+fn a_commit_of_nobodys_that_jumps_forward_in_a_protected_group_is_refused_alone_where_enforced() {
+    for mode in MODES {
+        for version in 2..=10 {
+            let sent = reset(version, &[("orders", &[(0, 4), (1, 6)])]).frame(7);
+            let mut rig = with_commits(mode);
+            rig.send(&sent);
+            let found = usize::from(mode != Mode::Off);
+            assert_eq!(counted(&rig, SCENARIO, mode), (found, 0), "{version}");
+            if mode != Mode::Enforce {
+                assert_eq!(rig.to_broker, sent);
+                continue;
+            }
+            let left = reset(version, &[("orders", &[(0, 4)])]).frame(7);
+            assert_eq!(rig.to_broker, left, "{version}");
+            rig.answer(&committed(version, 7, &[("orders", &[(0, 0)])]));
+            assert_eq!(
+                codes(version, &rig.to_client, &["orders"]),
+                [("orders".to_owned(), vec![(0, 0), (1, 44)])]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_members_commit_and_one_of_a_group_that_is_not_protected_may_go_forward() {
+    let mut rig = with_commits(Mode::Enforce);
+    let other = Commit {
+        group: "other",
+        ..reset(8, &[("orders", &[(0, 99)])])
+    };
+    let sent = [member(&[("orders", &[(0, 99)])]).frame(2), other.frame(3)].concat();
+    rig.send(&sent);
+    assert_eq!(rig.to_broker, sent);
+    assert_eq!(
+        (counted(&rig, SCENARIO, Mode::Enforce), unverified(&rig)),
+        ((0, 0), 0)
+    );
+}
+
+#[test]
+fn a_jump_from_a_place_that_is_not_known_goes_on_and_is_counted() {
+    let mut rig = with_commits(Mode::Enforce);
+    let sent = reset(8, &[("orders", &[(2, 99), (3, 9)]), ("metrics", &[(0, 9)])]).frame(2);
+    rig.send(&sent);
+    assert_eq!(rig.to_broker, sent);
+    assert_eq!(unverified(&rig), 1);
+}
+
+#[test]
+fn a_commit_that_is_past_the_end_and_jumps_forward_is_refused_once() {
+    let mut rig = with_commits_and(Mode::Enforce, &[Scenario::CommitPastEnd]);
+    rig.send(&reset(10, &[("orders", &[(0, 11), (1, 10)])]).frame(7));
+    assert!(rig.to_broker.is_empty());
+    assert_eq!(
+        codes(10, &rig.to_client, &["orders"]),
+        [("orders".to_owned(), vec![(0, 28), (1, 44)])]
+    );
+    assert_eq!(counted(&rig, SCENARIO, Mode::Enforce), (1, 0));
 }

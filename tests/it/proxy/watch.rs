@@ -109,6 +109,7 @@ async fn limits_of_a_topic_that_a_passing_metadata_named_do_not_wait_for_the_nex
         max_message_bytes: None,
         min_insync_replicas: None,
         keeping: Default::default(),
+        configs: None,
         partitions: Vec::new(),
     };
     let delta = MetadataDelta {

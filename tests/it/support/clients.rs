@@ -3,7 +3,7 @@
 
 use super::distribution::{self, Version};
 use super::kafka::java_client_command;
-use super::process::{self, Output};
+use super::process::{self, Output, Scratch};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A class of `tests/clients/java` with the client library of `version`: IdempotentProducer, TransactionalProducer,
 /// ShareGroupConsumer (4.3.1), GroupConsumer, CommitPastEnd, AdminCalls, OversizedInTheMiddle,
-/// OversizedBeside.
+/// OversizedBeside, Tools.
 #[track_caller]
 pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
     process::run(
@@ -20,6 +20,30 @@ pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
         b"",
         TIMEOUT,
     )
+}
+
+/// Kafka's own command line tools, one after another in one JVM: each by its main class and its arguments. What each left.
+#[track_caller]
+pub fn tools(version: Version, calls: &[Vec<String>]) -> Vec<Ran> {
+    let scratch = Scratch::new("tools");
+    let file = scratch.path().join("calls");
+    let lines: String = calls.iter().map(|call| call.join("\t") + "\n").collect();
+    std::fs::write(&file, lines).expect("a file in the scratch directory");
+    let output = java(version, "Tools", &[&file.display().to_string()]);
+    let lines = output.json_lines();
+    assert_eq!(lines.len(), calls.len(), "{output:?}");
+    let ran = lines.iter().map(|line| Ran {
+        status: line["status"].as_i64().expect("a status"),
+        wrote: line["wrote"].as_str().expect("a text").to_owned(),
+    });
+    ran.collect()
+}
+
+/// What one tool left: its exit status, and what it wrote to both outputs.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: i64,
+    pub wrote: String,
 }
 
 /// `tests/clients/franz`: produce, oversized or consume.

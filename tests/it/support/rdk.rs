@@ -131,12 +131,25 @@ impl IdProducer {
     /// key hashes to.
     #[track_caller]
     pub fn send(&self, id: u64, value_bytes: usize, partition: Option<i32>) {
+        self.send_dated(id, value_bytes, partition, None);
+    }
+
+    /// The same with a timestamp, in milliseconds since 1970; None: now.
+    #[track_caller]
+    pub fn send_dated(
+        &self,
+        id: u64,
+        value_bytes: usize,
+        partition: Option<i32>,
+        timestamp_ms: Option<i64>,
+    ) {
         let (key, value) = (id.to_string(), vec![b'v'; value_bytes]);
         self.reports().unreported.insert(id);
         let mut record = BaseRecord::with_opaque_to(&self.topic, id as usize)
             .key(&key)
             .payload(&value);
         record.partition = partition;
+        record.timestamp = timestamp_ms;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return,

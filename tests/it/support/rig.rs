@@ -245,6 +245,7 @@ impl Rig {
             max_message_bytes,
             min_insync_replicas: Some(2),
             keeping: Default::default(),
+            configs: None,
             partitions: (0..4)
                 .map(|index| PartitionFacts {
                     index,
