@@ -184,6 +184,55 @@ impl CloseCause {
     }
 }
 
+/// Because of which limit a client is not read for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    MaxInFlight,
+    MaxAbsorbedInFlight,
+    MaxAbsorbedBytes,
+    BufferBytes,
+    AnnouncedBytes,
+}
+
+impl Limit {
+    pub const ALL: [Limit; 5] = [
+        Limit::MaxInFlight,
+        Limit::MaxAbsorbedInFlight,
+        Limit::MaxAbsorbedBytes,
+        Limit::BufferBytes,
+        Limit::AnnouncedBytes,
+    ];
+
+    /// The key of `[limits]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::MaxInFlight => "max_in_flight",
+            Limit::MaxAbsorbedInFlight => "max_absorbed_in_flight",
+            Limit::MaxAbsorbedBytes => "max_absorbed_bytes",
+            Limit::BufferBytes => "buffer_bytes",
+            Limit::AnnouncedBytes => "announced_bytes",
+        }
+    }
+}
+
+/// Whose bytes they were.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    Client,
+    Broker,
+}
+
+impl Side {
+    pub const ALL: [Side; 2] = [Side::Client, Side::Broker];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Client => "client",
+            Side::Broker => "broker",
+        }
+    }
+}
+
 /// Whether a count misses what other connections or other replicas of the gateway have seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Completeness {
@@ -296,6 +345,10 @@ pub enum Event {
     },
     /// An answer that no client had asked for was absorbed.
     Absorbed { count: u64 },
+    /// From a request's being judged to the arrival of its answer, in µs; of a sample.
+    Answered { api_key: ApiKey, micros: u64 },
+    /// A request, or the answer to one, that does not follow Kafka's schema. Precedes `Misdeed`.
+    Undecodable { api_key: ApiKey, side: Side },
     /// A broker outside `broker_ids` was left out of an answer.
     BrokerOutsideSet { node_id: i32 },
     /// The peer broke the protocol or a limit; `detail` says what was found and what was allowed. Precedes `Closed`.

@@ -72,6 +72,8 @@ pub struct Pending {
     pub api_version: i16,
     pub fate: Fate,
     pub upstream: UpstreamId,
+    /// When it was judged, by [`super::Env::clock_us`].
+    pub since_us: u64,
     /// Where its last byte lies in the stream to the broker; `u64::MAX` until it was planned.
     pub end: u64,
     /// Bytes of the request while it counts against `max_absorbed_bytes`, else 0.

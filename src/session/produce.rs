@@ -10,7 +10,7 @@
 //! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
 
 use super::appends::{self, Findings};
-use super::event::{CloseCause, Event, Outcome, OutcomeCause};
+use super::event::{CloseCause, Event, Limit, Outcome, OutcomeCause, Side};
 use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
@@ -305,9 +305,7 @@ impl Session {
         // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
         let looks = env.policy.judges_appends();
         if head.acks == -1 && small && !looks {
-            if self.in_flight.len() >= env.limits.max_in_flight {
-                return Err(Want::Answers);
-            }
+            self.room_in_flight(env, false, frame_len)?;
             self.events.produce(head.acks);
             self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
@@ -440,18 +438,22 @@ impl Session {
     }
 
     pub(super) fn room_in_flight(
-        &self,
+        &mut self,
         env: &Env<'_>,
         absorbs: bool,
         frame_len: usize,
     ) -> Result<(), Want> {
-        let (absorbed, bytes) = self.in_flight.absorbed();
-        let full = absorbed >= env.limits.max_absorbed_in_flight
-            || (absorbed > 0 && bytes + frame_len > env.limits.max_absorbed_bytes);
-        match self.in_flight.len() >= env.limits.max_in_flight || (absorbs && full) {
-            true => Err(Want::Answers),
-            false => Ok(()),
-        }
+        let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
+        self.paused_by = if self.in_flight.len() >= limits.max_in_flight {
+            Some(Limit::MaxInFlight)
+        } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
+            Some(Limit::MaxAbsorbedInFlight)
+        } else if absorbs && absorbed > 0 && bytes + frame_len > limits.max_absorbed_bytes {
+            Some(Limit::MaxAbsorbedBytes)
+        } else {
+            return Ok(());
+        };
+        Err(Want::Answers)
     }
 
     /// The request has its place in the queue. `absorbed_bytes`: its length, where nobody waits for the answer.
@@ -462,6 +464,7 @@ impl Session {
             api_version: start.api_version,
             fate,
             upstream: UpstreamId::FIRST,
+            since_us: self.clock_us,
             end: u64::MAX,
             absorbed_bytes,
             records: 0,
@@ -1171,6 +1174,10 @@ impl Session {
 
     fn malformed_produce(&mut self, version: i16, why: &str) -> Result<(), Want> {
         let detail = format!("Produce request version {version}: {why}");
+        self.events.push(Event::Undecodable {
+            api_key: ApiKey::PRODUCE,
+            side: Side::Client,
+        });
         self.misdeed(CloseCause::Malformed, detail);
         Err(Want::Close)
     }

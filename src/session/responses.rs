@@ -1,7 +1,7 @@
 //! Answers: paired with their requests by order, checked by correlation id, and relayed, looked at, rewritten, absorbed
 //! or merged, as the request's fate says.
 
-use super::event::{CloseCause, Event, Outcome, OutcomeCause};
+use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
 use super::inflight::{Fate, FetchLook, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
@@ -18,6 +18,9 @@ use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::versions::Treatment;
 use crate::wire::{fetch, versions};
 use bytes::Bytes;
+
+/// One answer in that many is timed, of the busiest APIs.
+const ANSWERS_A_SAMPLE: u8 = 8;
 
 /// Where the session stands among the broker's bytes.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +116,7 @@ impl Session {
             return self.mismatch(format!("an answer of {size} bytes"));
         };
         let frame_len = size + 4;
+        let sent = (ApiKey(front.api_key), front.since_us);
         match front.fate {
             Fate::Relay if lane.fresh_len() >= frame_len => {
                 lane.forward(frame_len);
@@ -136,10 +140,25 @@ impl Session {
             }
             _ => {
                 whole(env, lane, frame_len)?;
+                self.sample_answer(env, sent);
                 return self.whole_answer(env, lane, frame_len);
             }
         }
+        self.sample_answer(env, sent);
         Ok(())
+    }
+
+    /// How long it took the broker, told of a sample: of the APIs that make up most of the traffic every eighth.
+    fn sample_answer(&mut self, env: &Env<'_>, (api_key, since_us): (ApiKey, u64)) {
+        if matches!(api_key, ApiKey::PRODUCE | ApiKey::FETCH) {
+            let nth = self.sampled_answers;
+            self.sampled_answers = (nth + 1) % ANSWERS_A_SAMPLE;
+            if nth > 0 {
+                return;
+            }
+        }
+        let micros = env.clock_us.saturating_sub(since_us);
+        self.events.answered(api_key, micros);
     }
 
     /// An answer that is all there and is not simply relayed.
@@ -194,7 +213,7 @@ impl Session {
                 lane.skip(frame_len);
                 lane.insert(Bytes::from(bytes));
             }
-            Err(why) => return self.malformed_answer(why),
+            Err(why) => return self.malformed_answer(ApiKey(pending.api_key), why),
         }
         Ok(())
     }
@@ -373,7 +392,11 @@ impl Session {
         Err(Want::Close)
     }
 
-    pub(super) fn malformed_answer(&mut self, why: &str) -> Result<(), Want> {
+    pub(super) fn malformed_answer(&mut self, api_key: ApiKey, why: &str) -> Result<(), Want> {
+        self.events.push(Event::Undecodable {
+            api_key,
+            side: Side::Broker,
+        });
         self.misdeed(CloseCause::Malformed, format!("answer of a broker: {why}"));
         Err(Want::Close)
     }
