@@ -183,8 +183,8 @@ pub static REPAIR_NEW_PARTITION_SKIP: Key = truth("policy.new_partition_skip", "
     "Enforced: 0 is written into the answer, so that the partition is read from its beginning.");
 pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
     "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
-pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
-    "Smallest timeout_ms of a request whose acks was 0. Default: Kafka's own default of request.timeout.ms.");
+pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 10_000, 1, HOUR_MS, MS,
+    "Smallest timeout_ms of a request whose acks was 0; in front of others that are unanswered. Source of the default: a third\nof Kafka's request.timeout.ms, so that what the client sends behind it is answered in time.");
 pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_batch_bytes", "max.message.bytes of each topic alone", "1048588", 61, I32_MAX, BYTES,
     "A limit of your own for 12 + batchLength of a batch as sent, in force beside the topic's max.message.bytes. It refuses\nwithout asking the brokers first. The least is a batch header (KIP-98).");
 pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,

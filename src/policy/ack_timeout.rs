@@ -11,7 +11,8 @@
 //!
 //! ## What the gateway does
 //! Where acks was 0 it writes `floor_ms` over the four bytes of `timeout_ms`: nobody waits for that answer. Where acks was
-//! 1 it is only counted, because clients use the same figure as their own time limit.
+//! 1 it is only counted, because clients use the same figure as their own time limit. Behind other unanswered acks=0
+//! requests of its connection a request gets less: see `acks_none`.
 //!
 //! ## What it costs
 //! A connection with acks=0 may wait up to `floor_ms` for replicas that do not answer, instead of giving up earlier.

@@ -17,6 +17,14 @@
 //! without Holdfast (counted in `holdfast_degraded_total`). At most `max_absorbed_in_flight` such requests and
 //! `max_absorbed_bytes` are unanswered on one connection; beyond that the client is not read.
 //!
+//! What a client sends behind such requests waits for them, as a broker works on one request of a connection at a time. So
+//! acks becomes 1, too, for some seconds when the broker has owed an answer for two of them (or has answered
+//! REQUEST_TIMED_OUT), and when a client that was not read for a while has to authenticate anew soon
+//! (`connections.max.reauth.ms`). What only the leader is then known to have is counted as unknown, cause `leader_only`.
+//! And `timeout_ms` is cut: to 10 s (or `ack_timeout.floor_ms`, if that is more), and to 16 s divided by
+//! `max_absorbed_in_flight` for a request behind others; the answer is then REQUEST_TIMED_OUT, the records are stored by the
+//! leader and counted as unknown. Nothing is stored less for either: nobody would have repeated the request.
+//!
 //! ## What it costs
 //! A broker works on one request of a connection at a time, so such a client is held to one request per replication round
 //! trip and connection. The hop from the client to Holdfast stays fire-and-forget.
@@ -24,6 +32,12 @@
 //! ## When to turn it off
 //! For clients whose records may be lost and whose rate a replication round trip cannot carry: exempt their topic or
 //! client id, with an owner and a date.
+
+/// The most that a broker waits for replicas where no other such request of the connection is unanswered; or `floor_ms`.
+const ALONE_MS: i32 = 10_000;
+/// The same for all that stand in front of each other together, and the least for one of them.
+const TOGETHER_MS: i32 = 16_000;
+const LEAST_MS: i32 = 500;
 
 /// Whether the scenario is there.
 pub fn judge(acks: i16) -> bool {
@@ -38,6 +52,17 @@ pub fn raised(degraded: bool) -> i16 {
     }
 }
 
+/// The most that the broker may wait for replicas, in ms, before it goes on with what the client has sent behind this
+/// request. Nobody waits for the answer, but everybody for the broker; what is stored is the same. `in_front`: former
+/// acks=0 requests of the connection that are unanswered; `most`: how many there may be. `floor_ms`: that of `ack_timeout`.
+pub fn patience_ms(in_front: usize, most: usize, floor_ms: i32) -> i32 {
+    let most = i32::try_from(most).unwrap_or(i32::MAX).max(1);
+    match in_front {
+        0 => floor_ms.max(ALONE_MS),
+        _ => (TOGETHER_MS / most).max(LEAST_MS),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +73,17 @@ mod tests {
         assert!(!judge(1) && !judge(-1) && !judge(7));
         assert_eq!(raised(false), -1);
         assert_eq!(raised(true), 1);
+    }
+
+    #[test]
+    fn all_that_may_be_unanswered_together_takes_less_than_a_clients_patience() {
+        const CLIENTS_PATIENCE_MS: i32 = 30_000;
+        for most in [1, 2, 8, 32] {
+            let waits = (0..most).map(|in_front| patience_ms(in_front, most, 10_000));
+            assert!(waits.sum::<i32>() < CLIENTS_PATIENCE_MS, "{most}");
+        }
+        assert_eq!(patience_ms(0, 8, 60_000), 60_000, "the operator's word");
+        assert_eq!(patience_ms(1, 8, 60_000), 2_000);
+        assert_eq!(patience_ms(1, usize::MAX, 1), 500);
     }
 }

@@ -367,7 +367,7 @@ impl Default for Settings {
         Settings {
             modes: Scenario::ALL.map(|scenario| scenario.preset(Preset::Default)),
             below_min_isr: BelowMinIsr::Refuse,
-            ack_timeout_floor_ms: 30_000,
+            ack_timeout_floor_ms: 10_000,
             max_batch_bytes: None,
             max_request_bytes: None,
             idempotent_topics: Vec::new(),

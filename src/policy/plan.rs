@@ -133,14 +133,14 @@ mod tests {
             Mode::Enforce,
             false,
             Refuse,
-            (Some(-1), Some(30_000), false),
+            (Some(-1), Some(10_000), false),
         );
         check(
             0,
             Mode::Enforce,
             true,
             Refuse,
-            (Some(1), Some(30_000), true),
+            (Some(1), Some(10_000), true),
         );
         check(1, Mode::Enforce, false, Refuse, (Some(-1), None, false));
         check(1, Mode::Enforce, true, Refuse, (Some(-1), None, false));

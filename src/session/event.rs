@@ -47,12 +47,15 @@ pub enum OutcomeCause {
     Aborted,
     /// The connection was being closed, and the time for that ran out.
     CloseDeadline,
+    /// The leader has stored them, and was not asked to wait for the replicas ([`Degradation::SlowReplicas`],
+    /// [`Degradation::Reauthentication`]).
+    LeaderOnly,
     /// They went up as acks=0, because the scenario is observed or exempted: brokers do not answer those.
     NotAsked,
 }
 
 impl OutcomeCause {
-    pub const ALL: [OutcomeCause; 8] = [
+    pub const ALL: [OutcomeCause; 9] = [
         OutcomeCause::BrokerAnswer,
         OutcomeCause::Policy,
         OutcomeCause::ClientCut,
@@ -60,6 +63,7 @@ impl OutcomeCause {
         OutcomeCause::Closing,
         OutcomeCause::Aborted,
         OutcomeCause::CloseDeadline,
+        OutcomeCause::LeaderOnly,
         OutcomeCause::NotAsked,
     ];
 
@@ -72,6 +76,7 @@ impl OutcomeCause {
             OutcomeCause::Closing => "closing",
             OutcomeCause::Aborted => "aborted",
             OutcomeCause::CloseDeadline => "close_deadline",
+            OutcomeCause::LeaderOnly => "leader_only",
             OutcomeCause::NotAsked => "not_asked",
         }
     }
@@ -184,6 +189,33 @@ impl CloseCause {
     }
 }
 
+/// Why acks was not raised to all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Degradation {
+    /// A partition has fewer in-sync replicas than `min.insync.replicas`: all would be refused.
+    BelowMinIsr,
+    /// Replicas do not answer in time, and what the client sends next would wait for them.
+    SlowReplicas,
+    /// The client has to authenticate anew soon, and has a backlog in front of that.
+    Reauthentication,
+}
+
+impl Degradation {
+    pub const ALL: [Degradation; 3] = [
+        Degradation::BelowMinIsr,
+        Degradation::SlowReplicas,
+        Degradation::Reauthentication,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Degradation::BelowMinIsr => "below_min_isr",
+            Degradation::SlowReplicas => "slow_replicas",
+            Degradation::Reauthentication => "reauthentication",
+        }
+    }
+}
+
 /// Because of which limit a client is not read for a while.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Limit {
@@ -289,8 +321,12 @@ pub enum Event {
         records: u64,
         count: u64,
     },
-    /// acks=0 went up as acks=1, or acks=1 as itself, because a partition was below `min.insync.replicas`.
-    Degraded { scenario: Scenario, count: u64 },
+    /// acks=0 went up as acks=1, or acks=1 as itself.
+    Degraded {
+        scenario: Scenario,
+        reason: Degradation,
+        count: u64,
+    },
     /// An exemption kept a scenario from being applied.
     Exempted {
         scenario: Scenario,

@@ -200,12 +200,17 @@ fn fold(last: &mut Event, new: &Event) -> bool {
             *records += r;
         }
         (
-            Event::Degraded { scenario, count },
+            Event::Degraded {
+                scenario,
+                reason,
+                count,
+            },
             Event::Degraded {
                 scenario: s,
+                reason: r,
                 count: more,
             },
-        ) if scenario == s => *count += more,
+        ) if (&*scenario, &*reason) == (s, r) => *count += more,
         (
             Event::Exempted {
                 scenario,

@@ -9,6 +9,7 @@ pub mod event;
 mod events;
 mod fetch;
 mod fetches;
+mod haste;
 pub mod inflight;
 mod introduction;
 mod judged;
@@ -24,6 +25,7 @@ use crate::ledger::Ledger;
 use crate::policy::{self, standing::Standing};
 use event::{CloseCause, Event, Limit, Outcome, OutcomeCause};
 use events::Events;
+use haste::Haste;
 use inflight::{Fate, InFlight, Lost, RecordsOf};
 use lane::Lane;
 use produce::ProduceFrame;
@@ -134,6 +136,7 @@ pub struct Session {
     /// As what records end that are read and not forwarded any more.
     unforwarded: OutcomeCause,
     close_after_frame: Option<CloseCause>,
+    haste: Haste,
     /// Which limit the client waits for, when answers are what is wanted.
     paused_by: Option<Limit>,
     /// Answers seen, of those whose time is only sampled.
@@ -177,6 +180,7 @@ impl Session {
             severed: false,
             unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
+            haste: Haste::default(),
             paused_by: None,
             sampled_answers: 0,
             events: Events::default(),

@@ -10,13 +10,14 @@
 //! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
 
 use super::appends::{self, Findings};
-use super::event::{CloseCause, Event, Limit, Outcome, OutcomeCause, Side};
+use super::event::{CloseCause, Degradation, Event, Limit, Outcome, OutcomeCause, Side};
 use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
 use super::requests::{MAX_HEADER_BYTES, Request};
 use super::{Env, Question, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
+use crate::policy::acks_none;
 use crate::policy::appends::{self as rules, Append};
 use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
@@ -58,6 +59,10 @@ pub(super) struct ProduceFrame {
     /// Whether acks depends on the partitions of the request being in sync.
     heeds_degraded: bool,
     degraded: bool,
+    /// acks=0 becomes 1 whatever its partitions, for this reason.
+    hurried: Option<Degradation>,
+    /// The most that the broker may wait for replicas, where acks was 0.
+    patience_ms: i32,
     plan: Option<Plan>,
     /// The client sent acks=0 and its records are ours to account for.
     accounted: bool,
@@ -146,6 +151,8 @@ impl Default for ProduceFrame {
             timeout_stand: Settled::Is(Stand::Off),
             heeds_degraded: false,
             degraded: false,
+            hurried: None,
+            patience_ms: 0,
             plan: None,
             accounted: false,
             waits_in_queue: false,
@@ -188,6 +195,8 @@ struct AtHead {
     batches: Option<Mode>,
     appends: Option<Mode>,
     heeds_degraded: bool,
+    hurried: Option<Degradation>,
+    patience_ms: i32,
     by_topic: bool,
 }
 
@@ -261,6 +270,9 @@ impl ProduceFrame {
             acks_stand: found.acks_stand.into(),
             timeout_stand: found.timeout_stand.into(),
             heeds_degraded: found.heeds_degraded,
+            degraded: found.hurried.is_some(),
+            hurried: found.hurried,
+            patience_ms: found.patience_ms,
             accounted: head.acks == 0 && found.acks_stand != Stand::Off,
             batches: found.batches,
             smallest_limit: limits.smallest_batch,
@@ -359,7 +371,8 @@ impl Session {
         limits: Sizes,
     ) -> Result<(), Want> {
         let size = frame_len as u64 - 4;
-        let Some(found) = self.at_head(env, head, size, limits) else {
+        let hurried = self.hurried(head);
+        let Some(found) = self.at_head(env, head, (size, hurried), limits) else {
             return Err(Want::Close);
         };
         if found.goes_on {
@@ -401,7 +414,28 @@ impl Session {
         Ok(())
     }
 
-    fn at_head(&self, env: &Env<'_>, head: Head, size: u64, limits: Sizes) -> Option<AtHead> {
+    /// Why this request, sent with acks=0, must not wait for replicas.
+    pub(super) fn hurried(&mut self, head: Head) -> Option<Degradation> {
+        match head.acks {
+            0 => self.haste.reason(self.clock_us, self.in_flight.oldest()),
+            _ => None,
+        }
+    }
+
+    /// The most that the broker may wait for replicas, should the request have been sent with acks=0. It is not queued yet.
+    pub(super) fn patience_ms(&self, env: &Env<'_>, standing: &Standing) -> i32 {
+        let (in_front, _) = self.in_flight.absorbed();
+        let floor_ms = standing.settings().ack_timeout_floor_ms;
+        acks_none::patience_ms(in_front, env.limits.max_absorbed_in_flight, floor_ms)
+    }
+
+    fn at_head(
+        &self,
+        env: &Env<'_>,
+        head: Head,
+        (size, hurried): (u64, Option<Degradation>),
+        limits: Sizes,
+    ) -> Option<AtHead> {
         let standing = self.standing.as_ref()?;
         let scenario = plan::acks_scenario(head.acks);
         let acks_stand = scenario.map_or(Stand::Off, |scenario| standing.get(scenario));
@@ -417,7 +451,9 @@ impl Session {
             .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
         let appends =
             appends::looked_at(standing).filter(|_| goes_on && too_large != Some(Mode::Enforce));
+        let hurried = hurried.filter(|_| absorbs);
         let heeds_degraded = raises
+            && hurried.is_none()
             && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
             && env.view.any_degraded(env.node_id);
         Some(AtHead {
@@ -430,6 +466,8 @@ impl Session {
             batches,
             appends,
             heeds_degraded,
+            hurried,
+            patience_ms: self.patience_ms(env, standing),
             by_topic: raises
                 && [acks_stand, timeout_stand]
                     .iter()
@@ -453,6 +491,9 @@ impl Session {
         } else {
             return Ok(());
         };
+        if self.paused_by != Some(Limit::MaxInFlight) {
+            self.haste.held_back();
+        }
         Err(Want::Answers)
     }
 
@@ -1086,13 +1127,7 @@ impl Session {
             &stands,
             frame.degraded,
         );
-        let fresh = lane.fresh();
-        if let Some(acks) = plan.new_acks {
-            fresh[frame.head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
-        }
-        if let Some(timeout_ms) = plan.new_timeout_ms {
-            fresh[frame.head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
-        }
+        write_plan(lane.fresh(), frame.head, &plan, frame.patience_ms);
         frame.plan = Some(plan);
         for found in [plan.acks, plan.timeout].into_iter().flatten() {
             self.events.push(Event::Override {
@@ -1112,6 +1147,7 @@ impl Session {
         if let (true, Some(found)) = (plan.degraded, plan.acks) {
             self.events.push(Event::Degraded {
                 scenario: found.scenario,
+                reason: frame.hurried.unwrap_or(Degradation::BelowMinIsr),
                 count: 1,
             });
         }
@@ -1160,8 +1196,12 @@ impl Session {
                 }
             }
             (true, Some(raised)) => {
+                let leader_only = self.produce.hurried.is_some();
                 if let Some(newest) = self.in_flight.newest() {
-                    newest.fate = Fate::Absorb { raised };
+                    newest.fate = Fate::Absorb {
+                        raised,
+                        leader_only,
+                    };
                 }
             }
             (false, raised) => {
@@ -1229,6 +1269,21 @@ impl Session {
                 of,
             ));
         }
+    }
+}
+
+/// Writes what was decided over acks and timeout_ms, where they lie.
+pub(super) fn write_plan(fresh: &mut [u8], head: Head, plan: &Plan, patience_ms: i32) {
+    if let Some(acks) = plan.new_acks {
+        fresh[head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
+    }
+    let timeout_ms = plan.new_timeout_ms.unwrap_or(head.timeout_ms);
+    let timeout_ms = match (head.acks, plan.new_acks) {
+        (0, Some(-1)) => timeout_ms.min(patience_ms),
+        _ => timeout_ms,
+    };
+    if timeout_ms != head.timeout_ms {
+        fresh[head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
     }
 }
 

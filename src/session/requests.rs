@@ -158,6 +158,15 @@ impl Session {
                 ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
                     return self.sasl_handshake(env, lane, start, frame_len);
                 }
+                ApiKey::SASL_HANDSHAKE => {
+                    self.haste.authenticates();
+                    Fate::Relay
+                }
+                ApiKey::SASL_AUTHENTICATE
+                    if sasl::SESSION_VERSIONS.contains(&start.api_version) =>
+                {
+                    Fate::SaslAuthenticate
+                }
                 _ if env.policy.judges(start.api_key)
                     && listed.is_some_and(|api| api.treatment.is_judged_or_rewritten()) =>
                 {

@@ -16,7 +16,7 @@ use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::header::{self, RESPONSE_START_LEN};
 use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::versions::Treatment;
-use crate::wire::{fetch, versions};
+use crate::wire::{fetch, sasl, versions};
 use bytes::Bytes;
 
 /// One answer in that many is timed, of the busiest APIs.
@@ -177,7 +177,12 @@ impl Session {
             Fate::Produce { raised } => self
                 .look_at_produce(env, frame, version, *raised)
                 .map(|()| Done::Forward),
-            Fate::Absorb { raised } => self.absorb(frame, &pending, *raised).map(|()| Done::Skip),
+            Fate::Absorb {
+                raised,
+                leader_only,
+            } => self
+                .absorb(env, frame, &pending, (*raised, *leader_only))
+                .map(|()| Done::Skip),
             Fate::Merge { raised, refused } => self
                 .merge(env, frame, version, *raised, refused)
                 .map(Done::Replace),
@@ -189,6 +194,12 @@ impl Session {
                     Ok(edits) if edits.patch(body) => Ok(Done::Forward),
                     _ => Err("ApiVersions answer does not follow its schema"),
                 }
+            }
+            Fate::SaslAuthenticate => {
+                // It is passed on as it is, whatever it says; one that cannot be read limits nothing.
+                let said = sasl::session_lifetime_ms(version, &frame[RESPONSE_START_LEN..]);
+                self.haste.authenticated(env.clock_us, said.unwrap_or(0));
+                Ok(Done::Forward)
             }
             Fate::SaslHandshake { tokens } => {
                 self.sasl_handshake_answered(frame, *tokens);
@@ -304,15 +315,16 @@ impl Session {
     /// An answer that nobody waits for: every record of its request gets its end here.
     fn absorb(
         &mut self,
+        env: &Env<'_>,
         frame: &[u8],
         pending: &Pending,
-        raised: Scenario,
+        (raised, leader_only): (Scenario, bool),
     ) -> Result<(), &'static str> {
         let (events, learned, in_flight) =
             (&mut self.events, &mut self.learned, &mut self.in_flight);
         in_flight.sort_oldest_records(pending.records);
         let mut topic: Option<TopicKey<'_>> = None;
-        let (mut closes, mut stale) = (None, false);
+        let (mut closes, mut stale, mut slow) = (None, false, false);
         let walked = produce::walk_answer(frame, pending.api_version, |part| match part {
             Answer::Topic { key, .. } => topic = Some(key),
             Answer::Partition { index, error_code } => {
@@ -320,9 +332,15 @@ impl Session {
                 let mut name = None;
                 if let Some(of) = of {
                     name = of.topic.name().cloned();
+                    let (outcome, cause) = match outcome(error_code) {
+                        Outcome::Confirmed if leader_only => {
+                            (Outcome::Unknown, OutcomeCause::LeaderOnly)
+                        }
+                        outcome => (outcome, OutcomeCause::BrokerAnswer),
+                    };
                     events.push(acks0_event(
-                        outcome(error_code),
-                        OutcomeCause::BrokerAnswer,
+                        outcome,
+                        cause,
                         pending.correlation_id,
                         of.clone(),
                     ));
@@ -336,6 +354,7 @@ impl Session {
                         partition: index,
                     });
                     stale |= is_stale(error_code);
+                    slow |= error_code == ErrorCode::REQUEST_TIMED_OUT;
                     note_error(events, learned, Some(raised), topic, index, error_code);
                     if !only_because_raised(error_code) {
                         closes = Some(error_code);
@@ -357,6 +376,9 @@ impl Session {
             ));
         }
         events.push(Event::Absorbed { count: 1 });
+        if slow {
+            self.haste.replicas_are_slow(env.clock_us);
+        }
         if stale {
             learned.push(Learned::NotLeader);
         }

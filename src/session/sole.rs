@@ -5,7 +5,7 @@
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
-use super::produce::{topic_events, topic_of};
+use super::produce::{topic_events, topic_of, write_plan};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::Learned;
 use crate::policy::Scenario;
@@ -37,6 +37,9 @@ impl Session {
         frame_len: usize,
         head: Head,
     ) -> Result<bool, Want> {
+        if self.hurried(head).is_some() {
+            return Ok(false);
+        }
         let Some(standing) = &self.standing else {
             return Ok(false);
         };
@@ -68,6 +71,7 @@ impl Session {
                 false,
             ),
         };
+        let patience_ms = self.patience_ms(env, standing);
         self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
         if !self.look_at_sole(env, (start, head), key, partition, entry) {
             return Ok(false);
@@ -76,7 +80,7 @@ impl Session {
             self.begin_tally(env, head, key, plan);
         }
         self.events.produce(head.acks);
-        patch(lane, head, plan);
+        write_plan(lane.fresh(), head, &plan, patience_ms);
         self.queue_sole(start, frame_len, partition, entry);
         self.pass_frame(lane, frame_len);
         Ok(true)
@@ -147,7 +151,14 @@ impl Session {
         };
         match raised {
             Some(raised) => {
-                self.push(start, frame_len, Fate::Absorb { raised });
+                self.push(
+                    start,
+                    frame_len,
+                    Fate::Absorb {
+                        raised,
+                        leader_only: false,
+                    },
+                );
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;
@@ -192,15 +203,5 @@ impl Session {
         if tally.topic.name().is_none() {
             self.tally = None;
         }
-    }
-}
-
-fn patch(lane: &mut Lane, head: Head, plan: Plan) {
-    let fresh = lane.fresh();
-    if let Some(acks) = plan.new_acks {
-        fresh[head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
-    }
-    if let Some(timeout_ms) = plan.new_timeout_ms {
-        fresh[head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
     }
 }

@@ -50,7 +50,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_observations_by_group_total", &["scenario", "completeness", "group"], "The same by group, where one is concerned; capped, the rest under __other__"),
     counter("holdfast_answer_errors_total", &["error_code"], "Partitions for which a Produce answer told its client of an error, Holdfast's refusals among them; where 46 (stored before) is none"),
     counter("holdfast_override_failures_total", &["scenario", "error_code"], "Partitions that failed with a code that exists only because acks was raised"),
-    counter("holdfast_degraded_total", &["scenario"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas"),
+    counter("holdfast_degraded_total", &["scenario", "reason"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas, or replicas were slow, or the client had to authenticate anew"),
     counter("holdfast_unverified_total", &["scenario"], "Refusals that were not confirmed within cluster.lookup_timeout_ms: forwarded instead"),
     counter("holdfast_unjudged_total", &["scenario"], "Requests larger than the whole limits.buffer_bytes, streamed on without judging"),
     counter("holdfast_override_records_total", &["scenario", "mode"], "Records in the overridden Produce requests, of topics whose name is known"),

@@ -132,7 +132,11 @@ impl ConnectionMeter {
                 handle.counter.inc_by(*count);
                 handle.sum.add(*count, *records);
             }
-            Event::Degraded { scenario, count } => counters.degraded.add(*scenario, *count),
+            Event::Degraded {
+                scenario,
+                reason,
+                count,
+            } => counters.degraded.add((*scenario, *reason), *count),
             Event::Exempted {
                 scenario,
                 exemption,

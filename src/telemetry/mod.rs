@@ -17,7 +17,9 @@ pub use meter::ConnectionMeter;
 
 use crate::cluster::Broker;
 use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
-use crate::session::event::{CloseCause, Completeness, Event, Limit, Outcome, OutcomeCause, Side};
+use crate::session::event::{
+    CloseCause, Completeness, Degradation, Event, Limit, Outcome, OutcomeCause, Side,
+};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
 use capped::{Capped, OTHER};
@@ -131,7 +133,7 @@ struct Counters {
     rejected_bytes: Pairs<(Scenario, Mode), 2>,
     answer_errors: Pairs<ErrorCode, 1>,
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
-    degraded: Pairs<Scenario, 1>,
+    degraded: Pairs<(Scenario, Degradation), 2>,
     unverified: Pairs<Scenario, 1>,
     unjudged: Pairs<Scenario, 1>,
     /// A family whose one label the operator chose: few, known at start.
@@ -555,7 +557,19 @@ impl Counters {
                     .into_iter()
                     .flat_map(|scenario| RAISED_CODES.map(|code| (scenario, code))),
             ),
-            degraded: by_scenario(make, "holdfast_degraded_total", raising),
+            degraded: Pairs::new(
+                make.counters("holdfast_degraded_total"),
+                |(scenario, reason)| [scenario.name(), reason.name()],
+                raising.into_iter().flat_map(|scenario| {
+                    let reasons = Degradation::ALL.into_iter();
+                    let possible = move |reason: &Degradation| {
+                        scenario == Scenario::AcksNone || *reason == Degradation::BelowMinIsr
+                    };
+                    reasons
+                        .filter(possible)
+                        .map(move |reason| (scenario, reason))
+                }),
+            ),
             unverified: by_scenario(
                 make,
                 "holdfast_unverified_total",
@@ -731,9 +745,12 @@ fn by_scenario(
 }
 
 fn acks0(make: &Maker, name: &'static str) -> Pairs<(Outcome, OutcomeCause), 2> {
-    // Only a broker's answer confirms.
-    let possible =
-        |outcome, cause| outcome != Outcome::Confirmed || cause == OutcomeCause::BrokerAnswer;
+    // Only a broker's answer confirms; what the leader alone has stored may yet be lost, or not.
+    let possible = |outcome, cause| match (outcome, cause) {
+        (Outcome::Confirmed, cause) => cause == OutcomeCause::BrokerAnswer,
+        (outcome, OutcomeCause::LeaderOnly) => outcome == Outcome::Unknown,
+        _ => true,
+    };
     let all = Outcome::ALL
         .into_iter()
         .flat_map(|outcome| OutcomeCause::ALL.map(|cause| (outcome, cause)));

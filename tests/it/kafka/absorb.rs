@@ -55,8 +55,47 @@ fn a_metadata_request_behind_a_flood_of_acks_0_is_answered_while_a_follower_is_f
         .expect("an answer within the client's patience");
     assert_eq!(answered, asked);
     println!("answered after {:?}", begun.elapsed());
-    wait_confirmed(&holdfast, 3_000);
+    let metrics = holdfast.metrics();
+    let ends = ["confirmed", "refused", "unknown"].map(|end| acks0_records(&metrics, end));
+    assert_eq!((ends[0] + ends[2], ends[1]), (3_000.0, 0.0), "{ends:?}");
     cluster.broker(3).thaw();
+    let stored = cluster.read_all("t");
+    assert_each_once(&stored);
+    assert_eq!(rdk::ids(&stored), (0..3_000).collect());
+}
+
+/// The worst that can be: brokers that keep a silent follower in the ISR for as long as Kafka's default, while the
+/// controller believes it to be alive.
+#[test]
+fn a_metadata_request_behind_a_flood_of_acks_0_is_answered_while_a_follower_is_slow_for_half_a_minute()
+ {
+    let cluster = Cluster::start(
+        Spec::new(Version::V4_3_1)
+            .dedicated_controller()
+            .property("replica.lag.time.max.ms", "30000")
+            .property("broker.session.timeout.ms", "60000"),
+    );
+    cluster.create_topic_on("t", &[&[1, 2, 3]], &[]);
+    let holdfast = Holdfast::start(&cluster.bootstrap());
+    cluster.broker(3).freeze();
+    let mut connection = Raw::connect(&holdfast.broker_addr(1)).unwrap();
+    let begun = Instant::now();
+    flood(&mut connection, "t", 300);
+    let mut body = Body::new();
+    body.i32(-1);
+    let asked = connection.send(METADATA, 1, &body.0).unwrap();
+    let answered = connection.read(METADATA, 1, CLIENTS_PATIENCE);
+    println!("answered after {:?}", begun.elapsed());
+    cluster.broker(3).thaw();
+    let (answered, _) = answered.expect("an answer within the client's patience");
+    assert_eq!(answered, asked);
+    let metrics = holdfast.metrics();
+    let ends = ["confirmed", "refused", "unknown"].map(|end| acks0_records(&metrics, end));
+    println!("confirmed, refused, unknown: {ends:?}");
+    assert_eq!(ends.iter().sum::<f64>(), 3_000.0, "all of them have an end");
+    assert_eq!(ends[1], 0.0, "none was refused");
+    let slow = [("scenario", "acks_none"), ("reason", "slow_replicas")];
+    assert!(metrics.value("holdfast_degraded_total", &slow) > 200.0);
     let stored = cluster.read_all("t");
     assert_each_once(&stored);
     assert_eq!(rdk::ids(&stored), (0..3_000).collect());

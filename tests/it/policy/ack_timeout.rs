@@ -45,7 +45,7 @@ fn it_means_nothing_where_acks_stays_0() {
 
 #[test]
 fn the_floor_itself_and_what_is_above_stay() {
-    for timeout_ms in [5_000, 5_001, i32::MAX] {
+    for timeout_ms in [5_000, 5_001, 10_000] {
         let mut rig = Rig::default();
         rig.send(&frame(1, &one(9, 0, records(9, 1)).timeout_ms(timeout_ms)));
         assert_eq!(rig.produced()[0].timeout_ms, timeout_ms);
