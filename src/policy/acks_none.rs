@@ -20,8 +20,9 @@
 //! What a client sends behind such requests waits for them, as a broker works on one request of a connection at a time. So
 //! acks becomes 1, too, for some seconds when the broker has owed an answer for two of them (or has answered
 //! REQUEST_TIMED_OUT), and when a client that was not read for a while has to authenticate anew soon
-//! (`connections.max.reauth.ms`). What only the leader is then known to have is counted as unknown, cause `leader_only`.
-//! And `timeout_ms` is cut: to 10 s (or `ack_timeout.floor_ms`, if that is more), and to 16 s divided by
+//! (`connections.max.reauth.ms`; it is told of the end early: of half a short session, of all but a minute of a long one).
+//! What only the leader is then known to have is counted as unknown, cause `leader_only`.
+//! And `timeout_ms` is cut: to 10 s (or `ack_timeout.floor_ms`, if that is more), and to 12 s divided by
 //! `max_absorbed_in_flight` for a request behind others; the answer is then REQUEST_TIMED_OUT, the records are stored by the
 //! leader and counted as unknown. Nothing is stored less for either: nobody would have repeated the request.
 //!
@@ -36,7 +37,7 @@
 /// The most that a broker waits for replicas where no other such request of the connection is unanswered; or `floor_ms`.
 const ALONE_MS: i32 = 10_000;
 /// The same for all that stand in front of each other together, and the least for one of them.
-const TOGETHER_MS: i32 = 16_000;
+const TOGETHER_MS: i32 = 12_000;
 const LEAST_MS: i32 = 500;
 
 /// Whether the scenario is there.
@@ -83,7 +84,7 @@ mod tests {
             assert!(waits.sum::<i32>() < CLIENTS_PATIENCE_MS, "{most}");
         }
         assert_eq!(patience_ms(0, 8, 60_000), 60_000, "the operator's word");
-        assert_eq!(patience_ms(1, 8, 60_000), 2_000);
+        assert_eq!(patience_ms(1, 8, 60_000), 1_500);
         assert_eq!(patience_ms(1, usize::MAX, 1), 500);
     }
 }

@@ -15,6 +15,14 @@ const AGAIN_US: u64 = 5_000_000;
 const LEAD_PERCENT: u64 = 15;
 const LEAD_MS: u64 = 30_000;
 
+/// Of a session's end the client is told that much too early, at most; of a short session's half.
+const TOLD_EARLY_MS: i64 = 60_000;
+
+/// How long the client is told that it is accepted, so that it begins early to prove itself anew.
+pub(super) fn told_lifetime_ms(lifetime_ms: i64) -> i64 {
+    lifetime_ms - TOLD_EARLY_MS.min(lifetime_ms / 2)
+}
+
 /// What one connection knows about it.
 #[derive(Debug, Default)]
 pub(super) struct Haste {
@@ -83,6 +91,19 @@ mod tests {
         check(10_000, Some(1 + 5));
         check(100_000, Some(1 + 55));
         check(3_600_000, Some(1 + 3_600 - 540 - 30));
+    }
+
+    #[test]
+    fn a_client_is_told_of_half_a_short_session_and_of_all_but_a_minute_of_a_long_one() {
+        for (lifetime_ms, told_ms) in [
+            (1, 1),
+            (10_000, 5_000),
+            (120_000, 60_000),
+            (3_600_000, 3_540_000),
+            (i64::MAX, i64::MAX - 60_000),
+        ] {
+            assert_eq!(told_lifetime_ms(lifetime_ms), told_ms);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! or merged, as the request's fate says.
 
 use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
+use super::haste;
 use super::inflight::{Fate, FetchLook, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
@@ -10,7 +11,7 @@ use super::produce::topic_of;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
-use crate::policy::Scenario;
+use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::header::{self, RESPONSE_START_LEN};
@@ -196,9 +197,7 @@ impl Session {
                 }
             }
             Fate::SaslAuthenticate => {
-                // It is passed on as it is, whatever it says; one that cannot be read limits nothing.
-                let said = sasl::session_lifetime_ms(version, &frame[RESPONSE_START_LEN..]);
-                self.haste.authenticated(env.clock_us, said.unwrap_or(0));
+                self.authenticated(env, &mut frame[RESPONSE_START_LEN..], version);
                 Ok(Done::Forward)
             }
             Fate::SaslHandshake { tokens } => {
@@ -391,6 +390,19 @@ impl Session {
             self.misdeed(CloseCause::AbsorbedError, detail);
         }
         Ok(())
+    }
+
+    /// The client is told of a shorter session than the broker has given it: its backlog of acks=0 needs time to pass
+    /// before its next handshake. What cannot be read, whatever it is, passes as it is and limits nothing.
+    fn authenticated(&mut self, env: &Env<'_>, answer: &mut [u8], version: i16) {
+        let Ok(lifetime) = sasl::session_lifetime(version, answer) else {
+            return;
+        };
+        self.haste.authenticated(env.clock_us, lifetime.ms);
+        if env.policy.mode(Scenario::AcksNone) == Mode::Enforce && lifetime.ms > 0 {
+            let told = haste::told_lifetime_ms(lifetime.ms).to_be_bytes();
+            answer[lifetime.at..][..told.len()].copy_from_slice(&told);
+        }
     }
 
     fn sasl_handshake_answered(&mut self, frame: &[u8], tokens: u8) {

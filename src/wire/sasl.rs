@@ -24,9 +24,17 @@ pub fn error_code(version: i16, body: &[u8]) -> Result<ErrorCode, Error> {
 /// Versions of SaslAuthenticate that end a session (KIP-368) and whose answers can be read.
 pub const SESSION_VERSIONS: std::ops::RangeInclusive<i16> = 1..=2;
 
-/// How long the broker accepts the client from now on, in ms; 0: for ever, or not at all. `answer`: what follows the
-/// correlation id of a SaslAuthenticate response of one of [`SESSION_VERSIONS`].
-pub fn session_lifetime_ms(version: i16, answer: &[u8]) -> Result<i64, Error> {
+/// How long the broker accepts the client from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionLifetime {
+    /// In ms; 0: for ever, or not at all.
+    pub ms: i64,
+    /// Where its eight bytes lie.
+    pub at: usize,
+}
+
+/// `answer`: what follows the correlation id of a SaslAuthenticate response of one of [`SESSION_VERSIONS`].
+pub fn session_lifetime(version: i16, answer: &[u8]) -> Result<SessionLifetime, Error> {
     let flexible = version >= 2;
     let mut reader = Reader::new(answer);
     if flexible {
@@ -36,10 +44,12 @@ pub fn session_lifetime_ms(version: i16, answer: &[u8]) -> Result<i64, Error> {
     let error_code = ErrorCode(reader.i16("error_code")?);
     reader.string(flexible, "error_message")?;
     reader.bytes(flexible, "auth_bytes")?;
-    let lifetime_ms = reader.i64("session_lifetime_ms")?;
-    Ok(match error_code {
-        ErrorCode::NONE => lifetime_ms,
-        _ => 0,
+    let at = reader.offset();
+    let ms = reader.i64("session_lifetime_ms")?;
+    let accepted = error_code == ErrorCode::NONE;
+    Ok(SessionLifetime {
+        ms: if accepted { ms } else { 0 },
+        at,
     })
 }
 
@@ -81,12 +91,12 @@ mod tests {
         let lifetime = [0, 0, 0, 0, 0, 0, 0x27, 0x10];
         let check = |version, head: &[u8], expected| {
             let answer = [head, &lifetime[..]].concat();
-            assert_eq!(session_lifetime_ms(version, &answer), Ok(expected));
+            let at = head.len();
+            let ms = expected;
+            let found = session_lifetime(version, &answer);
+            assert_eq!(found, Ok(SessionLifetime { ms, at }));
             for len in 0..answer.len() {
-                assert!(
-                    session_lifetime_ms(version, &answer[..len]).is_err(),
-                    "{len}"
-                );
+                assert!(session_lifetime(version, &answer[..len]).is_err(), "{len}");
             }
         };
         check(1, b"\x00\x00\xff\xff\x00\x00\x00\x02ab", 10_000);
