@@ -17,10 +17,13 @@ const LEAD_MS: u64 = 30_000;
 
 /// Of a session's end the client is told that much too early, at most; of a short session's half.
 const TOLD_EARLY_MS: i64 = 60_000;
+/// Brokers refuse who authenticates twice within a second; a session is not told to be shorter for our sake.
+const LEAST_TOLD_MS: i64 = 3_000;
 
 /// How long the client is told that it is accepted, so that it begins early to prove itself anew.
 pub(super) fn told_lifetime_ms(lifetime_ms: i64) -> i64 {
-    lifetime_ms - TOLD_EARLY_MS.min(lifetime_ms / 2)
+    let early_ms = TOLD_EARLY_MS.min(lifetime_ms / 2);
+    (lifetime_ms - early_ms).max(LEAST_TOLD_MS.min(lifetime_ms))
 }
 
 /// What one connection knows about it.
@@ -57,9 +60,9 @@ impl Haste {
         self.held_back = true;
     }
 
-    /// The broker accepted the client. `lifetime_ms`: after that it hangs up; 0 or less: never.
-    pub fn authenticated(&mut self, now_us: u64, lifetime_ms: i64) {
-        let lifetime_ms = u64::try_from(lifetime_ms).unwrap_or(0);
+    /// The broker accepted the client. `told_ms`: what the client knows of how long; 0 or less: for ever.
+    pub fn authenticated(&mut self, now_us: u64, told_ms: i64) {
+        let lifetime_ms = u64::try_from(told_ms).unwrap_or(0);
         let lead_ms = (lifetime_ms / 100 * LEAD_PERCENT + LEAD_MS).min(lifetime_ms / 2);
         let from_us = now_us.saturating_add((lifetime_ms - lead_ms).saturating_mul(1_000));
         self.expires_soon_from_us = (lifetime_ms > 0).then_some(from_us);
@@ -80,11 +83,11 @@ mod tests {
 
     #[test]
     fn the_last_part_of_a_session_is_for_the_backlog() {
-        let check = |lifetime_ms, expected: Option<u64>| {
+        let check = |told_ms, expected: Option<u64>| {
             let mut haste = Haste::default();
-            haste.authenticated(SECOND_US, lifetime_ms);
+            haste.authenticated(SECOND_US, told_ms);
             let from_us = haste.expires_soon_from_us;
-            assert_eq!(from_us, expected.map(|s| s * SECOND_US), "{lifetime_ms}");
+            assert_eq!(from_us, expected.map(|s| s * SECOND_US), "{told_ms}");
         };
         check(0, None);
         check(-1, None);
@@ -96,7 +99,10 @@ mod tests {
     #[test]
     fn a_client_is_told_of_half_a_short_session_and_of_all_but_a_minute_of_a_long_one() {
         for (lifetime_ms, told_ms) in [
+            (0, 0),
             (1, 1),
+            (2_000, 2_000),
+            (4_000, 3_000),
             (10_000, 5_000),
             (120_000, 60_000),
             (3_600_000, 3_540_000),

@@ -398,9 +398,14 @@ impl Session {
         let Ok(lifetime) = sasl::session_lifetime(version, answer) else {
             return;
         };
-        self.haste.authenticated(env.clock_us, lifetime.ms);
-        if env.policy.mode(Scenario::AcksNone) == Mode::Enforce && lifetime.ms > 0 {
-            let told = haste::told_lifetime_ms(lifetime.ms).to_be_bytes();
+        let raises = env.policy.mode(Scenario::AcksNone) == Mode::Enforce;
+        let told_ms = match lifetime.ms > 0 && raises {
+            true => haste::told_lifetime_ms(lifetime.ms),
+            false => lifetime.ms,
+        };
+        self.haste.authenticated(env.clock_us, told_ms);
+        if told_ms != lifetime.ms {
+            let told = told_ms.to_be_bytes();
             answer[lifetime.at..][..told.len()].copy_from_slice(&told);
         }
     }

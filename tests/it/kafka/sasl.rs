@@ -232,9 +232,9 @@ fn ends(metrics: &Metrics) -> Vec<&Series> {
     series.filter(|series| series.value > 0.0).collect()
 }
 
-/// Small requests as fast as the client can for longer than two sessions last: many more than one for each round trip
-/// of replication. Direct some are lost, where the brokers are slower than the client: its new handshake waits behind them
-/// in the sockets. Through Holdfast it is sent early, and nothing is.
+/// Records as fast as the client can for longer than two sessions last, a hundred in a request: more requests than one for
+/// each round trip of replication. Direct some may be lost, as the brokers may be slower than the client: its new handshake
+/// waits behind them in the sockets. Through Holdfast it is sent early, and nothing is.
 #[track_caller]
 fn check_a_flood_that_has_to_authenticate_anew(cluster: &Cluster, holdfast: &Holdfast) {
     let direct = flood_for_two_sessions(cluster, &cluster.bootstrap_of("SASL"));
@@ -268,9 +268,7 @@ struct Flood {
 fn flood_for_two_sessions(cluster: &Cluster, bootstrap: &str) -> Flood {
     let topic = unique("reauthenticates");
     cluster.create_topic(&topic, 3, 3, &[]);
-    let settings = librdkafka_settings(Settings::acks("0"))
-        .set("batch.num.messages", "10")
-        .set("linger.ms", "0");
+    let settings = librdkafka_settings(Settings::acks("0"));
     let producer = IdProducer::new(bootstrap, &topic, &settings);
     let (begun, mut sent) = (Instant::now(), 0);
     while begun.elapsed() < Duration::from_secs(25) {
