@@ -26,15 +26,20 @@ fn flood(connection: &mut Raw, topic: &str, frames: u64) {
 }
 
 #[track_caller]
-fn wait_confirmed(holdfast: &Holdfast, records: u64) {
-    eventually("all is confirmed", Duration::from_secs(60), || {
-        let metrics = holdfast.metrics();
-        let ends = ["confirmed", "refused", "unknown"].map(|end| acks0_records(&metrics, end));
-        match ends == [records as f64, 0.0, 0.0] {
-            true => Ok(()),
-            false => Err(format!("confirmed, refused, unknown: {ends:?}")),
-        }
-    });
+fn wait_stored(holdfast: &Holdfast, records: u64) {
+    eventually(
+        "all has its end, and nothing was refused",
+        Duration::from_secs(60),
+        || {
+            let metrics = holdfast.metrics();
+            let ends = ["confirmed", "refused", "unknown"].map(|end| acks0_records(&metrics, end));
+            // On a machine that is too busy for its replicas, what the leader alone is known to have is unknown.
+            match ends[1] == 0.0 && ends[0] + ends[2] == records as f64 {
+                true => Ok(()),
+                false => Err(format!("confirmed, refused, unknown: {ends:?}")),
+            }
+        },
+    );
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn all_that_a_client_sent_with_acks_0_is_stored_though_it_left_at_once() {
     flood(&mut connection, &topic, 500);
     // Nothing was read and nothing is there to be read: the socket closes with a FIN behind the last byte.
     drop(connection);
-    wait_confirmed(&holdfast, 5_000);
+    wait_stored(&holdfast, 5_000);
     let stored = cluster.read_all(&topic);
     assert_each_once(&stored);
     assert_eq!(rdk::ids(&stored), (0..5_000).collect());
