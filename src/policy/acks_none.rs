@@ -17,6 +17,12 @@
 //! without Holdfast (counted in `holdfast_degraded_total`). At most `max_absorbed_in_flight` such requests and
 //! `max_absorbed_bytes` are unanswered on one connection; beyond that the client is not read.
 //!
+//! What a client sends behind such requests waits for them, as a broker works on one request of a connection at a time: so
+//! does its proving itself anew where brokers ask for that every minute or two (`connections.max.reauth.ms`). Such a client
+//! is told of an earlier end of its session (of half a short one, of all but a minute of a long one), and if it was held
+//! back, acks becomes 1 in the second half of a session of up to two minutes, until its handshake is there. What only the
+//! leader is then known to have is counted as unknown, cause `leader_only`.
+//!
 //! ## What it costs
 //! A broker works on one request of a connection at a time, so such a client is held to one request per replication round
 //! trip and connection. The hop from the client to Holdfast stays fire-and-forget.

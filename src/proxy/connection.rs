@@ -17,7 +17,7 @@ use super::watch::Handle;
 use super::{Phase, Shared};
 use crate::cluster::{LogEnd, TopicFacts, View};
 use crate::policy;
-use crate::session::event::{CloseCause, OutcomeCause};
+use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
 use crate::session::lane::Lane;
 use crate::session::{Answer, Env, Question, Session, Want};
@@ -127,6 +127,9 @@ struct Known {
     brokers_outside: bool,
     policy: Arc<policy::Settings>,
     node_id: Option<i32>,
+    /// What time it is, read once for each wake.
+    unix_ms: i64,
+    clock_us: u64,
 }
 
 /// By the wall clock, which is what timestamps of records are compared with.
@@ -147,7 +150,8 @@ impl Known {
             limits: &shared.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
-            now_ms: unix_ms(),
+            now_ms: self.unix_ms,
+            clock_us: self.clock_us,
         }
     }
 }
@@ -178,6 +182,7 @@ pub struct Connection<D: Dial> {
     /// going off there is nothing to ask them, and asking costs a lock that all connections share.
     signal_armed: bool,
     timer_armed: bool,
+    begun: Instant,
     now: Instant,
     active_at: Instant,
     closing_since: Option<Instant>,
@@ -205,6 +210,8 @@ impl<D: Dial> Connection<D> {
             policy: shared.policy.load_full(),
             view,
             node_id,
+            unix_ms: unix_ms(),
+            clock_us: 0,
         };
         Connection {
             dial,
@@ -228,6 +235,7 @@ impl<D: Dial> Connection<D> {
             timer: Box::pin(tokio::time::sleep_until(
                 now + shared.settings.limits.idle_timeout,
             )),
+            begun: now,
             now,
             active_at: now,
             closing_since: None,
@@ -912,6 +920,13 @@ impl<D: Dial> Connection<D> {
         }
     }
 
+    fn look_at_clocks(&mut self) {
+        self.now = Instant::now();
+        let lasted = self.now.saturating_duration_since(self.begun);
+        self.known.clock_us = u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX);
+        self.known.unix_ms = unix_ms();
+    }
+
     fn refresh(&mut self) {
         // A request is judged under one view and one set of settings.
         if self.session.mid_request() {
@@ -928,7 +943,23 @@ impl<D: Dial> Connection<D> {
         }
     }
 
+    /// Because of which limit the client is not read.
+    fn paused(&self) -> Option<Limit> {
+        if !self.client_reads {
+            return None;
+        }
+        match self.requests.want {
+            Want::Answers => self.session.paused_by(),
+            Want::Announce(_) => Some(Limit::AnnouncedBytes),
+            Want::Collect(len) if !self.requests.holds_room_for(len) => Some(Limit::BufferBytes),
+            _ if self.requests.lease_wait.is_waiting() => Some(Limit::BufferBytes),
+            _ => None,
+        }
+    }
+
     fn tell(&mut self) {
+        self.meter.paused(self.paused(), self.now.into_std());
+        self.meter.absorbing(self.session.in_flight().absorbed());
         if self.session.has_events() {
             let meter = &mut self.meter;
             self.session.events(|event| meter.record(&event));
@@ -963,7 +994,7 @@ impl<D: Dial> Future for Connection<D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.now = Instant::now();
+        this.look_at_clocks();
         this.moved = 0;
         this.refresh();
         this.follow_phase(cx);
@@ -996,7 +1027,7 @@ impl<D: Dial> Future for Connection<D> {
                 return Poll::Pending;
             }
             // It is over already: what is due is looked at again.
-            this.now = Instant::now();
+            this.look_at_clocks();
         }
     }
 }

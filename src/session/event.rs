@@ -47,12 +47,14 @@ pub enum OutcomeCause {
     Aborted,
     /// The connection was being closed, and the time for that ran out.
     CloseDeadline,
+    /// The leader has stored them, and was not asked to wait for the replicas ([`Degradation::Reauthentication`]).
+    LeaderOnly,
     /// They went up as acks=0, because the scenario is observed or exempted: brokers do not answer those.
     NotAsked,
 }
 
 impl OutcomeCause {
-    pub const ALL: [OutcomeCause; 8] = [
+    pub const ALL: [OutcomeCause; 9] = [
         OutcomeCause::BrokerAnswer,
         OutcomeCause::Policy,
         OutcomeCause::ClientCut,
@@ -60,6 +62,7 @@ impl OutcomeCause {
         OutcomeCause::Closing,
         OutcomeCause::Aborted,
         OutcomeCause::CloseDeadline,
+        OutcomeCause::LeaderOnly,
         OutcomeCause::NotAsked,
     ];
 
@@ -72,6 +75,7 @@ impl OutcomeCause {
             OutcomeCause::Closing => "closing",
             OutcomeCause::Aborted => "aborted",
             OutcomeCause::CloseDeadline => "close_deadline",
+            OutcomeCause::LeaderOnly => "leader_only",
             OutcomeCause::NotAsked => "not_asked",
         }
     }
@@ -184,6 +188,75 @@ impl CloseCause {
     }
 }
 
+/// Why acks was not raised to all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Degradation {
+    /// A partition has fewer in-sync replicas than `min.insync.replicas`: all would be refused.
+    BelowMinIsr,
+    /// The client has to authenticate anew soon, and has a backlog in front of that.
+    Reauthentication,
+}
+
+impl Degradation {
+    pub const ALL: [Degradation; 2] = [Degradation::BelowMinIsr, Degradation::Reauthentication];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Degradation::BelowMinIsr => "below_min_isr",
+            Degradation::Reauthentication => "reauthentication",
+        }
+    }
+}
+
+/// Because of which limit a client is not read for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    MaxInFlight,
+    MaxAbsorbedInFlight,
+    MaxAbsorbedBytes,
+    BufferBytes,
+    AnnouncedBytes,
+}
+
+impl Limit {
+    pub const ALL: [Limit; 5] = [
+        Limit::MaxInFlight,
+        Limit::MaxAbsorbedInFlight,
+        Limit::MaxAbsorbedBytes,
+        Limit::BufferBytes,
+        Limit::AnnouncedBytes,
+    ];
+
+    /// The key of `[limits]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::MaxInFlight => "max_in_flight",
+            Limit::MaxAbsorbedInFlight => "max_absorbed_in_flight",
+            Limit::MaxAbsorbedBytes => "max_absorbed_bytes",
+            Limit::BufferBytes => "buffer_bytes",
+            Limit::AnnouncedBytes => "announced_bytes",
+        }
+    }
+}
+
+/// Whose bytes they were.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    Client,
+    Broker,
+}
+
+impl Side {
+    pub const ALL: [Side; 2] = [Side::Client, Side::Broker];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Client => "client",
+            Side::Broker => "broker",
+        }
+    }
+}
+
 /// Whether a count misses what other connections or other replicas of the gateway have seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Completeness {
@@ -240,8 +313,12 @@ pub enum Event {
         records: u64,
         count: u64,
     },
-    /// acks=0 went up as acks=1, or acks=1 as itself, because a partition was below `min.insync.replicas`.
-    Degraded { scenario: Scenario, count: u64 },
+    /// acks=0 went up as acks=1, or acks=1 as itself.
+    Degraded {
+        scenario: Scenario,
+        reason: Degradation,
+        count: u64,
+    },
     /// An exemption kept a scenario from being applied.
     Exempted {
         scenario: Scenario,
@@ -296,6 +373,10 @@ pub enum Event {
     },
     /// An answer that no client had asked for was absorbed.
     Absorbed { count: u64 },
+    /// From a request's being judged to the arrival of its answer, in µs; of a sample.
+    Answered { api_key: ApiKey, micros: u64 },
+    /// A request, or the answer to one, that does not follow Kafka's schema. Precedes `Misdeed`.
+    Undecodable { api_key: ApiKey, side: Side },
     /// A broker outside `broker_ids` was left out of an answer.
     BrokerOutsideSet { node_id: i32 },
     /// The peer broke the protocol or a limit; `detail` says what was found and what was allowed. Precedes `Closed`.

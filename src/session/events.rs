@@ -20,6 +20,8 @@ pub struct Events {
     acks: [u64; ACKS.len()],
     /// The batches sampled, while they are of one topic.
     batch: Option<Batch>,
+    /// The first answer since events were handed out, and its time in µs.
+    answered: Option<(ApiKey, u64)>,
     /// The first events were handed out.
     begun: bool,
 }
@@ -89,6 +91,11 @@ impl Events {
         }
     }
 
+    /// An answer, and the time to it: one is kept until events are handed out.
+    pub fn answered(&mut self, api_key: ApiKey, micros: u64) {
+        self.answered.get_or_insert((api_key, micros));
+    }
+
     pub fn push(&mut self, event: Event) {
         if matches!(event, Event::ClientId(_)) {
             // What came before was another's.
@@ -126,6 +133,9 @@ impl Events {
         if let Some(batch) = self.batch.take() {
             each(batch.event());
         }
+        if let Some((api_key, micros)) = self.answered.take() {
+            each(Event::Answered { api_key, micros });
+        }
         if !std::mem::replace(&mut self.begun, true) {
             // The first were the client's introduction: many a connection has nothing to tell after it.
             self.list = Vec::new();
@@ -133,7 +143,10 @@ impl Events {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && self.requests.is_none() && self.batch.is_none()
+        self.list.is_empty()
+            && self.requests.is_none()
+            && self.batch.is_none()
+            && self.answered.is_none()
     }
 
     fn flush(&mut self) {
@@ -187,12 +200,17 @@ fn fold(last: &mut Event, new: &Event) -> bool {
             *records += r;
         }
         (
-            Event::Degraded { scenario, count },
+            Event::Degraded {
+                scenario,
+                reason,
+                count,
+            },
             Event::Degraded {
                 scenario: s,
+                reason: r,
                 count: more,
             },
-        ) if scenario == s => *count += more,
+        ) if (&*scenario, &*reason) == (s, r) => *count += more,
         (
             Event::Exempted {
                 scenario,

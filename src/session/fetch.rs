@@ -255,7 +255,9 @@ impl Session {
                         self.response = Response::Pass(walker.left());
                         return Ok(());
                     }
-                    fetch::Step::Malformed(why) => return self.malformed_answer(why),
+                    fetch::Step::Malformed(why) => {
+                        return self.malformed_answer(ApiKey::FETCH, why);
+                    }
                     fetch::Step::Done => {
                         self.answered();
                         self.tell_headroom(env, look);

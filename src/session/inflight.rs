@@ -28,14 +28,17 @@ pub enum Fate {
     Relay,
     /// A Produce answer: looked at in place. `raised`: the scenario that changed its acks.
     Produce { raised: Option<Scenario> },
-    /// The client sent acks=0 and waits for nothing. `raised`: the scenario that changed its acks.
-    Absorb { raised: Scenario },
+    /// The client sent acks=0 and waits for nothing. `raised`: the scenario that changed its acks. `leader_only`: to 1, and
+    /// that replicas have it, too, cannot be told from the answer.
+    Absorb { raised: Scenario, leader_only: bool },
     /// A Fetch answer that is looked at while it streams, or held to be repaired.
     Fetch(FetchLook),
     /// An answer that names brokers: rewritten.
     Rewrite,
     /// An ApiVersions answer: versions are cut to what is understood.
     ApiVersions,
+    /// A SaslAuthenticate answer: it says how long the client is accepted.
+    SaslAuthenticate,
     /// SaslHandshake v0: after an answer without error that many raw tokens follow.
     SaslHandshake { tokens: u8 },
     /// A raw SASL token: a size prefix and nothing else that is Kafka's.
@@ -72,6 +75,8 @@ pub struct Pending {
     pub api_version: i16,
     pub fate: Fate,
     pub upstream: UpstreamId,
+    /// When it was judged, by [`super::Env::clock_us`].
+    pub since_us: u64,
     /// Where its last byte lies in the stream to the broker; `u64::MAX` until it was planned.
     pub end: u64,
     /// Bytes of the request while it counts against `max_absorbed_bytes`, else 0.

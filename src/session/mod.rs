@@ -9,6 +9,7 @@ pub mod event;
 mod events;
 mod fetch;
 mod fetches;
+mod haste;
 pub mod inflight;
 mod introduction;
 mod judged;
@@ -22,8 +23,9 @@ mod sole;
 use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
 use crate::ledger::Ledger;
 use crate::policy::{self, standing::Standing};
-use event::{CloseCause, Event, Outcome, OutcomeCause};
+use event::{CloseCause, Event, Limit, Outcome, OutcomeCause};
 use events::Events;
+use haste::Haste;
 use inflight::{Fate, InFlight, Lost, RecordsOf};
 use lane::Lane;
 use produce::LazyFrame;
@@ -45,6 +47,8 @@ pub struct Env<'a> {
     pub brokers_outside: bool,
     /// Unix time in ms, as of this turn: the session has no clock.
     pub now_ms: i64,
+    /// How long the connection has been there, in µs, as of this turn; never goes back, as Unix time may.
+    pub clock_us: u64,
 }
 
 /// What one connection may have under way.
@@ -120,6 +124,8 @@ pub struct Session {
     /// Raw SASL tokens that follow the one being read.
     after_token: u8,
     frames: u64,
+    /// As of the last look at requests.
+    clock_us: u64,
     response: Response,
     in_flight: InFlight,
     closing: Option<CloseCause>,
@@ -129,6 +135,11 @@ pub struct Session {
     /// As what records end that are read and not forwarded any more.
     unforwarded: OutcomeCause,
     close_after_frame: Option<CloseCause>,
+    haste: Haste,
+    /// Which limit the client waits for, when answers are what is wanted.
+    paused_by: Option<Limit>,
+    /// Answers seen, of those whose time is only sampled.
+    sampled_answers: u8,
     events: Events,
     learned: Vec<Learned>,
 }
@@ -160,6 +171,7 @@ impl Session {
             announced: false,
             after_token: 0,
             frames: 0,
+            clock_us: 0,
             response: Response::Start,
             in_flight: InFlight::default(),
             closing: None,
@@ -167,6 +179,9 @@ impl Session {
             severed: false,
             unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
+            haste: Haste::default(),
+            paused_by: None,
+            sampled_answers: 0,
             events: Events::default(),
             learned: Vec::new(),
         }
@@ -193,6 +208,11 @@ impl Session {
     /// Requests wholly read since the beginning.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// The limit because of which no request is read, while [`Want::Answers`] is what is wanted.
+    pub fn paused_by(&self) -> Option<Limit> {
+        self.paused_by
     }
 
     pub fn in_flight(&self) -> &InFlight {

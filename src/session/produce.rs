@@ -10,7 +10,7 @@
 //! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
 
 use super::appends::{self, Findings};
-use super::event::{CloseCause, Event, Outcome, OutcomeCause};
+use super::event::{CloseCause, Degradation, Event, Limit, Outcome, OutcomeCause, Side};
 use super::inflight::{Fate, Pending, RecordsOf, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::{Merge, Refused, overwrite_count};
@@ -59,6 +59,8 @@ pub(super) struct ProduceFrame {
     /// Whether acks depends on the partitions of the request being in sync.
     heeds_degraded: bool,
     degraded: bool,
+    /// acks=0 becomes 1 whatever its partitions, for this reason.
+    hurried: bool,
     plan: Option<Plan>,
     /// The client sent acks=0 and its records are ours to account for.
     accounted: bool,
@@ -161,6 +163,7 @@ impl Default for ProduceFrame {
             timeout_stand: Settled::Is(Stand::Off),
             heeds_degraded: false,
             degraded: false,
+            hurried: false,
             plan: None,
             accounted: false,
             waits_in_queue: false,
@@ -203,6 +206,7 @@ struct AtHead {
     batches: Option<Mode>,
     appends: Option<Mode>,
     heeds_degraded: bool,
+    hurried: bool,
     by_topic: bool,
 }
 
@@ -280,6 +284,8 @@ impl ProduceFrame {
             acks_stand: found.acks_stand.into(),
             timeout_stand: found.timeout_stand.into(),
             heeds_degraded: found.heeds_degraded,
+            degraded: found.hurried,
+            hurried: found.hurried,
             accounted: head.acks == 0 && found.acks_stand != Stand::Off,
             batches: found.batches,
             smallest_limit: limits.smallest_batch,
@@ -327,9 +333,7 @@ impl Session {
         // The common case: a producer that asks for all replicas, in a request that cannot hold anything too large.
         let looks = env.policy.judges_appends();
         if head.acks == -1 && small && !looks {
-            if self.in_flight.len() >= env.limits.max_in_flight {
-                return Err(Want::Answers);
-            }
+            self.room_in_flight(env, false, frame_len)?;
             self.events.produce(head.acks);
             self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
@@ -383,7 +387,8 @@ impl Session {
         limits: Sizes,
     ) -> Result<(), Want> {
         let size = frame_len as u64 - 4;
-        let Some(found) = self.at_head(env, head, size, limits) else {
+        let hurried = self.hurried(head);
+        let Some(found) = self.at_head(env, head, (size, hurried), limits) else {
             return Err(Want::Close);
         };
         if found.goes_on {
@@ -425,7 +430,18 @@ impl Session {
         Ok(())
     }
 
-    fn at_head(&self, env: &Env<'_>, head: Head, size: u64, limits: Sizes) -> Option<AtHead> {
+    /// Whether this request, sent with acks=0, must not wait for replicas.
+    pub(super) fn hurried(&self, head: Head) -> bool {
+        head.acks == 0 && self.haste.hurries(self.clock_us)
+    }
+
+    fn at_head(
+        &self,
+        env: &Env<'_>,
+        head: Head,
+        (size, hurried): (u64, bool),
+        limits: Sizes,
+    ) -> Option<AtHead> {
         let standing = self.standing.as_ref()?;
         let scenario = plan::acks_scenario(head.acks);
         let acks_stand = scenario.map_or(Stand::Off, |scenario| standing.get(scenario));
@@ -441,7 +457,9 @@ impl Session {
             .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
         let appends =
             appends::looked_at(standing).filter(|_| goes_on && too_large != Some(Mode::Enforce));
+        let hurried = hurried && absorbs;
         let heeds_degraded = raises
+            && !hurried
             && scenario.is_some_and(|scenario| plan::heeds_degraded(scenario, standing.settings()))
             && env.view.any_degraded(env.node_id);
         Some(AtHead {
@@ -454,6 +472,7 @@ impl Session {
             batches,
             appends,
             heeds_degraded,
+            hurried,
             by_topic: raises
                 && [acks_stand, timeout_stand]
                     .iter()
@@ -462,18 +481,25 @@ impl Session {
     }
 
     pub(super) fn room_in_flight(
-        &self,
+        &mut self,
         env: &Env<'_>,
         absorbs: bool,
         frame_len: usize,
     ) -> Result<(), Want> {
-        let (absorbed, bytes) = self.in_flight.absorbed();
-        let full = absorbed >= env.limits.max_absorbed_in_flight
-            || (absorbed > 0 && bytes + frame_len > env.limits.max_absorbed_bytes);
-        match self.in_flight.len() >= env.limits.max_in_flight || (absorbs && full) {
-            true => Err(Want::Answers),
-            false => Ok(()),
+        let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
+        self.paused_by = if self.in_flight.len() >= limits.max_in_flight {
+            Some(Limit::MaxInFlight)
+        } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
+            Some(Limit::MaxAbsorbedInFlight)
+        } else if absorbs && absorbed > 0 && bytes + frame_len > limits.max_absorbed_bytes {
+            Some(Limit::MaxAbsorbedBytes)
+        } else {
+            return Ok(());
+        };
+        if self.paused_by != Some(Limit::MaxInFlight) {
+            self.haste.held_back();
         }
+        Err(Want::Answers)
     }
 
     /// The request has its place in the queue. `absorbed_bytes`: its length, where nobody waits for the answer.
@@ -484,6 +510,7 @@ impl Session {
             api_version: start.api_version,
             fate,
             upstream: UpstreamId::FIRST,
+            since_us: self.clock_us,
             end: u64::MAX,
             absorbed_bytes,
             records: 0,
@@ -1106,13 +1133,7 @@ impl Session {
             &stands,
             frame.degraded,
         );
-        let fresh = lane.fresh();
-        if let Some(acks) = plan.new_acks {
-            fresh[frame.head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
-        }
-        if let Some(timeout_ms) = plan.new_timeout_ms {
-            fresh[frame.head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
-        }
+        write_plan(lane.fresh(), frame.head, &plan);
         frame.plan = Some(plan);
         for found in [plan.acks, plan.timeout].into_iter().flatten() {
             self.events.push(Event::Override {
@@ -1132,6 +1153,10 @@ impl Session {
         if let (true, Some(found)) = (plan.degraded, plan.acks) {
             self.events.push(Event::Degraded {
                 scenario: found.scenario,
+                reason: match frame.hurried {
+                    true => Degradation::Reauthentication,
+                    false => Degradation::BelowMinIsr,
+                },
                 count: 1,
             });
         }
@@ -1180,8 +1205,12 @@ impl Session {
                 }
             }
             (true, Some(raised)) => {
+                let leader_only = self.produce.hurried;
                 if let Some(newest) = self.in_flight.newest() {
-                    newest.fate = Fate::Absorb { raised };
+                    newest.fate = Fate::Absorb {
+                        raised,
+                        leader_only,
+                    };
                 }
             }
             (false, raised) => {
@@ -1194,6 +1223,10 @@ impl Session {
 
     fn malformed_produce(&mut self, version: i16, why: &str) -> Result<(), Want> {
         let detail = format!("Produce request version {version}: {why}");
+        self.events.push(Event::Undecodable {
+            api_key: ApiKey::PRODUCE,
+            side: Side::Client,
+        });
         self.misdeed(CloseCause::Malformed, detail);
         Err(Want::Close)
     }
@@ -1245,6 +1278,16 @@ impl Session {
                 of,
             ));
         }
+    }
+}
+
+/// Writes what was decided over acks and timeout_ms, where they lie.
+pub(super) fn write_plan(fresh: &mut [u8], head: Head, plan: &Plan) {
+    if let Some(acks) = plan.new_acks {
+        fresh[head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
+    }
+    if let Some(timeout_ms) = plan.new_timeout_ms {
+        fresh[head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
 
-use super::event::{CloseCause, Outcome, OutcomeCause};
+use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
 use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
@@ -43,6 +43,7 @@ impl Session {
     /// Judges the fresh bytes of the client, as far as they go.
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
         self.last.forget();
+        self.clock_us = env.clock_us;
         loop {
             if let Err(want) = self.request_step(env, lane) {
                 if want == Want::Close {
@@ -70,7 +71,10 @@ impl Session {
             }
             Request::Produce => self.produce_step(env, lane),
             Request::Fetch(walker, over) => self.fetch_request_step(env, lane, walker, over),
-            Request::AwaitSaslHandshake => Err(Want::Answers),
+            Request::AwaitSaslHandshake => {
+                self.paused_by = None;
+                Err(Want::Answers)
+            }
             Request::Tokens(left) => self.token(env, lane, left),
             Request::Lost => {
                 lane.skip(lane.fresh_len());
@@ -109,9 +113,7 @@ impl Session {
             self.request = Request::Discard(frame_len as u64);
             return Ok(());
         }
-        if self.in_flight.len() >= env.limits.max_in_flight {
-            return Err(Want::Answers);
-        }
+        self.room_in_flight(env, false, frame_len)?;
         self.other_start(env, lane, start, frame_len)
     }
 
@@ -156,6 +158,15 @@ impl Session {
                 ApiKey::API_VERSIONS => Fate::ApiVersions,
                 ApiKey::SASL_HANDSHAKE if start.api_version == 0 => {
                     return self.sasl_handshake(env, lane, start, frame_len);
+                }
+                ApiKey::SASL_HANDSHAKE => {
+                    self.haste.authenticates();
+                    Fate::Relay
+                }
+                ApiKey::SASL_AUTHENTICATE
+                    if sasl::SESSION_VERSIONS.contains(&start.api_version) =>
+                {
+                    Fate::SaslAuthenticate
                 }
                 _ if env.policy.judges(start.api_key)
                     && listed.is_some_and(|api| api.treatment.is_judged_or_rewritten()) =>
@@ -206,6 +217,10 @@ impl Session {
             "{what} of a {:?} request version {} does not follow its schema",
             start.api_key, start.api_version
         );
+        self.events.push(Event::Undecodable {
+            api_key: start.api_key,
+            side: Side::Client,
+        });
         self.misdeed(CloseCause::Malformed, detail);
         Err(Want::Close)
     }
@@ -250,9 +265,7 @@ impl Session {
             lane.skip(lane.fresh_len());
             return Err(Want::Bytes(1));
         }
-        if self.in_flight.len() >= env.limits.max_in_flight {
-            return Err(Want::Answers);
-        }
+        self.room_in_flight(env, false, 0)?;
         let Some(&[a, b, c, d]) = lane.fresh().first_chunk() else {
             return Err(Want::Bytes(4));
         };
@@ -271,6 +284,7 @@ impl Session {
             api_version: 0,
             fate: Fate::Token,
             upstream: UpstreamId::FIRST,
+            since_us: self.clock_us,
             end: u64::MAX,
             absorbed_bytes: 0,
             records: 0,

@@ -1,7 +1,8 @@
 //! Answers: paired with their requests by order, checked by correlation id, and relayed, looked at, rewritten, absorbed
 //! or merged, as the request's fate says.
 
-use super::event::{CloseCause, Event, Outcome, OutcomeCause};
+use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
+use super::haste;
 use super::inflight::{Fate, FetchLook, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
@@ -10,14 +11,17 @@ use super::produce::topic_of;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
-use crate::policy::Scenario;
+use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::header::{self, RESPONSE_START_LEN};
 use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::versions::Treatment;
-use crate::wire::{fetch, versions};
+use crate::wire::{fetch, sasl, versions};
 use bytes::Bytes;
+
+/// One answer in that many is timed, of the busiest APIs.
+const ANSWERS_A_SAMPLE: u8 = 8;
 
 /// Where the session stands among the broker's bytes.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +117,7 @@ impl Session {
             return self.mismatch(format!("an answer of {size} bytes"));
         };
         let frame_len = size + 4;
+        let sent = (ApiKey(front.api_key), front.since_us);
         match front.fate {
             Fate::Relay if lane.fresh_len() >= frame_len => {
                 lane.forward(frame_len);
@@ -136,10 +141,25 @@ impl Session {
             }
             _ => {
                 whole(env, lane, frame_len)?;
+                self.sample_answer(env, sent);
                 return self.whole_answer(env, lane, frame_len);
             }
         }
+        self.sample_answer(env, sent);
         Ok(())
+    }
+
+    /// How long it took the broker, told of a sample: of the APIs that make up most of the traffic every eighth.
+    fn sample_answer(&mut self, env: &Env<'_>, (api_key, since_us): (ApiKey, u64)) {
+        if matches!(api_key, ApiKey::PRODUCE | ApiKey::FETCH) {
+            let nth = self.sampled_answers;
+            self.sampled_answers = (nth + 1) % ANSWERS_A_SAMPLE;
+            if nth > 0 {
+                return;
+            }
+        }
+        let micros = env.clock_us.saturating_sub(since_us);
+        self.events.answered(api_key, micros);
     }
 
     /// An answer that is all there and is not simply relayed.
@@ -158,7 +178,12 @@ impl Session {
             Fate::Produce { raised } => self
                 .look_at_produce(env, frame, version, *raised)
                 .map(|()| Done::Forward),
-            Fate::Absorb { raised } => self.absorb(frame, &pending, *raised).map(|()| Done::Skip),
+            Fate::Absorb {
+                raised,
+                leader_only,
+            } => self
+                .absorb(frame, &pending, (*raised, *leader_only))
+                .map(|()| Done::Skip),
             Fate::Merge { raised, refused } => self
                 .merge(env, frame, version, *raised, refused)
                 .map(Done::Replace),
@@ -170,6 +195,10 @@ impl Session {
                     Ok(edits) if edits.patch(body) => Ok(Done::Forward),
                     _ => Err("ApiVersions answer does not follow its schema"),
                 }
+            }
+            Fate::SaslAuthenticate => {
+                self.authenticated(env, &mut frame[RESPONSE_START_LEN..], version);
+                Ok(Done::Forward)
             }
             Fate::SaslHandshake { tokens } => {
                 self.sasl_handshake_answered(frame, *tokens);
@@ -194,7 +223,7 @@ impl Session {
                 lane.skip(frame_len);
                 lane.insert(Bytes::from(bytes));
             }
-            Err(why) => return self.malformed_answer(why),
+            Err(why) => return self.malformed_answer(ApiKey(pending.api_key), why),
         }
         Ok(())
     }
@@ -287,7 +316,7 @@ impl Session {
         &mut self,
         frame: &[u8],
         pending: &Pending,
-        raised: Scenario,
+        (raised, leader_only): (Scenario, bool),
     ) -> Result<(), &'static str> {
         let (events, learned, in_flight) =
             (&mut self.events, &mut self.learned, &mut self.in_flight);
@@ -301,9 +330,15 @@ impl Session {
                 let mut name = None;
                 if let Some(of) = of {
                     name = of.topic.name().cloned();
+                    let (outcome, cause) = match outcome(error_code) {
+                        Outcome::Confirmed if leader_only => {
+                            (Outcome::Unknown, OutcomeCause::LeaderOnly)
+                        }
+                        outcome => (outcome, OutcomeCause::BrokerAnswer),
+                    };
                     events.push(acks0_event(
-                        outcome(error_code),
-                        OutcomeCause::BrokerAnswer,
+                        outcome,
+                        cause,
                         pending.correlation_id,
                         of.clone(),
                     ));
@@ -352,6 +387,24 @@ impl Session {
         Ok(())
     }
 
+    /// The client is told of a shorter session than the broker has given it: its backlog of acks=0 needs time to pass
+    /// before its next handshake. What cannot be read, whatever it is, passes as it is and limits nothing.
+    fn authenticated(&mut self, env: &Env<'_>, answer: &mut [u8], version: i16) {
+        let Ok(lifetime) = sasl::session_lifetime(version, answer) else {
+            return;
+        };
+        let raises = env.policy.mode(Scenario::AcksNone) == Mode::Enforce;
+        let told_ms = match lifetime.ms > 0 && raises {
+            true => haste::told_lifetime_ms(lifetime.ms),
+            false => lifetime.ms,
+        };
+        self.haste.authenticated(env.clock_us, told_ms);
+        if told_ms != lifetime.ms {
+            let told = told_ms.to_be_bytes();
+            answer[lifetime.at..][..told.len()].copy_from_slice(&told);
+        }
+    }
+
     fn sasl_handshake_answered(&mut self, frame: &[u8], tokens: u8) {
         let accepted = frame.get(RESPONSE_START_LEN..RESPONSE_START_LEN + 2) == Some(&[0, 0]);
         if self.request == Request::AwaitSaslHandshake {
@@ -373,7 +426,11 @@ impl Session {
         Err(Want::Close)
     }
 
-    pub(super) fn malformed_answer(&mut self, why: &str) -> Result<(), Want> {
+    pub(super) fn malformed_answer(&mut self, api_key: ApiKey, why: &str) -> Result<(), Want> {
+        self.events.push(Event::Undecodable {
+            api_key,
+            side: Side::Broker,
+        });
         self.misdeed(CloseCause::Malformed, format!("answer of a broker: {why}"));
         Err(Want::Close)
     }

@@ -7,7 +7,7 @@ use super::appends::{Batches, Findings};
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
-use super::produce::{topic_events, topic_of};
+use super::produce::{topic_events, topic_of, write_plan};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
 use crate::policy::Scenario;
@@ -92,6 +92,9 @@ impl Session {
         }
         let (plan, head, partition) = (tally.plan, last.head, last.partition);
         let absorbs = head.acks == 0 && plan.new_acks.is_some();
+        if self.hurried(head) {
+            return Ok(false);
+        }
         self.room_in_flight(env, absorbs, frame_len)?;
         self.pass_sole(lane, (start, head), frame_len, (partition, entry));
         Ok(true)
@@ -107,6 +110,9 @@ impl Session {
         clears: u64,
     ) -> Result<bool, Want> {
         self.last.forget();
+        if self.hurried(head) {
+            return Ok(false);
+        }
         let Some(standing) = &self.standing else {
             return Ok(false);
         };
@@ -135,6 +141,9 @@ impl Session {
             }
         };
         self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
+        let Some(standing) = &self.standing else {
+            return Ok(false);
+        };
         let Sole {
             key,
             partition,
@@ -226,7 +235,7 @@ impl Session {
         tally.records += u64::from(entry.records);
         tally.bytes += entry.size;
         self.events.produce(head.acks);
-        patch(lane, head, plan);
+        write_plan(lane.fresh(), head, &plan);
         let raised = plan.acks.filter(|_| plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);
         match head.acks {
@@ -255,7 +264,14 @@ impl Session {
         };
         match raised {
             Some(raised) => {
-                self.push(start, frame_len, Fate::Absorb { raised });
+                self.push(
+                    start,
+                    frame_len,
+                    Fate::Absorb {
+                        raised,
+                        leader_only: false,
+                    },
+                );
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;
@@ -317,15 +333,5 @@ fn facts_of<'a>(topic: &Topic, env: &Env<'a>) -> Option<&'a Arc<TopicFacts>> {
     match topic {
         Topic::Name(name) => env.view.topic(name),
         Topic::Id(id, _) => env.view.topic_by_id(id),
-    }
-}
-
-fn patch(lane: &mut Lane, head: Head, plan: Plan) {
-    let fresh = lane.fresh();
-    if let Some(acks) = plan.new_acks {
-        fresh[head.acks_at..][..2].copy_from_slice(&acks.to_be_bytes());
-    }
-    if let Some(timeout_ms) = plan.new_timeout_ms {
-        fresh[head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
     }
 }

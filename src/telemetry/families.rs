@@ -3,8 +3,8 @@
 //! Names follow `holdfast_<noun>_<unit>_total`; labels are our enums or, in the `_by_` families, names under a cap.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 /// One metric family.
@@ -50,9 +50,10 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_observations_by_group_total", &["scenario", "completeness", "group"], "The same by group, where one is concerned; capped, the rest under __other__"),
     counter("holdfast_answer_errors_total", &["error_code"], "Partitions for which a Produce answer told its client of an error, Holdfast's refusals among them; where 46 (stored before) is none"),
     counter("holdfast_override_failures_total", &["scenario", "error_code"], "Partitions that failed with a code that exists only because acks was raised"),
-    counter("holdfast_degraded_total", &["scenario"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas"),
+    counter("holdfast_degraded_total", &["scenario", "reason"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas, or the client had to authenticate anew soon"),
     counter("holdfast_unverified_total", &["scenario"], "Refusals that were not confirmed within cluster.lookup_timeout_ms: forwarded instead"),
     counter("holdfast_unjudged_total", &["scenario"], "Requests larger than the whole limits.buffer_bytes, streamed on without judging"),
+    counter("holdfast_override_records_total", &["scenario", "mode"], "Records in the overridden Produce requests, of topics whose name is known"),
     counter("holdfast_exemption_hits_total", &["scenario", "exemption"], "Requests to which an exemption kept a scenario from being applied"),
     // Where the records of acks=0 requests ended.
     counter("holdfast_acks0_records_total", &["outcome", "cause"], "Records sent with acks=0, by where they ended: confirmed stored, refused (certainly not stored), unknown"),
@@ -60,11 +61,16 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_acks0_inexact_total", &[], "Partitions counted in holdfast_acks0_records_total by their batches, as their format (magic 0, 1) hides the records"),
     counter("holdfast_absorbed_responses_total", &[], "Answers of brokers that no client had asked for (acks=0), absorbed"),
     counter("holdfast_absorbed_errors_total", &["error_code"], "Partitions that failed in them"),
+    gauge("holdfast_acks0_inflight_requests", &[], "Requests sent with acks=0 whose answer is awaited and will be absorbed"),
+    gauge("holdfast_acks0_inflight_bytes", &[], "Bytes of them"),
     // Traffic.
     counter("holdfast_requests_total", &["api_key"], "Requests read from clients"),
+    counter("holdfast_unknown_api_total", &["api_key"], "Requests of APIs that have no name here, by number, passed on unread; capped, the rest under __other__"),
+    counter("holdfast_decode_failures_total", &["api_key", "side"], "Requests (side client) and answers (side broker) that do not follow Kafka's schema: the connection is closed"),
     counter("holdfast_request_bytes_total", &[], "Bytes written to brokers"),
     counter("holdfast_response_bytes_total", &[], "Bytes written to clients"),
     histogram("holdfast_added_latency_seconds", &["direction"], "Time that frames spent in Holdfast, the broker's time excluded"),
+    histogram("holdfast_upstream_latency_seconds", &["api_key"], "Time from a request's going on to its answer's arrival; Produce and Fetch: of a sample; APIs without a name of their own here under __other__"),
     // Connections.
     gauge("holdfast_client_connections", &[], "Client connections that are open"),
     counter("holdfast_client_connections_total", &[], "Client connections that were accepted"),
@@ -79,6 +85,9 @@ pub static FAMILIES: &[Family] = &[
     gauge("holdfast_buffer_limit_bytes", &[], "limits.buffer_bytes"),
     gauge("holdfast_announced_bytes", &[], "Bytes of large frames announced to brokers and not yet delivered"),
     gauge("holdfast_announced_limit_bytes", &[], "limits.announced_bytes"),
+    counter("holdfast_client_pauses_total", &["limit"], "Times that a client began not to be read, by the key of [limits] it waits for"),
+    counter("holdfast_client_paused_seconds_total", &["limit"], "Time for which clients were not read, likewise; added up when a connection wakes"),
+    gauge("holdfast_clients_paused", &["limit"], "Clients that are not read now, likewise"),
     // What is known of the cluster.
     gauge("holdfast_brokers_outside_set", &[], "Brokers of the cluster outside listener.broker_ids: not reachable through Holdfast"),
     counter("holdfast_watch_looks_total", &["outcome"], "The gateway's own looks at the cluster"),
@@ -152,6 +161,13 @@ impl Maker<'_> {
     pub fn counters(&self, name: &str) -> IntCounterVec {
         let counters = IntCounterVec::new(self.opts(name), self.find(name).labels).expect(SOUND);
         self.registered(counters)
+    }
+
+    /// One of fractions for each value of the family's only label.
+    pub fn seconds<const N: usize>(&self, name: &str, values: [&str; N]) -> [Counter; N] {
+        let counters = CounterVec::new(self.opts(name), self.find(name).labels).expect(SOUND);
+        let counters = self.registered(counters);
+        values.map(|value| counters.with_label_values(&[value]))
     }
 
     pub fn gauge(&self, name: &str) -> IntGauge {

@@ -5,14 +5,14 @@
 
 use super::inventory::{Key, Place, Software};
 use super::journal::{Sum, Who};
-use super::{Direction, Telemetry};
+use super::{Direction, Telemetry, saturated, timed_as};
 use crate::policy::{Deed, Mode, Scenario};
-use crate::session::event::{CloseCause, Completeness, Event};
+use crate::session::event::{CloseCause, Completeness, Event, Limit};
 use crate::wire::api::ApiKey;
 use prometheus::IntCounter;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// Topics × scenarios that one connection keeps handles for; beyond that the oldest make room.
@@ -37,6 +37,9 @@ pub struct ConnectionMeter {
     oldest: usize,
     last_outside: Option<i32>,
     upstreams: i64,
+    paused: Option<(Limit, Instant)>,
+    /// Requests and bytes, as told last.
+    absorbing: (i64, i64),
     closed: bool,
 }
 
@@ -74,6 +77,8 @@ impl ConnectionMeter {
             oldest: 0,
             last_outside: None,
             upstreams: 0,
+            paused: None,
+            absorbing: (0, 0),
             closed: false,
         }
     }
@@ -86,6 +91,9 @@ impl ConnectionMeter {
         match event {
             Event::Requests { api_key, count } => {
                 counters.requests.add(*api_key, *count);
+                if !api_key.is_known() {
+                    self.telemetry.unknown_api(*api_key, *count);
+                }
                 self.place().note(event);
             }
             Event::ClientId(client_id) => self.renamed(client_id.as_ref()),
@@ -117,11 +125,18 @@ impl ConnectionMeter {
                 records,
                 count,
             } => {
+                if *records > 0 {
+                    counters.override_records.add((*scenario, *mode), *records);
+                }
                 let handle = self.topic((*scenario, Deed::Override, *mode), Some(topic));
                 handle.counter.inc_by(*count);
                 handle.sum.add(*count, *records);
             }
-            Event::Degraded { scenario, count } => counters.degraded.add(*scenario, *count),
+            Event::Degraded {
+                scenario,
+                reason,
+                count,
+            } => counters.degraded.add((*scenario, *reason), *count),
             Event::Exempted {
                 scenario,
                 exemption,
@@ -206,6 +221,13 @@ impl ConnectionMeter {
                 journal.override_failure(*scenario, *error_code, topic.as_deref(), self.who());
             }
             Event::Absorbed { count } => counters.absorbed.inc_by(*count),
+            Event::Answered { api_key, micros } => {
+                let seconds = Duration::from_micros(*micros).as_secs_f64();
+                counters.upstream_latency[timed_as(*api_key)].observe(seconds);
+            }
+            Event::Undecodable { api_key, side } => {
+                counters.decode_failures.add((*api_key, *side), 1);
+            }
             Event::BrokerOutsideSet { node_id } => self.outside(*node_id),
             Event::Misdeed { cause, detail } => {
                 let journal = &self.telemetry.journal;
@@ -227,6 +249,38 @@ impl ConnectionMeter {
     /// From the arrival of bytes to their writing, the broker's time excluded.
     pub fn added_latency(&self, direction: Direction, time: Duration) {
         self.telemetry.counters.latency[direction as usize].observe(time.as_secs_f64());
+    }
+
+    /// Because of which limit the client is not read at this moment, if any.
+    pub fn paused(&mut self, by: Option<Limit>, now: Instant) {
+        let before = self.paused.take();
+        let counters = &self.telemetry.counters;
+        if let Some((limit, since)) = before {
+            let time = now.saturating_duration_since(since);
+            counters.paused_seconds[limit as usize].inc_by(time.as_secs_f64());
+        }
+        let before = before.map(|(limit, _)| limit);
+        if before != by {
+            if let Some(limit) = before {
+                counters.clients_paused[limit as usize].dec();
+            }
+            if let Some(limit) = by {
+                counters.pauses[limit as usize].inc();
+                counters.clients_paused[limit as usize].inc();
+            }
+        }
+        self.paused = by.map(|limit| (limit, now));
+    }
+
+    /// Former acks=0 requests of this connection that are unanswered, and their bytes.
+    pub fn absorbing(&mut self, (requests, bytes): (usize, usize)) {
+        let now = (saturated(requests), saturated(bytes));
+        let before = std::mem::replace(&mut self.absorbing, now);
+        if before != now {
+            let counters = &self.telemetry.counters;
+            counters.acks0_inflight_requests.add(now.0 - before.0);
+            counters.acks0_inflight_bytes.add(now.1 - before.1);
+        }
     }
 
     /// A connection to a broker is up. It counts as open until [`ConnectionMeter::upstream_closed`] or the meter's end.
@@ -367,6 +421,10 @@ impl Drop for ConnectionMeter {
                 CloseCause::Drain
             });
         }
+        if let Some((limit, _)) = self.paused {
+            self.telemetry.counters.clients_paused[limit as usize].dec();
+        }
+        self.absorbing((0, 0));
         self.telemetry.counters.connections.dec();
         self.telemetry.counters.upstream.sub(self.upstreams);
     }

@@ -17,7 +17,9 @@ pub use meter::ConnectionMeter;
 
 use crate::cluster::Broker;
 use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
-use crate::session::event::{CloseCause, Completeness, Event, Outcome, OutcomeCause};
+use crate::session::event::{
+    CloseCause, Completeness, Degradation, Event, Limit, Outcome, OutcomeCause, Side,
+};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
 use capped::{Capped, OTHER};
@@ -27,7 +29,10 @@ use journal::Journal;
 use pairs::Pairs;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
-use prometheus::{Encoder, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{
+    Counter, Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -103,6 +108,7 @@ pub struct Telemetry {
     journal: Journal,
     inventory: Inventory,
     outside: Mutex<BTreeSet<i32>>,
+    unknown_apis: Mutex<BTreeSet<i16>>,
     sampler: OnceLock<Sampler>,
     tap: OnceLock<Tap>,
     preset: OnceLock<&'static str>,
@@ -127,7 +133,7 @@ struct Counters {
     rejected_bytes: Pairs<(Scenario, Mode), 2>,
     answer_errors: Pairs<ErrorCode, 1>,
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
-    degraded: Pairs<Scenario, 1>,
+    degraded: Pairs<(Scenario, Degradation), 2>,
     unverified: Pairs<Scenario, 1>,
     unjudged: Pairs<Scenario, 1>,
     /// A family whose one label the operator chose: few, known at start.
@@ -135,11 +141,20 @@ struct Counters {
     acks0_records: Pairs<(Outcome, OutcomeCause), 2>,
     acks0_bytes: Pairs<(Outcome, OutcomeCause), 2>,
     acks0_inexact: IntCounter,
+    acks0_inflight_requests: IntGauge,
+    acks0_inflight_bytes: IntGauge,
     absorbed: IntCounter,
     absorbed_errors: Pairs<ErrorCode, 1>,
     requests: Pairs<ApiKey, 1>,
     request_bytes: IntCounter,
     response_bytes: IntCounter,
+    unknown_apis: IntCounterVec,
+    decode_failures: Pairs<(ApiKey, Side), 2>,
+    upstream_latency: [Histogram; TIMED_APIS.len() + 1],
+    override_records: Pairs<(Scenario, Mode), 2>,
+    pauses: [IntCounter; Limit::ALL.len()],
+    paused_seconds: [Counter; Limit::ALL.len()],
+    clients_paused: [IntGauge; Limit::ALL.len()],
     /// Of requests, of responses.
     latency: [Histogram; 2],
     connections: IntGauge,
@@ -191,6 +206,7 @@ impl Telemetry {
             journal: Journal::new(settings.summary),
             inventory,
             outside: Mutex::default(),
+            unknown_apis: Mutex::default(),
             sampler: OnceLock::new(),
             tap: OnceLock::new(),
             preset: OnceLock::new(),
@@ -246,6 +262,21 @@ impl Telemetry {
 
     pub fn set_announced_bytes(&self, bytes: usize) {
         self.counters.announced.set(saturated(bytes));
+    }
+
+    /// Requests of an API that has no name here were passed on.
+    fn unknown_api(&self, api_key: ApiKey, count: u64) {
+        let mut known = self
+            .unknown_apis
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let room =
+            known.contains(&api_key.0) || known.len() < MAX_UNKNOWN_APIS && known.insert(api_key.0);
+        drop(known);
+        let number = api_key.0.to_string();
+        let label = if room { &*number } else { OTHER };
+        let family = &self.counters.unknown_apis;
+        family.with_label_values(&[label]).inc_by(count);
     }
 
     /// Called before every scrape, for gauges that are cheaper asked than told. The first one stays.
@@ -526,7 +557,19 @@ impl Counters {
                     .into_iter()
                     .flat_map(|scenario| RAISED_CODES.map(|code| (scenario, code))),
             ),
-            degraded: by_scenario(make, "holdfast_degraded_total", raising),
+            degraded: Pairs::new(
+                make.counters("holdfast_degraded_total"),
+                |(scenario, reason)| [scenario.name(), reason.name()],
+                raising.into_iter().flat_map(|scenario| {
+                    let reasons = Degradation::ALL.into_iter();
+                    let possible = move |reason: &Degradation| {
+                        scenario == Scenario::AcksNone || *reason == Degradation::BelowMinIsr
+                    };
+                    reasons
+                        .filter(possible)
+                        .map(move |reason| (scenario, reason))
+                }),
+            ),
             unverified: by_scenario(
                 make,
                 "holdfast_unverified_total",
@@ -539,6 +582,8 @@ impl Counters {
             acks0_records: acks0(make, "holdfast_acks0_records_total"),
             acks0_bytes: acks0(make, "holdfast_acks0_bytes_total"),
             acks0_inexact: make.counter("holdfast_acks0_inexact_total"),
+            acks0_inflight_requests: make.gauge("holdfast_acks0_inflight_requests"),
+            acks0_inflight_bytes: make.gauge("holdfast_acks0_inflight_bytes"),
             absorbed: make.counter("holdfast_absorbed_responses_total"),
             absorbed_errors: Pairs::new(
                 make.counters("holdfast_absorbed_errors_total"),
@@ -552,6 +597,38 @@ impl Counters {
             ),
             request_bytes: make.counter("holdfast_request_bytes_total"),
             response_bytes: make.counter("holdfast_response_bytes_total"),
+            unknown_apis: {
+                let family = make.counters("holdfast_unknown_api_total");
+                family.with_label_values(&[OTHER]);
+                family
+            },
+            decode_failures: Pairs::new(
+                make.counters("holdfast_decode_failures_total"),
+                |(api_key, side)| [api_key.name(), side.name()],
+                versions::TABLE
+                    .iter()
+                    .flat_map(|api| Side::ALL.map(|side| (api.key, side))),
+            ),
+            upstream_latency: make.histograms("holdfast_upstream_latency_seconds", timed_apis()),
+            override_records: Pairs::new(
+                make.counters("holdfast_override_records_total"),
+                |(scenario, mode)| [scenario.name(), mode.name()],
+                each_api(Scenario::overrides)
+                    .filter(|(_, api_key)| *api_key == ApiKey::PRODUCE)
+                    .flat_map(|(scenario, _)| MODES.map(|mode| (scenario, mode))),
+            ),
+            pauses: {
+                let pauses = make.counters("holdfast_client_pauses_total");
+                Limit::ALL.map(|limit| pauses.with_label_values(&[limit.name()]))
+            },
+            paused_seconds: make.seconds(
+                "holdfast_client_paused_seconds_total",
+                Limit::ALL.map(Limit::name),
+            ),
+            clients_paused: {
+                let paused = make.gauges("holdfast_clients_paused");
+                Limit::ALL.map(|limit| paused.with_label_values(&[limit.name()]))
+            },
             latency: make.histograms("holdfast_added_latency_seconds", ["request", "response"]),
             connections: make.gauge("holdfast_client_connections"),
             connections_total: make.counter("holdfast_client_connections_total"),
@@ -596,6 +673,30 @@ impl Counters {
         }
     }
 }
+
+/// The APIs whose answers are timed by name.
+const TIMED_APIS: [ApiKey; 7] = [
+    ApiKey::PRODUCE,
+    ApiKey::FETCH,
+    ApiKey::LIST_OFFSETS,
+    ApiKey::METADATA,
+    ApiKey::OFFSET_COMMIT,
+    ApiKey::OFFSET_FETCH,
+    ApiKey::FIND_COORDINATOR,
+];
+
+fn timed_apis() -> [&'static str; TIMED_APIS.len() + 1] {
+    std::array::from_fn(|n| TIMED_APIS.get(n).map_or(OTHER, |api_key| api_key.name()))
+}
+
+/// Its place among them, the last one for all others.
+fn timed_as(api_key: ApiKey) -> usize {
+    let timed = TIMED_APIS.iter().position(|timed| *timed == api_key);
+    timed.unwrap_or(TIMED_APIS.len())
+}
+
+/// Numbers of APIs without a name that `holdfast_unknown_api_total` tells apart.
+const MAX_UNKNOWN_APIS: usize = 16;
 
 /// REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND: only acks=all is answered with them.
 const RAISED_CODES: [ErrorCode; 3] = [
@@ -644,9 +745,12 @@ fn by_scenario(
 }
 
 fn acks0(make: &Maker, name: &'static str) -> Pairs<(Outcome, OutcomeCause), 2> {
-    // Only a broker's answer confirms.
-    let possible =
-        |outcome, cause| outcome != Outcome::Confirmed || cause == OutcomeCause::BrokerAnswer;
+    // Only a broker's answer confirms; what the leader alone has stored may yet be lost, or not.
+    let possible = |outcome, cause| match (outcome, cause) {
+        (Outcome::Confirmed, cause) => cause == OutcomeCause::BrokerAnswer,
+        (outcome, OutcomeCause::LeaderOnly) => outcome == Outcome::Unknown,
+        _ => true,
+    };
     let all = Outcome::ALL
         .into_iter()
         .flat_map(|outcome| OutcomeCause::ALL.map(|cause| (outcome, cause)));

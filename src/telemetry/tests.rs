@@ -383,3 +383,110 @@ fn misdeeds_are_held_to_a_rate_and_tls_is_called_by_its_name() {
     assert!(lines[0].contains("a client speaks TLS"), "{}", lines[0]);
     assert!(lines[5].contains("suppressed=15"), "{}", lines[5]);
 }
+
+#[test]
+fn requests_of_apis_without_a_name_are_told_apart_by_number_up_to_a_cap() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    for key in 1000..1000 + MAX_UNKNOWN_APIS as i16 + 3 {
+        let api_key = ApiKey(key);
+        meter.record(&Event::Requests { api_key, count: 2 });
+    }
+    meter.record(&Event::Requests {
+        api_key: ApiKey::PRODUCE,
+        count: 9,
+    });
+    let of = |key: &str| telemetry.sum("holdfast_unknown_api_total", &[("api_key", key)]);
+    assert_eq!(
+        (of("1000"), of("1015"), of("1016"), of(OTHER)),
+        (2, 2, 0, 6)
+    );
+    assert_eq!(telemetry.sum("holdfast_unknown_api_total", &[]), 38);
+}
+
+#[test]
+fn what_does_not_follow_its_schema_is_counted_by_api_and_side() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    for side in [Side::Client, Side::Broker, Side::Broker] {
+        let api_key = ApiKey::METADATA;
+        meter.record(&Event::Undecodable { api_key, side });
+    }
+    let text = text(&telemetry);
+    for line in [
+        r#"holdfast_decode_failures_total{api_key="Metadata",side="broker"} 2"#,
+        r#"holdfast_decode_failures_total{api_key="Metadata",side="client"} 1"#,
+        r#"holdfast_decode_failures_total{api_key="Produce",side="client"} 0"#,
+    ] {
+        assert!(text.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn the_time_to_an_answer_is_told_by_api_and_of_the_rare_ones_together() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    for api_key in [
+        ApiKey::PRODUCE,
+        ApiKey::FIND_COORDINATOR,
+        ApiKey(12),
+        ApiKey(999),
+    ] {
+        let micros = 30_000;
+        meter.record(&Event::Answered { api_key, micros });
+    }
+    let text = text(&telemetry);
+    let count = |api_key: &str, count: u64| {
+        let name = "holdfast_upstream_latency_seconds_count";
+        let line = format!("{name}{{api_key=\"{api_key}\"}} {count}");
+        assert!(text.contains(&line), "{line}");
+    };
+    count("Produce", 1);
+    count("FindCoordinator", 1);
+    count("Fetch", 0);
+    count(OTHER, 2);
+    let bucket = |le: &str| format!("_bucket{{api_key=\"Produce\",le=\"{le}\"}}");
+    assert!(text.contains(&format!("{} 0", bucket("0.02"))));
+    assert!(text.contains(&format!("{} 1", bucket("0.05"))));
+}
+
+#[test]
+fn pauses_are_counted_by_limit_with_their_time_and_a_connection_that_ends_leaves_no_gauge_behind() {
+    let telemetry = telemetry();
+    let mut meter = telemetry.connection(CLIENT);
+    let begun = Instant::now();
+    let at = |millis| begun + Duration::from_millis(millis);
+    let (one, other) = (Limit::MaxAbsorbedInFlight, Limit::BufferBytes);
+    meter.paused(None, at(0));
+    meter.paused(Some(one), at(100));
+    // The same one, told again.
+    meter.paused(Some(one), at(350));
+    meter.paused(Some(other), at(600));
+    meter.paused(None, at(1_100));
+    meter.paused(Some(one), at(5_000));
+    meter.absorbing((3, 4_000));
+    meter.absorbing((8, 1_000));
+    let shown = |lines: &[&str]| {
+        let text = text(&telemetry);
+        for line in lines {
+            assert!(text.contains(&format!("{line}\n")), "{line}");
+        }
+    };
+    shown(&[
+        r#"holdfast_client_pauses_total{limit="max_absorbed_in_flight"} 2"#,
+        r#"holdfast_client_pauses_total{limit="buffer_bytes"} 1"#,
+        r#"holdfast_client_pauses_total{limit="max_in_flight"} 0"#,
+        r#"holdfast_client_paused_seconds_total{limit="max_absorbed_in_flight"} 0.5"#,
+        r#"holdfast_client_paused_seconds_total{limit="buffer_bytes"} 0.5"#,
+        r#"holdfast_clients_paused{limit="max_absorbed_in_flight"} 1"#,
+        r#"holdfast_clients_paused{limit="buffer_bytes"} 0"#,
+        "holdfast_acks0_inflight_requests 8",
+        "holdfast_acks0_inflight_bytes 1000",
+    ]);
+    drop(meter);
+    shown(&[
+        r#"holdfast_clients_paused{limit="max_absorbed_in_flight"} 0"#,
+        "holdfast_acks0_inflight_requests 0",
+        "holdfast_acks0_inflight_bytes 0",
+    ]);
+}

@@ -25,6 +25,7 @@ impl ApiKey {
     pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
     pub const ALTER_CONFIGS: ApiKey = ApiKey(33);
+    pub const SASL_AUTHENTICATE: ApiKey = ApiKey(36);
     pub const CREATE_PARTITIONS: ApiKey = ApiKey(37);
     pub const DELETE_GROUPS: ApiKey = ApiKey(42);
     pub const ELECT_LEADERS: ApiKey = ApiKey(43);

@@ -122,10 +122,16 @@ fn metric_of(key: &Key) -> String {
             format!("{rejected}{{limit=\"{}\"}}`", key.name)
         }
         "max_in_flight" | "max_absorbed_in_flight" | "max_absorbed_bytes" => {
-            "none: the client is not read".into()
+            format!(
+                "`holdfast_client_paused_seconds_total{{limit=\"{}\"}}`",
+                key.name
+            )
         }
-        "buffer_bytes" => "`holdfast_buffer_bytes`".into(),
-        "announced_bytes" => "`holdfast_announced_bytes`".into(),
+        "buffer_bytes" | "announced_bytes" => {
+            let paused = "`holdfast_client_paused_seconds_total";
+            let name = key.name;
+            format!("`holdfast_{name}`, {paused}{{limit=\"{name}\"}}`")
+        }
         "header_timeout_ms" => format!("{closed}{{cause=\"header_timeout\"}}`"),
         "frame_timeout_ms" => format!("{closed}{{cause=\"frame_stalled\"}}`"),
         "idle_timeout_ms" => format!("{closed}{{cause=\"idle\"}}`"),

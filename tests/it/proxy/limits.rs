@@ -299,3 +299,33 @@ fn bombs_of_tags_and_arrays_cost_no_memory_and_end_their_connection() {
         assert!(measured.bytes_max < 4 * 1024 * 1024, "{measured:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_flooding_acks_0_client_was_not_read_is_counted_by_the_limit_it_waited_for() {
+    let gate = Gate::new("[limits]\nmax_absorbed_in_flight = 2\n");
+    let mut line = gate.connect();
+    for id in 0..3 {
+        let bytes = produce(id, 0, 1, 300);
+        line.client.write_all(&bytes).await.unwrap();
+    }
+    let mut broker = line.broker().await;
+    let first = frame(&mut broker).await.unwrap();
+    frame(&mut broker).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    let limit = [("limit", "max_absorbed_in_flight")];
+    let sum = |name: &str| gate.telemetry.sum(name, &limit);
+    assert_eq!(sum("holdfast_client_pauses_total"), 1);
+    let absorbing = |gate: &Gate| gate.telemetry.sum("holdfast_acks0_inflight_requests", &[]);
+    assert_eq!(absorbing(&gate), 2);
+    broker.write_all(&reply(&first)).await.unwrap();
+    frame(&mut broker).await.unwrap();
+    drop((line.client, broker));
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    assert_eq!(sum("holdfast_clients_paused"), 0);
+    assert_eq!(absorbing(&gate), 0);
+    let text = String::from_utf8(gate.telemetry.exposition()).unwrap();
+    let name = "holdfast_client_paused_seconds_total{limit=\"max_absorbed_in_flight\"} ";
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let seconds: f64 = line.expect("the family").parse().unwrap();
+    assert!((5.0..5.1).contains(&seconds), "{seconds}");
+}

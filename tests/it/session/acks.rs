@@ -5,7 +5,7 @@ use crate::support::rig::{
     self, Chunks, Rig, batch, exemption, frame, one, produce, records, settings,
 };
 use holdfast::policy::{BelowMinIsr, Mode, Scenario};
-use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
+use holdfast::session::event::{CloseCause, Degradation, Event, Outcome, OutcomeCause};
 
 /// The same request with other acks.
 fn with_acks(request: &raw::Produce, acks: i16) -> raw::Produce {
@@ -110,6 +110,7 @@ fn a_degraded_partition_keeps_acks_0_from_becoming_more_than_1() {
                     e,
                     Event::Degraded {
                         scenario: Scenario::AcksNone,
+                        reason: Degradation::BelowMinIsr,
                         count: 2
                     }
                 )) || rig
@@ -339,6 +340,7 @@ fn what_is_off_is_neither_changed_nor_counted() {
                     | Event::ClientId(_)
                     | Event::Acks { .. }
                     | Event::Batch { .. }
+                    | Event::Answered { .. }
             )),
             "{:?}",
             rig.events

@@ -83,6 +83,7 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize) -> u64 {
         node_id: Some(1),
         brokers_outside: false,
         now_ms: raw::now_ms(),
+        clock_us: 1,
     };
     let mut bare = Bare {
         session: Session::new(),

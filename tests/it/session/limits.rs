@@ -3,8 +3,9 @@
 use crate::support::raw;
 use crate::support::rig::{self, Chunks, Rig, batch, frame, one, records};
 use holdfast::policy::Mode;
-use holdfast::session::Want;
-use holdfast::session::event::CloseCause;
+use holdfast::session::event::{CloseCause, Event, Limit, Side};
+use holdfast::session::{Limits, Want};
+use holdfast::wire::api::ApiKey;
 
 fn produced(correlation_id: i32) -> Vec<u8> {
     let body = rig::produce_answer(9, &[("orders".to_owned(), vec![(0, 0)])], false);
@@ -130,4 +131,75 @@ fn a_request_to_be_judged_that_cannot_be_held_is_closed_where_enforced_and_passe
         assert_eq!(rig.closes(), closes, "{mode:?}");
         assert_eq!(rig.to_broker.is_empty(), mode == Mode::Enforce);
     }
+}
+
+#[test]
+fn it_is_told_which_limit_the_client_waits_for() {
+    let three = |acks, size| -> Vec<u8> {
+        let of = |id| frame(id, &one(9, acks, batch(1, size)));
+        (1..=3).flat_map(of).collect()
+    };
+    let check = |limits: fn(&mut Limits), acks, expected| {
+        let mut rig = Rig::default().without_broker();
+        limits(&mut rig.limits);
+        rig.send(&three(acks, 4_000));
+        assert_eq!(*rig.request_want(), Want::Answers, "{expected:?}");
+        assert_eq!(rig.session.paused_by(), Some(expected));
+    };
+    check(|limits| limits.max_in_flight = 2, -1, Limit::MaxInFlight);
+    check(|limits| limits.max_in_flight = 2, 0, Limit::MaxInFlight);
+    check(
+        |limits| limits.max_absorbed_in_flight = 2,
+        0,
+        Limit::MaxAbsorbedInFlight,
+    );
+    check(
+        |limits| limits.max_absorbed_bytes = 10_000,
+        0,
+        Limit::MaxAbsorbedBytes,
+    );
+}
+
+#[test]
+fn the_time_to_an_answer_is_told_of_every_eighth_produce_and_of_every_other_api() {
+    let mut rig = Rig::default().without_broker();
+    for id in 0..16 {
+        rig.clock_us += 1_000;
+        rig.send(&frame(id, &one(9, -1, records(9, 1))));
+        rig.clock_us += 200 + u64::from(id as u32);
+        rig.answer(&produced(id));
+        rig.tell();
+    }
+    rig.send(&raw::request_frame(12, 0, 99, Some("test"), b"x"));
+    rig.clock_us += 7;
+    rig.answer(&rig::response(&99_i32.to_be_bytes(), b"x"));
+    rig.tell();
+    let times: Vec<(i16, u64)> = rig
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Answered { api_key, micros } => Some((api_key.0, *micros)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(times, [(0, 200), (0, 208), (12, 7)]);
+}
+
+#[test]
+fn a_request_and_an_answer_that_do_not_follow_their_schema_are_told_by_side() {
+    let mut rig = Rig::default().without_broker();
+    let mut request = frame(1, &one(9, 0, records(9, 1)));
+    // The count of topics.
+    let last = request.len() - 1;
+    request[30..last].fill(0xff);
+    rig.send(&request).tell();
+    let told = |rig: &Rig, wanted| {
+        rig.has(|event| matches!(event, Event::Undecodable { api_key: ApiKey::PRODUCE, side } if *side == wanted))
+    };
+    assert!(told(&rig, Side::Client) && !told(&rig, Side::Broker));
+    let mut rig = Rig::default().without_broker();
+    rig.send(&frame(1, &one(9, 0, records(9, 1))));
+    rig.answer(&rig::response(&1_i32.to_be_bytes(), &[0xff; 9]))
+        .tell();
+    assert!(told(&rig, Side::Broker) && !told(&rig, Side::Client));
 }

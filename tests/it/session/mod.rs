@@ -5,6 +5,7 @@ mod acks;
 mod addresses;
 mod allocations;
 mod ending;
+mod haste;
 mod introduction;
 mod limits;
 mod oversized;

@@ -26,6 +26,7 @@ macro_rules! env {
             node_id: $rig.node_id,
             brokers_outside: $rig.brokers_outside,
             now_ms: $rig.now_ms,
+            clock_us: $rig.clock_us,
         }
     };
 }
@@ -97,6 +98,8 @@ pub struct Rig {
     pub brokers_outside: bool,
     /// Unix time in ms.
     pub now_ms: i64,
+    /// How long the connection has been there, in µs.
+    pub clock_us: u64,
 
     pub chunks: Chunks,
     pub confirm: Confirm,
@@ -200,6 +203,7 @@ impl Rig {
             node_id: Some(1),
             brokers_outside: false,
             now_ms: raw::now_ms(),
+            clock_us: 0,
             chunks: Chunks::All,
             confirm: Confirm::Same,
             collect_bytes: 64 * 1024 * 1024,
