@@ -126,6 +126,7 @@ policy! {
     CommitRegression commit_regression {}
     OffsetsExpired offsets_expired { repair: Truth }
     NewPartitionSkip new_partition_skip { repair: Truth }
+    AckedTruncation acked_truncation {}
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
     AutoTopicCreation auto_topic_creation {}

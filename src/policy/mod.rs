@@ -120,6 +120,10 @@ scenarios! {
         apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    AckedTruncation acked_truncation {
+        apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     IgnoredError ignored_error {
         apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,

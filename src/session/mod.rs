@@ -4,6 +4,7 @@
 //! session judges them, edits them in place, plans what becomes of them, and says what it [`Want`]s next. This is the only
 //! floor that both asks policy and edits bytes, and each change comes with its [`event::Event`].
 
+mod acked;
 mod appends;
 pub mod event;
 mod events;
@@ -106,6 +107,8 @@ pub struct Session {
     tally: Option<sole::Tally>,
     /// The topic of the batch that was looked at last, so that its name is looked up once.
     appended: Option<inflight::Topic>,
+    /// The partitions that the client writes to; only of one that does.
+    acked: Option<Box<acked::Acked>>,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
     request: Request,
@@ -151,6 +154,7 @@ impl Session {
             standing: None,
             tally: None,
             appended: None,
+            acked: None,
             fetches: None,
             request: Request::Start,
             produce: ProduceFrame::default(),

@@ -21,7 +21,7 @@ use crate::policy::appends::{self as rules, Append};
 use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::{Stand, Standing};
-use crate::policy::{Mode, Scenario, oversized_request};
+use crate::policy::{Mode, Scenario, acked_truncation, oversized_request};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::header::{self, Look, Start};
 use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walker};
@@ -85,6 +85,8 @@ pub(super) struct ProduceFrame {
     records: u64,
     bytes: u64,
     exact: bool,
+    /// None of its batches has a producer id.
+    fresh: bool,
     partition_refused: Option<(Scenario, ErrorCode)>,
     /// What the partition being read was counted under.
     partition_found: u32,
@@ -166,6 +168,7 @@ impl Default for ProduceFrame {
             records: 0,
             bytes: 0,
             exact: true,
+            fresh: true,
             partition_refused: None,
             partition_found: 0,
             partitions: 0,
@@ -271,6 +274,15 @@ impl ProduceFrame {
             undecided_topics: last.undecided_topics,
             ..ProduceFrame::default()
         };
+    }
+
+    /// Topic, partition, records of a partition that was read and goes on to wait for an answer, and whether brokers
+    /// always append them.
+    pub(super) fn kept_partition(&self) -> Option<(&Topic, i32, u64, bool)> {
+        let waits = self.waits_in_queue && self.doomed.is_none();
+        let kept = waits && self.partition_refused.is_none() && self.bytes > 0;
+        let topic = self.topic.as_ref().filter(|_| kept)?;
+        Some((&topic.topic, self.partition, self.records, self.fresh))
     }
 
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
@@ -465,6 +477,7 @@ impl Session {
             end: u64::MAX,
             absorbed_bytes,
             records: 0,
+            sent: 0,
         });
     }
 
@@ -595,7 +608,7 @@ impl Session {
                 frame.partition = index;
                 frame.partition_at = frame.cursor;
                 (frame.partition_refused, frame.partition_found) = (None, 0);
-                (frame.records, frame.bytes, frame.exact) = (0, 0, true);
+                (frame.records, frame.bytes, frame.exact, frame.fresh) = (0, 0, true, true);
                 self.partition_begins(env, lane)?;
             }
             Owned::Entry(entry) => return self.entry(lane, entry),
@@ -603,7 +616,10 @@ impl Session {
                 frame.bytes += len;
                 frame.over_refused = frame.cuts();
             }
-            Owned::PartitionEnd => self.partition_ends(),
+            Owned::PartitionEnd => {
+                self.partition_sent(env);
+                self.partition_ends();
+            }
             Owned::TopicEnd => self.topic_ends(lane),
             Owned::End => {
                 if self.produce.holding {
@@ -694,6 +710,7 @@ impl Session {
         frame.records += u64::from(entry.records);
         frame.bytes += entry.size;
         frame.exact &= entry.exact;
+        frame.fresh &= acked_truncation::is_fresh(entry.producer_id);
         if frame.partition_refused.is_some() {
             frame.over_refused = frame.cuts();
             return Ok(());

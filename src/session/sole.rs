@@ -2,6 +2,7 @@
 //! nothing in force that needs more of it. Requests like the one before only add to a [`Tally`], so that what one costs is
 //! a few dozen nanoseconds; everything else takes the long way (`produce.rs`), to the same end.
 
+use super::acked::Placed;
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
@@ -72,12 +73,13 @@ impl Session {
         if !self.look_at_sole(env, (start, head), key, partition, entry) {
             return Ok(false);
         }
+        let placed = self.placed(env, key, partition);
         if !alike {
             self.begin_tally(env, head, key, plan);
         }
         self.events.produce(head.acks);
         patch(lane, head, plan);
-        self.queue_sole(start, frame_len, partition, entry);
+        self.queue_sole(start, frame_len, partition, entry, placed);
         self.pass_frame(lane, frame_len);
         Ok(true)
     }
@@ -103,6 +105,8 @@ impl Session {
         }
         self.events.produce(head.acks);
         self.push(start, 0, Fate::Produce { raised: None });
+        let placed = self.placed(env, key, partition);
+        self.sent(placed, entry);
         self.pass_frame(lane, frame_len);
         Ok(true)
     }
@@ -128,14 +132,22 @@ impl Session {
     }
 
     /// Counts the request, and puts it where its answer will find it.
-    fn queue_sole(&mut self, start: Start, frame_len: usize, partition: i32, entry: Entry) {
+    fn queue_sole(
+        &mut self,
+        start: Start,
+        frame_len: usize,
+        partition: i32,
+        entry: Entry,
+        placed: Placed,
+    ) {
         let Some(tally) = &mut self.tally else { return };
         tally.requests += 1;
         tally.records += u64::from(entry.records);
         let raised = tally.plan.acks.filter(|_| tally.plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);
         if tally.acks != 0 {
-            return self.push(start, 0, Fate::Produce { raised });
+            self.push(start, 0, Fate::Produce { raised });
+            return self.sent(placed, entry);
         }
         let of = RecordsOf {
             topic: tally.topic.clone(),
@@ -148,6 +160,7 @@ impl Session {
         match raised {
             Some(raised) => {
                 self.push(start, frame_len, Fate::Absorb { raised });
+                self.sent(placed, entry);
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;

@@ -51,7 +51,8 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_answer_errors_total", &["error_code"], "Partitions for which a Produce answer told its client of an error, Holdfast's refusals among them; where 46 (stored before) is none"),
     counter("holdfast_override_failures_total", &["scenario", "error_code"], "Partitions that failed with a code that exists only because acks was raised"),
     counter("holdfast_degraded_total", &["scenario"], "Requests whose acks was not raised to all, because a partition was below min.insync.replicas"),
-    counter("holdfast_unverified_total", &["scenario"], "Refusals that were not confirmed within cluster.lookup_timeout_ms: forwarded instead"),
+    counter("holdfast_unverified_total", &["scenario"], "Refusals that were not confirmed within cluster.lookup_timeout_ms: forwarded instead; and alarms of acked_truncation that nobody confirmed"),
+    counter("holdfast_suspected_total", &["scenario"], "What hints at a scenario's loss and does not prove it, in the unit of its manual"),
     counter("holdfast_unjudged_total", &["scenario"], "Requests larger than the whole limits.buffer_bytes, streamed on without judging"),
     counter("holdfast_exemption_hits_total", &["scenario", "exemption"], "Requests to which an exemption kept a scenario from being applied"),
     // Where the records of acks=0 requests ended.
@@ -84,7 +85,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_watch_looks_total", &["outcome"], "The gateway's own looks at the cluster"),
     gauge("holdfast_watch_last_success_timestamp_seconds", &[], "When the last look succeeded; 0: none yet"),
     counter("holdfast_learned_dropped_total", &[], "Things that connections noticed and that the watch had no room for"),
-    counter("holdfast_ledger_forgotten_total", &["table"], "Partitions that a table of the ledger had no room for: commits of groups, ends of logs, positions of consumers (once for each request)"),
+    counter("holdfast_ledger_forgotten_total", &["table"], "Partitions that a table of the ledger had no room for: acknowledged offsets, commits of groups, ends of logs, positions of consumers (once for each request)"),
     gauge("holdfast_fetch_headroom_offsets", &["topic"], "Offsets that may yet be deleted before a consumer of the topic misses some: the lowest of the last minute or two; capped, the lowest first, the next under __other__"),
     // What is in force.
     gauge("holdfast_enforcement_mode", &["scenario", "mode"], "1 for the mode in force, 0 for the others"),
