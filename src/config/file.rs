@@ -114,7 +114,7 @@ policy! {
     OversizedRequest oversized_request { max_request_bytes: Number }
     NotIdempotent not_idempotent { topics: List }
     NotTransactional not_transactional { topics: List }
-    WeakTopic weak_topic {}
+    WeakTopic weak_topic { repair: Text }
     UnderReplicated under_replicated { min_in_sync_replicas: Number }
     StaleTimestamp stale_timestamp {}
     FutureTimestamp future_timestamp { max_ahead_ms: Number }

@@ -81,8 +81,9 @@ pub struct Truncation {
     pub acknowledged_offset: i64,
     /// What its records were given instead of a higher one.
     pub base_offset: i64,
-    /// Its batch was always a fresh append; else a broker may have told where it had stored it before.
-    pub fresh: bool,
+    /// Its batch was always appended, by a leader that all in-sync replicas follow. Else a broker may have told where it had
+    /// stored it before, or one that is no leader any more may have taken it.
+    pub proven: bool,
     pub client_id: Option<Arc<str>>,
     /// No other replica of the gateway can have seen more.
     pub exact: bool,
@@ -382,7 +383,7 @@ mod tests {
             partition: 0,
             acknowledged_offset: 5_099,
             base_offset: 100,
-            fresh: true,
+            proven: true,
             client_id: None,
             exact: false,
         };

@@ -12,12 +12,12 @@
 //!
 //! ## What the gateway does
 //! It raises an alarm: a line in the log, as an error, with topic, partition and both offsets; and it counts the offsets from
-//! the one given to the highest one acknowledged, in `holdfast_observations_total`. That is proof, for three things are made sure of:
-//! the batch had no producer id, so that it was always a fresh append; the acknowledgement was seen before it was
-//! sent; and Metadata fetched after the answer has the topic under the same id, so that it was not deleted and created
-//! anew. Where nobody tells the id within a minute, it is counted in `holdfast_unverified_total`.
-//! An idempotent or transactional batch may be answered with the offset under which it had been stored before: that is counted
-//! apart, once for each partition, connection and second, in `holdfast_suspected_total`, and proves nothing by itself. Nothing
+//! the one given to the highest one acknowledged, in `holdfast_observations_total`. That is proof, for four things are made sure of:
+//! the batch had no producer id, so that it was always a fresh append; it went up with acks=all, so that no leader that was
+//! replaced and does not know can have taken it; the acknowledgement was seen before it was sent; and Metadata fetched
+//! after the answer has the topic under the same id, so that it was not deleted and created anew. Where nobody tells the id within a minute, it is counted in `holdfast_unverified_total`.
+//! An idempotent or transactional batch may be answered with the offset under which it had been stored before, and a leader that
+//! was replaced goes on taking what asks for acks=1: that is counted apart, once for each partition, connection and second, in `holdfast_suspected_total`, and proves nothing by itself. Nothing
 //! is changed and nothing refused: the records were lost before.
 //! Each replica of the gateway knows of what went through it, so counts are `completeness="partial"` unless
 //! `policy.single_instance` says otherwise: a truncation below what another replica saw acknowledged is not noticed. No alarm
@@ -33,12 +33,21 @@
 
 /// The producer id of a batch that no broker compares with those before it.
 const NO_PRODUCER_ID: i64 = -1;
+/// All in-sync replicas have it before it is answered.
+const ACKS_ALL: i16 = -1;
 
 /// Whether brokers append the batch whenever they get it: one with a producer id they may have stored before, and say so
 /// by the offset that it has.
 #[inline]
 pub fn is_fresh(producer_id: i64) -> bool {
     producer_id == NO_PRODUCER_ID
+}
+
+/// Whether the offset that a batch is given proves where the log ends: it is appended always, and by the leader alone that
+/// the in-sync replicas follow. `acks`: as it goes up.
+#[inline]
+pub fn is_certain(producer_id: i64, acks: i16) -> bool {
+    acks == ACKS_ALL && is_fresh(producer_id)
 }
 
 /// Whether an append that was sent after `acknowledged_offset` had been acknowledged can have been given this offset only
@@ -67,5 +76,13 @@ mod tests {
         assert!(is_fresh(-1));
         assert!(!is_fresh(0));
         assert!(!is_fresh(i64::MAX));
+    }
+
+    #[test]
+    fn only_what_all_in_sync_replicas_have_proves_anything() {
+        assert!(is_certain(-1, -1));
+        for (producer_id, acks) in [(-1, 1), (-1, 0), (5, -1)] {
+            assert!(!is_certain(producer_id, acks));
+        }
     }
 }

@@ -345,6 +345,8 @@ pub struct Settings {
     /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
     pub repair_offsets_expired: bool,
     pub repair_new_partition_skip: bool,
+    /// `[policy.weak_topic] repair`.
+    pub repair_weak_topic: Mode,
     /// `[policy.weak_topic_creation]`; by it `weakening_config` and `replica_reduction` judge, too.
     pub floors: Floors,
     /// `[policy.weakening_config] retention_floor_ms`.
@@ -381,6 +383,7 @@ impl Default for Settings {
             single_instance: false,
             repair_offsets_expired: false,
             repair_new_partition_skip: false,
+            repair_weak_topic: Mode::Off,
             floors: Floors {
                 replication_factor: 3,
                 min_insync_replicas: 2,

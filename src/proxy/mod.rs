@@ -150,6 +150,11 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(truncations::confirm(shared.clone())),
     );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(watch::repair::repair(shared.clone())),
+    );
     tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
     shared.telemetry.set_sampler(sampler(&shared));
 

@@ -69,25 +69,25 @@ impl Session {
         place(&mut self.acked, self.standing.as_ref(), env, key, partition)
     }
 
-    /// The request with that batch is the newest that waits for an answer.
+    /// The request with that batch is the newest that waits for an answer. `acks`: as it goes up.
     #[inline]
-    pub(super) fn sent(&mut self, placed: Placed, entry: Entry) {
-        let fresh = acked_truncation::is_fresh(entry.producer_id);
-        self.sent_records(placed, u64::from(entry.records), fresh);
+    pub(super) fn sent(&mut self, placed: Placed, entry: Entry, acks: i16) {
+        let certain = acked_truncation::is_certain(entry.producer_id, acks);
+        self.sent_records(placed, u64::from(entry.records), certain);
     }
 
     /// The same of all batches of a partition that is read the long way, unless it is refused.
     pub(super) fn partition_sent(&mut self, env: &Env<'_>) {
-        let Some((topic, partition, records, fresh)) = self.produce.kept_partition() else {
+        let Some((topic, partition, records, certain)) = self.produce.kept_partition() else {
             return;
         };
         let standing = self.standing.as_ref();
         let placed = place(&mut self.acked, standing, env, topic.key(), partition);
-        self.sent_records(placed, records, fresh);
+        self.sent_records(placed, records, certain);
     }
 
     #[inline]
-    fn sent_records(&mut self, placed: Placed, records: u64, fresh: bool) {
+    fn sent_records(&mut self, placed: Placed, records: u64, certain: bool) {
         if let (Placed(Some(place)), Some(acked)) = (placed, &self.acked)
             && let Some(at) = acked.places.get(place as usize)
         {
@@ -96,7 +96,7 @@ impl Session {
                 place,
                 bound: at.bound,
                 records: u32::try_from(records).unwrap_or(u32::MAX),
-                fresh,
+                certain,
             };
             self.in_flight.sent(sent, MOST_SENT);
         }
@@ -105,11 +105,12 @@ impl Session {
     /// The answer to the oldest request says of its one partition that it was stored.
     #[inline]
     pub(super) fn sole_answered(&mut self, env: &Env<'_>, frame: &[u8], version: i16) {
-        let Some(&sent) = self.in_flight.oldest_sent().first() else {
-            return;
+        let &mut [sent] = self.in_flight.oldest_sent() else {
+            return self.whole_answered(env, frame);
         };
-        let base_offset = produce::sole_base_offset(frame, version);
+        let (index, base_offset) = produce::sole_stored(frame, version);
         if let Some(acked) = &mut self.acked
+            && acked.is_of(sent, index)
             && acked.contradicts(sent, base_offset)
         {
             self.contradicted(env, sent, base_offset);
@@ -162,7 +163,7 @@ impl Session {
         let Some(place) = acked.places.get_mut(sent.place as usize) else {
             return;
         };
-        let contradicted = match sent.fresh {
+        let contradicted = match sent.certain {
             true => place
                 .cell
                 .truncate(sent.seen, base_offset, last(sent, base_offset)),
@@ -189,7 +190,7 @@ impl Session {
                 partition: place.partition,
                 acknowledged_offset,
                 base_offset,
-                fresh: sent.fresh,
+                proven: sent.certain,
                 client_id: self.client_id.clone(),
                 exact: standing.settings().single_instance,
             }),
@@ -332,6 +333,12 @@ impl Acked {
         Some(new)
     }
 
+    #[inline]
+    fn is_of(&self, sent: Sent, partition: i32) -> bool {
+        let place = self.places.get(sent.place as usize);
+        place.is_some_and(|place| place.partition == partition)
+    }
+
     /// Whether an answer contradicts what was acknowledged before its request was sent; else it is an acknowledgement.
     #[inline]
     fn contradicts(&mut self, sent: Sent, base_offset: i64) -> bool {
@@ -372,7 +379,7 @@ impl Place {
         Some(())
     }
 
-    /// A broker may have answered where it had stored the batch before: not followed, and told at a rate.
+    /// The answer may have another reason: not followed, and told at a rate.
     fn hints(&mut self, seen: i64, base_offset: i64, now_ms: i64) -> Option<i64> {
         let contradicted = self.cell.highest().min(seen);
         let since = now_ms.saturating_sub(self.hinted_ms);

@@ -91,8 +91,8 @@ pub struct Sent {
     pub place: u32,
     pub bound: u32,
     pub records: u32,
-    /// A broker appends them whatever it has stored.
-    pub fresh: bool,
+    /// Brokers always append them, and tell so only once all in-sync replicas have them.
+    pub certain: bool,
 }
 
 /// A topic as a request named it, kept until its answer.
@@ -232,6 +232,14 @@ impl InFlight {
         {
             newest.sent += 1;
             self.sent.push_back(sent);
+        }
+    }
+
+    /// Of the newest request no answer proves anything.
+    pub fn newest_proves_nothing(&mut self) {
+        let n = self.queue.back().map_or(0, |newest| newest.sent as usize);
+        for sent in self.sent.iter_mut().rev().take(n) {
+            sent.certain = false;
         }
     }
 

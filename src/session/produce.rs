@@ -276,13 +276,22 @@ impl ProduceFrame {
         };
     }
 
-    /// Topic, partition, records of a partition that was read and goes on to wait for an answer, and whether brokers
-    /// always append them.
+    /// Topic, partition, records of a partition that was read and goes on to wait for an answer, and whether that will be
+    /// certain; unless acks is decided otherwise later.
     pub(super) fn kept_partition(&self) -> Option<(&Topic, i32, u64, bool)> {
         let waits = self.waits_in_queue && self.doomed.is_none();
         let kept = waits && self.partition_refused.is_none() && self.bytes > 0;
         let topic = self.topic.as_ref().filter(|_| kept)?;
-        Some((&topic.topic, self.partition, self.records, self.fresh))
+        let acks = self
+            .plan
+            .map(|plan| plan.new_acks.unwrap_or(self.head.acks));
+        let all = acks.is_none_or(|acks| acks == -1);
+        Some((
+            &topic.topic,
+            self.partition,
+            self.records,
+            self.fresh && all,
+        ))
     }
 
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
@@ -1108,6 +1117,9 @@ impl Session {
             fresh[frame.head.timeout_at()..][..4].copy_from_slice(&timeout_ms.to_be_bytes());
         }
         frame.plan = Some(plan);
+        if frame.waits_in_queue && plan.new_acks.unwrap_or(frame.head.acks) != -1 {
+            self.in_flight.newest_proves_nothing();
+        }
         for found in [plan.acks, plan.timeout].into_iter().flatten() {
             self.events.push(Event::Override {
                 scenario: found.scenario,

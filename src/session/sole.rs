@@ -106,7 +106,7 @@ impl Session {
         self.events.produce(head.acks);
         self.push(start, 0, Fate::Produce { raised: None });
         let placed = self.placed(env, key, partition);
-        self.sent(placed, entry);
+        self.sent(placed, entry, head.acks);
         self.pass_frame(lane, frame_len);
         Ok(true)
     }
@@ -143,11 +143,12 @@ impl Session {
         let Some(tally) = &mut self.tally else { return };
         tally.requests += 1;
         tally.records += u64::from(entry.records);
+        let acks = tally.plan.new_acks.unwrap_or(tally.acks);
         let raised = tally.plan.acks.filter(|_| tally.plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);
         if tally.acks != 0 {
             self.push(start, 0, Fate::Produce { raised });
-            return self.sent(placed, entry);
+            return self.sent(placed, entry, acks);
         }
         let of = RecordsOf {
             topic: tally.topic.clone(),
@@ -160,7 +161,7 @@ impl Session {
         match raised {
             Some(raised) => {
                 self.push(start, frame_len, Fate::Absorb { raised });
-                self.sent(placed, entry);
+                self.sent(placed, entry, acks);
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;

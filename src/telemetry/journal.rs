@@ -160,7 +160,7 @@ impl Journal {
         }
     }
 
-    /// They may be gone; or a broker told of a batch where it had stored it before.
+    /// They may be gone; or the answer has another reason.
     pub fn suspected(&self, truncation: &Truncation) {
         if self.suspected.admits() {
             info!(
@@ -170,7 +170,7 @@ impl Journal {
                 acknowledged_offset = truncation.acknowledged_offset,
                 base_offset = truncation.base_offset,
                 client_id = truncation.client_id.as_deref(),
-                "a batch with a producer id was given an offset that was acknowledged before: it was stored twice, or records are gone"
+                "a batch was given an offset that was acknowledged before: it had been stored already, or was taken by a leader that was replaced, or records are gone"
             );
         }
     }
@@ -304,7 +304,7 @@ impl Journal {
         if let Some(suppressed) = self.suspected.suppressed() {
             info!(
                 suppressed,
-                "more batches with a producer id were given acknowledged offsets"
+                "more batches were given acknowledged offsets, which proves nothing"
             );
         }
         if let Some(suppressed) = self.accept_failed.suppressed() {

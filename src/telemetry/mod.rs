@@ -75,6 +75,36 @@ fn upstream_error(cause: CloseCause) -> &'static str {
 const CONNECTION_LIMITS: [&str; 3] = ["max_connections", "max_connections_per_ip", ACCEPT_FAILED];
 const ACCEPT_FAILED: &str = "system";
 
+/// What came of the repair of a weak topic.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TopicRepair {
+    /// It would have been repaired.
+    Observed,
+    Done,
+    /// The brokers answered with an error.
+    Refused,
+    /// Nobody answered, to the change or to the look before it.
+    Unanswered,
+}
+
+impl TopicRepair {
+    pub const ALL: [TopicRepair; 4] = [
+        TopicRepair::Observed,
+        TopicRepair::Done,
+        TopicRepair::Refused,
+        TopicRepair::Unanswered,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            TopicRepair::Observed => "observed",
+            TopicRepair::Done => "done",
+            TopicRepair::Refused => "refused",
+            TopicRepair::Unanswered => "unanswered",
+        }
+    }
+}
+
 /// What `/readyz` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
@@ -158,6 +188,7 @@ struct Counters {
     brokers_outside: IntGauge,
     looks: Pairs<bool, 1>,
     last_look: IntGauge,
+    topic_repairs: Pairs<TopicRepair, 1>,
     learned_dropped: IntCounter,
     ledger_forgotten: Pairs<&'static str, 1>,
     headroom: IntGaugeVec,
@@ -268,6 +299,11 @@ impl Telemetry {
         self.counters.brokers_outside.set(saturated(brokers));
     }
 
+    /// A weak topic was repaired, or was to be.
+    pub fn topic_repair(&self, outcome: TopicRepair) {
+        self.counters.topic_repairs.add(outcome, 1);
+    }
+
     /// The watch had no room for what connections learned.
     pub fn learned_dropped(&self, times: u64) {
         self.counters.learned_dropped.inc_by(times);
@@ -278,10 +314,10 @@ impl Telemetry {
         self.counters.ledger_forgotten.add(table, partitions);
     }
 
-    /// Acknowledged records are gone, or, where a broker may have stored the batch before, that is suspected.
+    /// Acknowledged records are gone, or, where the answer may have another reason, that is suspected.
     pub fn truncated(&self, truncation: &Truncation) {
         let scenario = Scenario::AckedTruncation;
-        if !truncation.fresh {
+        if !truncation.proven {
             self.counters.suspected.add(scenario, 1);
             self.journal.suspected(truncation);
             return;
@@ -619,6 +655,11 @@ impl Counters {
                 [true, false],
             ),
             last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
+            topic_repairs: Pairs::new(
+                make.counters("holdfast_topic_repairs_total"),
+                |outcome| [outcome.name()],
+                TopicRepair::ALL,
+            ),
             learned_dropped: make.counter("holdfast_learned_dropped_total"),
             ledger_forgotten: Pairs::new(
                 make.counters("holdfast_ledger_forgotten_total"),

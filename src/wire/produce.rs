@@ -557,9 +557,9 @@ pub fn is_sole_success(frame: &[u8], version: i16) -> bool {
         && (!flexible || partition[end] == 0)
 }
 
-/// The offset that an answer which [`is_sole_success`] tells of: everything behind it has a fixed width.
+/// The partition that an answer which [`is_sole_success`] tells of, and its offset: all behind it has a fixed width.
 #[inline]
-pub fn sole_base_offset(frame: &[u8], version: i16) -> i64 {
+pub fn sole_stored(frame: &[u8], version: i16) -> (i32, i64) {
     // log_append_time, log_start_offset, record_errors, error_message, tags, throttle_time_ms, as far as they are there.
     let behind = match version {
         FLEXIBLE_FROM.. => 8 + 8 + 4 + 4 + 1,
@@ -570,10 +570,12 @@ pub fn sole_base_offset(frame: &[u8], version: i16) -> i64 {
         _ => 0,
     };
     let end = frame.len().saturating_sub(behind);
-    match frame[..end].last_chunk() {
-        Some(base_offset) => i64::from_be_bytes(*base_offset),
-        None => -1,
-    }
+    // index, error_code, base_offset
+    let Some(&[a, b, c, d, _, _, ref offset @ ..]) = frame[..end].last_chunk::<14>() else {
+        return (-1, -1);
+    };
+    let index = i32::from_be_bytes([a, b, c, d]);
+    (index, i64::from_be_bytes(*offset))
 }
 
 /// Hides what [`walk_answer`] found: the tag at `at` gets a number that clients skip, and its content is blanked, so that
@@ -807,8 +809,8 @@ mod tests {
             });
             assert_eq!(offset, 0x0102_0304_0506_0708, "version {version}");
             assert_eq!(
-                sole_base_offset(&numbered, version),
-                offset,
+                sole_stored(&numbered, version),
+                (3, offset),
                 "version {version}"
             );
             assert!(!is_sole_success(&answer(version, &[(3, 6)]), version));

@@ -57,7 +57,7 @@ fn turn(rig: &mut Rig, request: &Produce, offsets: &[i64]) {
     rig.answer(&answer(request, &Broker::default(), offsets));
 }
 
-/// Acknowledged and given offsets, and whether the append was a fresh one.
+/// Acknowledged and given offsets, and whether that proves a loss.
 fn found(rig: &Rig) -> Vec<(i64, i64, bool)> {
     let (found, left_out) = rig.ledger.acked.take_found();
     assert_eq!(left_out, 0);
@@ -66,7 +66,7 @@ fn found(rig: &Rig) -> Vec<(i64, i64, bool)> {
             (&*found.topic, found.topic_id, found.client_id.as_deref()),
             ("orders", rig::topic_id("orders"), Some("app"))
         );
-        (found.acknowledged_offset, found.base_offset, found.fresh)
+        (found.acknowledged_offset, found.base_offset, found.proven)
     };
     found.iter().map(short).collect()
 }
@@ -165,6 +165,41 @@ fn a_batch_with_a_producer_id_is_only_a_hint_and_told_at_a_rate() {
     rig.now_ms += 1000;
     turn(&mut rig, &one(9, -1, mixed.concat()), &[3]);
     assert_eq!(found(&rig), [(114, 3, false)]);
+}
+
+#[test]
+fn what_goes_up_as_acks_1_is_only_a_hint_and_is_an_acknowledgement_all_the_same() {
+    for version in VERSIONS {
+        for chunks in [Chunks::All, Chunks::Of(7)] {
+            let mut rig = rig(Mode::Observe).chunks(&chunks);
+            let leader = Produce {
+                acks: 1,
+                ..fresh(version)
+            };
+            turn(&mut rig, &leader, &[100]);
+            turn(&mut rig, &leader, &[50]);
+            assert_eq!(found(&rig), [(109, 50, false)], "version {version}");
+            turn(&mut rig, &fresh(version), &[60]);
+            assert_eq!(found(&rig), [(109, 60, true)], "version {version}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_leaves_out_the_partition_says_nothing_of_it() {
+    let mut rig = rig(Mode::Observe);
+    turn(&mut rig, &fresh(9), &[100]);
+    let both = [(0, rig::records(9, 10)), (2, rig::records(9, 10))];
+    for (kept, forgotten) in [(2, 0), (0, 2)] {
+        let request = rig::produce(9, -1, &[("orders", &both)]);
+        rig.send(&frame(1, &request));
+        let broker = Broker {
+            forgets: vec![("orders".to_owned(), forgotten)],
+            ..Broker::default()
+        };
+        rig.answer(&answer(&request, &broker, &[kept + 3]));
+    }
+    assert_eq!(found(&rig), [(109, 3, true)]);
 }
 
 #[test]
