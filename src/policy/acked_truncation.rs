@@ -24,7 +24,7 @@
 //! is false for it, and several may tell of the same loss, each of the part that it knew of.
 //!
 //! ## What it costs
-//! Some ten nanoseconds for each Produce, 64 bytes for each partition that a connection writes to, at most 10 000 of them and
+//! Some twenty nanoseconds for each Produce, 64 bytes for each partition that a connection writes to, at most 10 000 of them and
 //! a million in all, and about 100 bytes for each of at most 100 000 partitions in the ledger; what there is no room
 //! for is counted in `holdfast_ledger_forgotten_total`. An alarm costs one look at the topic (Metadata and DescribeConfigs).
 //!

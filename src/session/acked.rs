@@ -30,7 +30,7 @@ const HINT_EVERY_MS: i64 = 1000;
 
 /// Where a batch that is to be sent will be compared; nowhere, where nothing is known of its partition.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Placed(Option<u32>);
+pub(super) struct Placed(Option<Sent>);
 
 /// The partitions that a connection writes to.
 #[derive(Debug)]
@@ -41,7 +41,19 @@ pub(super) struct Acked {
     places: Vec<Place>,
     room: Room,
     /// The topic and the place that came last.
-    last: (usize, usize),
+    last: (usize, u32),
+    /// The place that came twice in a row, with all that its requests and answers need.
+    steady: Option<Steady>,
+}
+
+/// A copy of a place, so that the common case is not led from pointer to pointer.
+#[derive(Debug)]
+struct Steady {
+    topic: Topic,
+    partition: i32,
+    place: u32,
+    bound: u32,
+    cell: Arc<Cell>,
 }
 
 #[derive(Debug)]
@@ -72,8 +84,14 @@ impl Session {
     /// The request with that batch is the newest that waits for an answer. `acks`: as it goes up.
     #[inline]
     pub(super) fn sent(&mut self, placed: Placed, entry: Entry, acks: i16) {
-        let certain = acked_truncation::is_certain(entry.producer_id, acks);
-        self.sent_records(placed, u64::from(entry.records), certain);
+        if let Placed(Some(place)) = placed {
+            let sent = Sent {
+                records: entry.records,
+                certain: acked_truncation::is_certain(entry.producer_id, acks),
+                ..place
+            };
+            self.in_flight.sent(sent, MOST_SENT);
+        }
     }
 
     /// The same of all batches of a partition that is read the long way, unless it is refused.
@@ -83,20 +101,11 @@ impl Session {
         };
         let standing = self.standing.as_ref();
         let placed = place(&mut self.acked, standing, env, topic.key(), partition);
-        self.sent_records(placed, records, certain);
-    }
-
-    #[inline]
-    fn sent_records(&mut self, placed: Placed, records: u64, certain: bool) {
-        if let (Placed(Some(place)), Some(acked)) = (placed, &self.acked)
-            && let Some(at) = acked.places.get(place as usize)
-        {
+        if let Placed(Some(place)) = placed {
             let sent = Sent {
-                seen: at.cell.highest(),
-                place,
-                bound: at.bound,
                 records: u32::try_from(records).unwrap_or(u32::MAX),
                 certain,
+                ..place
             };
             self.in_flight.sent(sent, MOST_SENT);
         }
@@ -105,14 +114,21 @@ impl Session {
     /// The answer to the oldest request says of its one partition that it was stored.
     #[inline]
     pub(super) fn sole_answered(&mut self, env: &Env<'_>, frame: &[u8], version: i16) {
-        let &mut [sent] = self.in_flight.oldest_sent() else {
+        let Some(sent) = self.in_flight.oldest_sole() else {
             return self.whole_answered(env, frame);
         };
         let (index, base_offset) = produce::sole_stored(frame, version);
-        if let Some(acked) = &mut self.acked
-            && acked.is_of(sent, index)
-            && acked.contradicts(sent, base_offset)
-        {
+        let Some(acked) = &self.acked else { return };
+        let (partition, cell) = match &acked.steady {
+            Some(steady) if (steady.place, steady.bound) == (sent.place, sent.bound) => {
+                (steady.partition, &steady.cell)
+            }
+            _ => match acked.places.get(sent.place as usize) {
+                Some(place) if place.bound == sent.bound => (place.partition, &place.cell),
+                _ => return,
+            },
+        };
+        if partition == index && contradicts(cell, sent, base_offset) {
             self.contradicted(env, sent, base_offset);
         }
     }
@@ -142,7 +158,9 @@ impl Session {
                 // Of a partition that stands twice in a request a broker keeps the last.
                 let sent = after.checked_sub(1).map(|at| all[at]);
                 if let Some(sent) = sent.filter(|sent| Some(sent.place) == place)
-                    && acked.contradicts(sent, base_offset)
+                    && let Some(at) = acked.places.get(sent.place as usize)
+                    && at.bound == sent.bound
+                    && contradicts(&at.cell, sent, base_offset)
                 {
                     contradicted.push((sent, base_offset));
                 }
@@ -203,6 +221,19 @@ fn last(sent: Sent, base_offset: i64) -> i64 {
     base_offset.saturating_add(i64::from(sent.records.max(1)) - 1)
 }
 
+/// Whether an answer contradicts what was acknowledged before its request was sent; else it is an acknowledgement.
+#[inline]
+fn contradicts(cell: &Cell, sent: Sent, base_offset: i64) -> bool {
+    if base_offset < 0 {
+        return false;
+    }
+    let contradicts = acked_truncation::contradicts(base_offset, sent.seen);
+    if !contradicts {
+        cell.acknowledge(last(sent, base_offset));
+    }
+    contradicts
+}
+
 #[inline]
 fn place(
     acked: &mut Option<Box<Acked>>,
@@ -216,8 +247,21 @@ fn place(
         return Placed(None);
     };
     debug_assert!(standing.settings().judges_appends());
-    let acked = acked.get_or_insert_with(|| Box::new(Acked::new(env)));
-    Placed(acked.place(env, key, partition))
+    match acked {
+        Some(acked) => Placed(acked.place(env, key, partition)),
+        None => first_place(acked, env, key, partition),
+    }
+}
+
+#[cold]
+fn first_place(
+    acked: &mut Option<Box<Acked>>,
+    env: &Env<'_>,
+    key: TopicKey<'_>,
+    partition: i32,
+) -> Placed {
+    let acked = acked.insert(Box::new(Acked::new(env)));
+    Placed(acked.other_place(env, key, partition))
 }
 
 impl Acked {
@@ -228,25 +272,32 @@ impl Acked {
             by_name: HashMap::new(),
             places: Vec::new(),
             room: env.ledger.acked.room(),
-            last: (0, 0),
+            last: (0, u32::MAX),
+            steady: None,
         }
     }
 
     #[inline]
-    fn place(&mut self, env: &Env<'_>, key: TopicKey<'_>, partition: i32) -> Option<u32> {
-        let (topic, place) = self.last;
-        if let (Some(topic), Some(at)) = (self.topics.get(topic), self.places.get(place))
-            && at.partition == partition
-            && at.cell.is_live()
-            && topic.topic.is(key)
+    fn place(&mut self, env: &Env<'_>, key: TopicKey<'_>, partition: i32) -> Option<Sent> {
+        if let Some(steady) = &self.steady
+            && steady.partition == partition
+            && steady.cell.is_live()
+            && steady.topic.is(key)
         {
-            return u32::try_from(place).ok();
+            return Some(Sent {
+                seen: steady.cell.highest(),
+                place: steady.place,
+                bound: steady.bound,
+                records: 0,
+                certain: false,
+            });
         }
         self.other_place(env, key, partition)
     }
 
-    /// Not the one that came last, or a new one, or one that the ledger let go of.
-    fn other_place(&mut self, env: &Env<'_>, key: TopicKey<'_>, partition: i32) -> Option<u32> {
+    /// Not the one that comes all the time, or a new one, or one that the ledger let go of.
+    #[inline(never)]
+    fn other_place(&mut self, env: &Env<'_>, key: TopicKey<'_>, partition: i32) -> Option<Sent> {
         let topic = match self.topic(key) {
             Some(topic) => topic,
             None => self.new_topic(env, key, partition)?,
@@ -259,8 +310,17 @@ impl Acked {
         if !at.cell.is_live() {
             at.bind_anew(env, key)?;
         }
-        self.last = (topic, place as usize);
-        Some(place)
+        let sent = at.sent(place);
+        if std::mem::replace(&mut self.last, (topic, place)) == (topic, place) {
+            self.steady = Some(Steady {
+                topic: self.topics[topic].topic.clone(),
+                partition,
+                place,
+                bound: at.bound,
+                cell: at.cell.clone(),
+            });
+        }
+        Some(sent)
     }
 
     /// A topic that is written to, mostly the one that came last.
@@ -332,28 +392,6 @@ impl Acked {
         partitions.insert(at, (partition, new));
         Some(new)
     }
-
-    #[inline]
-    fn is_of(&self, sent: Sent, partition: i32) -> bool {
-        let place = self.places.get(sent.place as usize);
-        place.is_some_and(|place| place.partition == partition)
-    }
-
-    /// Whether an answer contradicts what was acknowledged before its request was sent; else it is an acknowledgement.
-    #[inline]
-    fn contradicts(&mut self, sent: Sent, base_offset: i64) -> bool {
-        let Some(place) = self.places.get(sent.place as usize) else {
-            return false;
-        };
-        if place.bound != sent.bound || base_offset < 0 {
-            return false;
-        }
-        let contradicts = acked_truncation::contradicts(base_offset, sent.seen);
-        if !contradicts {
-            place.cell.acknowledge(last(sent, base_offset));
-        }
-        contradicts
-    }
 }
 
 impl TopicWritten {
@@ -366,6 +404,18 @@ impl TopicWritten {
 }
 
 impl Place {
+    /// What is kept of a batch until its answer, but for what the batch itself says.
+    #[inline]
+    fn sent(&self, place: u32) -> Sent {
+        Sent {
+            seen: self.cell.highest(),
+            place,
+            bound: self.bound,
+            records: 0,
+            certain: false,
+        }
+    }
+
     /// The ledger let go of its cell: for lack of room, or because the topic is another one now.
     fn bind_anew(&mut self, env: &Env<'_>, key: TopicKey<'_>) -> Option<()> {
         let (_, id) = known(env, key, self.partition)?;

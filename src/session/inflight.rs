@@ -243,6 +243,13 @@ impl InFlight {
         }
     }
 
+    /// What the oldest request sent, if that is one partition.
+    #[inline]
+    pub fn oldest_sole(&self) -> Option<Sent> {
+        let sole = self.queue.front().is_some_and(|oldest| oldest.sent == 1);
+        self.sent.front().copied().filter(|_| sole)
+    }
+
     /// What the oldest request sent.
     pub fn oldest_sent(&mut self) -> &mut [Sent] {
         let n = self.queue.front().map_or(0, |oldest| oldest.sent as usize);

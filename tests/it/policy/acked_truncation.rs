@@ -115,6 +115,31 @@ fn it_is_found_on_another_connection_too() {
 }
 
 #[test]
+fn partitions_that_are_written_in_turn_are_told_apart() {
+    let mut rig = rig(Mode::Observe).topic("bills", None);
+    let to = |topic, partition| {
+        let partitions = [(partition, rig::records(9, 10))];
+        rig::produce(9, -1, &[(topic, &partitions)])
+    };
+    for offset in [100, 110] {
+        turn(&mut rig, &to("orders", 0), &[offset]);
+        turn(&mut rig, &to("orders", 1), &[offset + 5_000]);
+    }
+    // Twice in a row, and then others again, with answers under way.
+    for offset in [120, 130, 140] {
+        turn(&mut rig, &to("orders", 0), &[offset]);
+    }
+    turn(&mut rig, &to("bills", 0), &[3]);
+    turn(&mut rig, &to("orders", 1), &[5_120]);
+    assert_eq!(found(&rig), []);
+    let (first, second) = (to("orders", 0), to("orders", 1));
+    rig.send(&frame(1, &first)).send(&frame(1, &second));
+    rig.answer(&answer(&first, &Broker::default(), &[149]));
+    rig.answer(&answer(&second, &Broker::default(), &[5_129]));
+    assert_eq!(found(&rig), [(149, 149, true), (5_129, 5_129, true)]);
+}
+
+#[test]
 fn what_was_sent_before_the_acknowledgement_contradicts_nothing() {
     let mut first = rig(Mode::Observe);
     let mut second = beside(&first);
