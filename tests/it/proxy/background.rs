@@ -84,6 +84,11 @@ impl Quiet {
         self.fake.state().topics["orders"].configs["min.insync.replicas"].clone()
     }
 
+    /// The cluster changes the topic.
+    fn change(&self, change: impl FnOnce(&mut Topic)) {
+        change(self.fake.state().topics.get_mut("orders").unwrap());
+    }
+
     fn altered(&self) -> usize {
         self.fake.state().altered.len()
     }
@@ -184,10 +189,9 @@ async fn a_weak_topic_is_raised_to_the_floor_once_and_left_alone_when_it_is_set_
         "2".to_owned(),
     )];
     assert_eq!(quiet.fake.state().altered, expected);
-    let mut state = quiet.fake.state();
-    let configs = &mut state.topics.get_mut("orders").unwrap().configs;
-    configs.insert("min.insync.replicas", "1".to_owned());
-    drop(state);
+    quiet.change(|topic| {
+        topic.configs.insert("min.insync.replicas", "1".to_owned());
+    });
     // Its configs are seen anew by a confirmation at the latest.
     quiet.shared.watch.confirm("orders".into()).await.unwrap();
     sleep(Duration::from_secs(3)).await;
@@ -202,9 +206,7 @@ async fn a_topic_that_is_not_whole_waits_until_it_is() {
         .repairs();
     sleep(Duration::from_secs(3)).await;
     assert_eq!(quiet.altered(), 0);
-    let mut state = quiet.fake.state();
-    state.topics.get_mut("orders").unwrap().partitions[1].2 = 3;
-    drop(state);
+    quiet.change(|topic| topic.partitions[1].2 = 3);
     quiet.repaired("done", 1).await;
     assert_eq!(quiet.min_isr(), "2");
 }
