@@ -271,17 +271,11 @@ impl Cell {
         }
     }
 
-    /// A fresh append was given `base_offset` and those that follow up to `last_offset`, though `seen` had been
-    /// acknowledged before it was sent. The highest acknowledged offset that this contradicts; `None`: another answer has
-    /// told of it already.
-    pub fn truncate(&self, seen: i64, base_offset: i64, last_offset: i64) -> Option<i64> {
+    /// An append that proves where the log ends was given offsets up to `last_offset`, the first at or below `seen`, which had been acknowledged before it was sent. False: what has been acknowledged since is lower than that, so
+    /// that another answer has told of it already.
+    pub fn truncate(&self, seen: i64, last_offset: i64) -> bool {
         let mut highest = self.highest();
-        loop {
-            let contradicted = highest.min(seen);
-            if base_offset > contradicted {
-                self.acknowledge(last_offset);
-                return None;
-            }
+        while highest >= seen {
             let lowered = self.highest.compare_exchange(
                 highest,
                 last_offset,
@@ -289,10 +283,12 @@ impl Cell {
                 Ordering::Relaxed,
             );
             match lowered {
-                Ok(_) => return Some(contradicted),
+                Ok(_) => return true,
                 Err(now) => highest = now,
             }
         }
+        self.acknowledge(last_offset);
+        false
     }
 }
 
@@ -325,13 +321,17 @@ mod tests {
         let acked = Acked::default();
         let cell = acked.cell(&name("t"), [1; 16], 0).unwrap();
         cell.acknowledge(5_099);
-        assert_eq!(cell.truncate(5_099, 100, 104), Some(5_099));
+        assert!(cell.truncate(5_099, 104));
         assert_eq!(cell.highest(), 104);
         // One that was sent at the same time, behind the first.
-        assert_eq!(cell.truncate(5_099, 105, 109), None);
+        assert!(!cell.truncate(5_099, 109));
+        assert_eq!(cell.highest(), 109);
+        // One that lies in front of the others, and whose answer comes later.
+        assert!(!cell.truncate(5_099, 99));
         assert_eq!(cell.highest(), 109);
         // And one that shows that it happened again.
-        assert_eq!(cell.truncate(109, 50, 50), Some(109));
+        assert!(cell.truncate(109, 50));
+        assert_eq!(cell.highest(), 50);
     }
 
     #[test]

@@ -46,6 +46,36 @@ pub struct Found {
     pub only_counted: bool,
 }
 
+/// What a batch itself brings to the decision: two batches of one kind, in requests that begin alike and go to the same
+/// partition, fall under the same scenarios.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Kind {
+    magic: i8,
+    idempotent: bool,
+    ahead: bool,
+    stale: bool,
+}
+
+/// Between which times the timestamps of a topic's batches lie that nobody minds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Horizon {
+    keeping: Keeping,
+    max_ahead_ms: i64,
+}
+
+impl Horizon {
+    #[inline(always)]
+    pub fn kind(&self, entry: Entry, now_ms: i64) -> Kind {
+        let timestamp = entry.max_timestamp;
+        Kind {
+            magic: entry.magic,
+            idempotent: !not_idempotent::judge(entry.producer_id),
+            ahead: future_timestamp::judge(timestamp, now_ms, self.max_ahead_ms).is_some(),
+            stale: stale_timestamp::judge(timestamp, now_ms, self.keeping).is_some(),
+        }
+    }
+}
+
 impl Settings {
     /// Whether a batch has to be looked at.
     #[inline]
@@ -140,6 +170,13 @@ impl Append<'_> {
 
     fn keeping(&self) -> Keeping {
         self.facts.map(|facts| facts.keeping).unwrap_or_default()
+    }
+
+    pub fn horizon(&self, settings: &Settings) -> Horizon {
+        Horizon {
+            keeping: self.keeping(),
+            max_ahead_ms: settings.max_ahead_ms,
+        }
     }
 
     fn ahead(&self, settings: &Settings) -> Option<future_timestamp::Ahead> {

@@ -13,7 +13,7 @@ pub enum Stand {
     Off,
     Apply(Mode),
     /// The exemption with that position in the settings keeps it from being applied.
-    Exempt(usize),
+    Exempt(u32),
     /// It depends on the topic or the group.
     ByTopic(Mode),
 }
@@ -74,11 +74,13 @@ impl Standing {
                 && names(&exemption.topics, topic)
                 && names(&exemption.groups, group)
         });
-        found.map_or(Stand::Apply(mode), Stand::Exempt)
+        found.map_or(Stand::Apply(mode), |position| {
+            Stand::Exempt(position as u32)
+        })
     }
 
-    pub fn exemption(&self, position: usize) -> Option<&Exemption> {
-        self.settings.exemptions.get(position)
+    pub fn exemption(&self, position: u32) -> Option<&Exemption> {
+        self.settings.exemptions.get(position as usize)
     }
 }
 
@@ -93,7 +95,7 @@ fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> St
             continue;
         }
         if exemption.topics.is_empty() && exemption.groups.is_empty() {
-            return Stand::Exempt(position);
+            return Stand::Exempt(position as u32);
         }
         stand = Stand::ByTopic(mode);
     }

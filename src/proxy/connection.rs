@@ -271,7 +271,7 @@ impl<D: Dial> Connection<D> {
                 return moved;
             }
             if self.requests.may_judge() {
-                self.judge_requests();
+                self.judge_requests(cx);
                 moved = true;
                 continue;
             }
@@ -288,18 +288,27 @@ impl<D: Dial> Connection<D> {
         }
     }
 
-    fn judge_requests(&mut self) {
+    fn judge_requests(&mut self, cx: &mut Context<'_>) {
         self.requests.news = false;
-        let env = self.known.env(&self.shared);
-        self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
-        let in_flight = self.session.in_flight().len();
-        self.session.flush_answers(&mut self.responses.lane);
-        if self.requests.want == Want::Answers && self.session.in_flight().len() < in_flight {
-            // Our own answers made room, and no broker will say anything that would wake us.
-            self.requests.news = true;
-        }
-        if !self.session.holds_announcement() {
-            self.announced = None;
+        loop {
+            let env = self.known.env(&self.shared);
+            self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
+            let in_flight = self.session.in_flight().len();
+            self.session.flush_answers(&mut self.responses.lane);
+            if self.requests.want == Want::Answers && self.session.in_flight().len() < in_flight {
+                // Our own answers made room, and no broker will say anything that would wake us.
+                self.requests.news = true;
+            }
+            if !self.session.holds_announcement() {
+                self.announced = None;
+            }
+            // Where it need not wait, a large frame goes out in one write with what stands in front of it.
+            let Want::Announce(len) = self.requests.want else {
+                break;
+            };
+            if !self.announce(len, cx) {
+                break;
+            }
         }
         if self.requests.want == Want::Close {
             // Where the next frame begins is not known any more: the rest can only be thrown away.
@@ -396,7 +405,12 @@ impl<D: Dial> Connection<D> {
             Want::Bytes(_) | Want::Close => {}
             Want::Answers => return false,
             Want::Confirm(question) => return self.look_up(question, cx, moved),
-            Want::Announce(len) => return self.announce(len, cx, moved),
+            Want::Announce(len) => {
+                if self.announce(len, cx) {
+                    (self.requests.news, *moved) = (true, true);
+                }
+                return false;
+            }
             Want::Collect(len) => {
                 let budget = &self.shared.budgets.requests.collect;
                 match self.requests.poll_collect(budget, len, cx) {
@@ -452,20 +466,16 @@ impl<D: Dial> Connection<D> {
         self.session.told(&env, answer);
     }
 
-    fn announce(&mut self, len: usize, cx: &mut Context<'_>, moved: &mut bool) -> bool {
-        if let Poll::Ready(share) =
-            self.shared
-                .budgets
-                .announced
-                .poll_take(len, &mut self.announce_wait, cx)
-        {
-            self.announced = Some(share);
-            self.budget_since = None;
-            self.session.announce_granted();
-            self.requests.news = true;
-            *moved = true;
-        }
-        false
+    /// Whether a frame of which that many bytes are still to come may go on.
+    fn announce(&mut self, len: usize, cx: &mut Context<'_>) -> bool {
+        let announced = &self.shared.budgets.announced;
+        let Poll::Ready(share) = announced.poll_take(len, &mut self.announce_wait, cx) else {
+            return false;
+        };
+        self.announced = Some(share);
+        self.budget_since = None;
+        self.session.announce_granted();
+        true
     }
 
     /// Whether bytes came, or the end.

@@ -75,10 +75,15 @@ struct Place {
 }
 
 impl Session {
-    /// Where the only batch of a request will be compared.
+    /// The same place once more, for a request that begins like the one before.
     #[inline]
-    pub(super) fn placed(&mut self, env: &Env<'_>, key: TopicKey<'_>, partition: i32) -> Placed {
-        place(&mut self.acked, self.standing.as_ref(), env, key, partition)
+    pub(super) fn placed_again(&self, placed: Placed) -> Placed {
+        let (Placed(Some(before)), Some(acked)) = (placed, &self.acked) else {
+            return Placed(None);
+        };
+        let place = acked.places.get(before.place as usize);
+        let place = place.filter(|place| place.cell.is_live() && place.bound == before.bound);
+        Placed(place.map(|place| place.sent(before.place)))
     }
 
     /// The request with that batch is the newest that waits for an answer. `acks`: as it goes up.
@@ -181,15 +186,13 @@ impl Session {
         let Some(place) = acked.places.get_mut(sent.place as usize) else {
             return;
         };
-        let contradicted = match sent.certain {
-            true => place
-                .cell
-                .truncate(sent.seen, base_offset, last(sent, base_offset)),
-            false => place.hints(sent.seen, base_offset, env.now_ms),
+        let news = match sent.certain {
+            true => place.cell.truncate(sent.seen, last(sent, base_offset)),
+            false => place.hints(sent.seen, env.now_ms),
         };
-        let Some(acknowledged_offset) = contradicted else {
+        if !news {
             return;
-        };
+        }
         let client_id = self.client_id.as_deref();
         match standing.for_topic(Scenario::AckedTruncation, client_id, Some(&place.name)) {
             Stand::Exempt(position) => {
@@ -206,7 +209,7 @@ impl Session {
                 topic: place.name.clone(),
                 topic_id: place.id,
                 partition: place.partition,
-                acknowledged_offset,
+                acknowledged_offset: sent.seen,
                 base_offset,
                 proven: sent.certain,
                 client_id: self.client_id.clone(),
@@ -234,8 +237,9 @@ fn contradicts(cell: &Cell, sent: Sent, base_offset: i64) -> bool {
     contradicts
 }
 
+/// Where a batch will be compared.
 #[inline]
-fn place(
+pub(super) fn place(
     acked: &mut Option<Box<Acked>>,
     standing: Option<&Standing>,
     env: &Env<'_>,
@@ -430,14 +434,13 @@ impl Place {
     }
 
     /// The answer may have another reason: not followed, and told at a rate.
-    fn hints(&mut self, seen: i64, base_offset: i64, now_ms: i64) -> Option<i64> {
-        let contradicted = self.cell.highest().min(seen);
+    fn hints(&mut self, seen: i64, now_ms: i64) -> bool {
         let since = now_ms.saturating_sub(self.hinted_ms);
-        if base_offset > contradicted || (0..HINT_EVERY_MS).contains(&since) {
-            return None;
+        let news = self.cell.highest() >= seen && !(0..HINT_EVERY_MS).contains(&since);
+        if news {
+            self.hinted_ms = now_ms;
         }
-        self.hinted_ms = now_ms;
-        Some(contradicted)
+        news
     }
 }
 

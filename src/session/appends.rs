@@ -2,21 +2,33 @@
 
 use super::event::Event;
 use super::events::Events;
-use super::inflight::Topic;
-use super::produce::topic_of;
-use super::{Env, Session};
-use crate::cluster::Learned;
 use crate::policy::appends::{self, Append, Found, SCENARIOS};
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
 use crate::wire::api::ApiKey;
-use crate::wire::header::Start;
-use crate::wire::produce::{Head, TopicKey};
 use crate::wire::record_batch::Entry;
 use std::sync::Arc;
 
+/// Batches that fall under the same scenarios.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batches {
+    pub count: u64,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl From<Entry> for Batches {
+    fn from(entry: Entry) -> Batches {
+        Batches {
+            count: 1,
+            records: u64::from(entry.records),
+            bytes: entry.size,
+        }
+    }
+}
+
 /// What one batch falls under.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Findings([Option<(Found, Stand)>; SCENARIOS.len()]);
 
 impl Findings {
@@ -60,7 +72,7 @@ impl Findings {
         events: &mut Events,
         standing: &Standing,
         topic: Option<&Arc<str>>,
-        entry: Entry,
+        batches: Batches,
     ) -> u32 {
         let mut counted = 0;
         for (scenario, found, stand) in self.each() {
@@ -71,7 +83,7 @@ impl Findings {
                         events.push(Event::Exempted {
                             scenario,
                             exemption: exemption.name.clone(),
-                            count: 1,
+                            count: batches.count,
                         });
                     }
                 }
@@ -81,9 +93,9 @@ impl Findings {
                     api_key: ApiKey::PRODUCE,
                     error_code: found.error_code,
                     topic: topic.cloned(),
-                    records: u64::from(entry.records),
-                    bytes: entry.size,
-                    count: 1,
+                    records: batches.records,
+                    bytes: batches.bytes,
+                    count: batches.count,
                 }),
                 _ => {}
             }
@@ -122,57 +134,4 @@ pub(super) fn looked_at(standing: &Standing) -> Option<Mode> {
     }
     let compares = standing.get(Scenario::AckedTruncation) != Stand::Off;
     (compares || modes.contains(&Mode::Observe)).then_some(Mode::Observe)
-}
-
-impl Session {
-    /// Looks at the only batch of a request, the short way. False: it is to be refused, which is for the long way.
-    #[inline]
-    pub(super) fn look_at_sole(
-        &mut self,
-        env: &Env<'_>,
-        (start, head): (Start, Head),
-        key: TopicKey<'_>,
-        partition: i32,
-        entry: Entry,
-    ) -> bool {
-        let Some(standing) = &self.standing else {
-            return false;
-        };
-        if !standing.settings().judges_appends() {
-            return true;
-        }
-        if !self.appended.as_ref().is_some_and(|topic| topic.is(key)) {
-            let (topic, facts) = topic_of(key, env);
-            // What became of acks is told by another's tally, which asks for the topic, too.
-            if facts.is_none() && head.acks == -1 {
-                self.learned.push(match &topic {
-                    Topic::Name(name) => Learned::TopicSeen(name.clone()),
-                    Topic::Id(id, _) => Learned::TopicIdSeen(*id),
-                });
-            }
-            self.appended = Some(topic);
-        }
-        let facts = match &self.appended {
-            Some(Topic::Name(name)) => env.view.topic(name),
-            Some(Topic::Id(id, _)) => env.view.topic_by_id(id),
-            None => None,
-        };
-        let known = facts.map(|facts| &facts.name);
-        let topic = known.or(self.appended.as_ref().and_then(Topic::name));
-        let append = Append {
-            version: start.api_version,
-            transactional: head.transactional,
-            entry,
-            topic: topic.map(|name| &**name),
-            partition,
-            facts: facts.map(|facts| &**facts),
-            now_ms: env.now_ms,
-        };
-        let findings = Findings::of(standing, self.client_id.as_deref(), &append, 0);
-        if findings.refusal().is_some() {
-            return false;
-        }
-        findings.count(&mut self.events, standing, topic, entry);
-        true
-    }
 }

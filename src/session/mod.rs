@@ -27,7 +27,7 @@ use event::{CloseCause, Event, Outcome, OutcomeCause};
 use events::Events;
 use inflight::{Fate, InFlight, Lost, RecordsOf};
 use lane::Lane;
-use produce::ProduceFrame;
+use produce::LazyFrame;
 use requests::Request;
 use responses::Response;
 use std::sync::Arc;
@@ -105,14 +105,13 @@ pub struct Session {
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
-    /// The topic of the batch that was looked at last, so that its name is looked up once.
-    appended: Option<inflight::Topic>,
+    last: sole::Last,
     /// The partitions that the client writes to; only of one that does.
     acked: Option<Box<acked::Acked>>,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
     request: Request,
-    produce: ProduceFrame,
+    produce: LazyFrame,
     judged: judged::Lookups,
     /// What is to be counted once the brokers have told more. Nothing waits for it.
     wonder: Option<judged::Wonder>,
@@ -153,11 +152,11 @@ impl Session {
             sampled_topic: None,
             standing: None,
             tally: None,
-            appended: None,
+            last: sole::Last::default(),
             acked: None,
             fetches: None,
             request: Request::Start,
-            produce: ProduceFrame::default(),
+            produce: LazyFrame::default(),
             judged: judged::Lookups::default(),
             wonder: None,
             cannot_collect: false,

@@ -27,7 +27,8 @@ use crate::wire::header::{self, Look, Start};
 use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walker};
 use crate::wire::record_batch::Entry;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 
 /// More partitions than any request of a working client has; each costs us memory until it is answered.
 const MAX_PARTITIONS: usize = 65_536;
@@ -103,7 +104,7 @@ enum Settled {
     /// By topic: an exemption met so far, and whether a topic without one was met.
     Open {
         mode: Mode,
-        exempt: Option<usize>,
+        exempt: Option<u32>,
         strict: bool,
     },
 }
@@ -121,20 +122,34 @@ struct TopicBeingRead {
     facts: Option<Arc<TopicFacts>>,
 }
 
+/// A [`ProduceFrame`] that is made when it is first written to: most connections never take the long way, and one that
+/// rests is to cost little.
+#[derive(Debug, Default)]
+pub(super) struct LazyFrame(Option<Box<ProduceFrame>>);
+
+static NO_FRAME: LazyLock<ProduceFrame> = LazyLock::new(ProduceFrame::default);
+
+impl Deref for LazyFrame {
+    type Target = ProduceFrame;
+
+    fn deref(&self) -> &ProduceFrame {
+        self.0.as_deref().unwrap_or_else(|| &NO_FRAME)
+    }
+}
+
+impl DerefMut for LazyFrame {
+    fn deref_mut(&mut self) -> &mut ProduceFrame {
+        self.0.get_or_insert_default()
+    }
+}
+
 impl Default for ProduceFrame {
     fn default() -> ProduceFrame {
-        let head = Head {
-            transactional: false,
-            acks: -1,
-            acks_at: 0,
-            timeout_ms: 0,
-            topics_at: 0,
-        };
         ProduceFrame {
             version: 0,
             correlation_id: 0,
             frame_len: 0,
-            head,
+            head: Head::default(),
             walker: Walker::new(0, 0),
             cursor: 0,
             holding: false,
@@ -232,7 +247,11 @@ impl Sizes {
     }
 
     fn clears(self, frame_len: usize) -> bool {
-        frame_len as u64 - 4 <= self.smallest_batch.min(u64::from(self.request))
+        frame_len as u64 - 4 <= self.smallest()
+    }
+
+    fn smallest(self) -> u64 {
+        self.smallest_batch.min(u64::from(self.request))
     }
 }
 
@@ -309,6 +328,9 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        if self.closing.is_none() && self.like_last(env, lane, start, frame_len)? {
+            return Ok(());
+        }
         let fresh = &*lane.fresh();
         let header = match header::header(fresh, frame_len, start.api_version >= FLEXIBLE_FROM) {
             Look::Ready(header) => header,
@@ -336,7 +358,7 @@ impl Session {
         }
         let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
         self.stand_as(env, client_id);
-        if small && self.sole_batch(env, lane, start, frame_len, head)? {
+        if small && self.sole_batch(env, lane, (start, head), frame_len, limits.smallest())? {
             return Ok(());
         }
         self.produce_judge_head(env, start, frame_len, head, limits)
@@ -514,7 +536,7 @@ impl Session {
             // Waiting for them, the frame was let go: what is here of it goes on first.
             return Ok(());
         }
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let cursor = frame.cursor.min(lane.fresh_len());
         match frame.walker.next(&lane.fresh()[cursor..]) {
             Step::Need(n) => self.need(env, lane, n),
@@ -541,7 +563,7 @@ impl Session {
             }
             self.produce.cursor -= n;
         }
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let here = lane.fresh_len().saturating_sub(frame.cursor);
         let n = here.min(usize::try_from(frame.over).unwrap_or(usize::MAX));
         if frame.over_refused {
@@ -562,7 +584,7 @@ impl Session {
 
     /// More bytes behind the cursor; a held frame that outgrows the relay's buffer has to be collected.
     fn need(&mut self, env: &Env<'_>, lane: &mut Lane, n: usize) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let wanted = frame.cursor.saturating_add(n);
         if !frame.holding || wanted <= env.limits.relay_buffer_bytes {
             return Err(Want::Bytes(wanted));
@@ -600,7 +622,7 @@ impl Session {
         part: Owned,
         len: u64,
     ) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         (frame.over, frame.over_refused) = (len, false);
         match part {
             Owned::Topics { width } => {
@@ -653,7 +675,7 @@ impl Session {
             return;
         };
         let name = topic.name().map(|name| &**name);
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         for (scenario, settled) in [
             (frame.scenario, &mut frame.acks_stand),
             (Some(Scenario::AckTimeout), &mut frame.timeout_stand),
@@ -689,7 +711,7 @@ impl Session {
     }
 
     fn partition_begins(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.partitions += 1;
         if frame.partitions > MAX_PARTITIONS {
             let detail = format!("Produce request with more than {MAX_PARTITIONS} partitions");
@@ -715,7 +737,7 @@ impl Session {
     }
 
     fn entry(&mut self, lane: &mut Lane, entry: Entry) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.records += u64::from(entry.records);
         frame.bytes += entry.size;
         frame.exact &= entry.exact;
@@ -750,10 +772,11 @@ impl Session {
             });
         }
         if looked_at
-            && let (Some(standing), frame) = (&self.standing, &mut self.produce)
+            && let (Some(standing), frame) = (&self.standing, &mut *self.produce)
             && let Some(topic) = &frame.topic
         {
-            let counted = findings.count(&mut self.events, standing, topic.topic.name(), entry);
+            let counted =
+                findings.count(&mut self.events, standing, topic.topic.name(), entry.into());
             frame.partition_found |= counted;
         }
         let Some(Refusal::Certain(scenario, error_code, text)) = refusal else {
@@ -771,7 +794,7 @@ impl Session {
         entry: Entry,
         large: &LargeEntry,
     ) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         if !frame.holding {
             return Ok(());
         }
@@ -790,7 +813,7 @@ impl Session {
 
     /// What a batch falls under, and whether that refuses it.
     fn append(&self, entry: Entry) -> (Findings, Option<Refusal>) {
-        let frame = &self.produce;
+        let frame = &*self.produce;
         let (Some(standing), Some(topic)) = (&self.standing, &frame.topic) else {
             return (Findings::default(), None);
         };
@@ -824,7 +847,7 @@ impl Session {
 
     /// Whether an entry is above a limit in force for its topic.
     fn too_large_entry(&self, entry: Entry) -> Option<LargeEntry> {
-        let frame = &self.produce;
+        let frame = &*self.produce;
         let (standing, topic) = (self.standing.as_ref()?, frame.topic.as_ref()?);
         let Stand::Apply(mode) = topic.batches else {
             return None;
@@ -848,7 +871,7 @@ impl Session {
 
     /// The look that a refusal waits for came back, or nobody answered.
     fn resume_confirmed(&mut self, lane: &mut Lane) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let Some((entry, scenario, name)) = frame.unconfirmed.take() else {
             return Ok(());
         };
@@ -871,7 +894,7 @@ impl Session {
 
     /// Takes the partition that is being read out of the request.
     fn refuse(&mut self, lane: &mut Lane, refusal: (Scenario, ErrorCode), text: Arc<str>) {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let Some(topic) = &mut frame.topic else {
             return;
         };
@@ -888,7 +911,7 @@ impl Session {
     }
 
     fn partition_ends(&mut self) {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.over_refused = frame.cuts();
         let Some(topic) = &mut frame.topic else {
             return;
@@ -935,7 +958,7 @@ impl Session {
 
     /// Records of an acks=0 request: they wait for the answer, or end at once when nobody will answer.
     fn count(&mut self, of: RecordsOf) {
-        let frame = &self.produce;
+        let frame = &*self.produce;
         if let Some(cause) = frame.doomed {
             self.events.push(acks0_event(
                 Outcome::Refused,
@@ -959,7 +982,7 @@ impl Session {
     }
 
     fn topic_ends(&mut self, lane: &mut Lane) {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let Some(topic) = frame.topic.take().filter(|_| frame.doomed.is_none()) else {
             return;
         };
@@ -985,7 +1008,7 @@ impl Session {
 
     /// Lets a held frame go on once nothing ahead can change what was decided.
     fn release_if_settled(&mut self, lane: &mut Lane) -> Result<(), Want> {
-        let frame = &self.produce;
+        let frame = &*self.produce;
         let last = frame.walker.ahead() == (0, 0) && frame.walker.records_left() == 0;
         let acks_open = frame.plan.is_none() && frame.scenario.is_some();
         // For acks every partition counts; for sizes only what may still be ahead.
@@ -1009,7 +1032,7 @@ impl Session {
 
     /// Everything in front of the cursor goes on: counts, size, acks and timeout are written first.
     fn release(&mut self, lane: &mut Lane) -> Result<(), Want> {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let (topics_ahead, partitions_ahead) = frame.walker.ahead();
         let mut topics = frame.topics_kept + topics_ahead;
         if let Some(topic) = &mut frame.topic {
@@ -1032,7 +1055,7 @@ impl Session {
         lane.fresh()[..4].copy_from_slice(&(len as u32 - 4).to_be_bytes());
         frame.frame_len = len as usize;
         self.decide(lane);
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.holding = false;
         if frame.refused.is_empty() {
             return Ok(());
@@ -1067,7 +1090,7 @@ impl Session {
         if self.produce.refused.is_empty() || self.produce.topics_kept > 0 {
             return self.release(lane);
         }
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.holding = false;
         frame.doomed = Some(OutcomeCause::Policy);
         let merge = Merge {
@@ -1093,7 +1116,7 @@ impl Session {
         if self.produce.plan.is_some() {
             return;
         }
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         let Some(standing) = &self.standing else {
             return;
         };
@@ -1206,7 +1229,7 @@ impl Session {
 
     /// The Produce that is being read goes no further; what it still brings is read, counted and dropped.
     pub(super) fn doom_produce(&mut self, cause: OutcomeCause) {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         if frame.doomed.is_some() {
             return;
         }
@@ -1229,7 +1252,7 @@ impl Session {
 
     /// The Produce that is being read will never be whole: the batch headers seen so far are counted.
     pub(super) fn abandon_produce(&mut self, cause: OutcomeCause) {
-        let frame = &mut self.produce;
+        let frame = &mut *self.produce;
         frame.doomed = Some(cause);
         let (records, bytes) = (
             std::mem::take(&mut frame.records),

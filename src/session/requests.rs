@@ -42,6 +42,7 @@ pub(super) enum Request {
 impl Session {
     /// Judges the fresh bytes of the client, as far as they go.
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
+        self.last.forget();
         loop {
             if let Err(want) = self.request_step(env, lane) {
                 if want == Want::Close {

@@ -1,21 +1,28 @@
-//! The common overridden request, dealt with in one look: one topic, one partition, one batch whose header is here, and
-//! nothing in force that needs more of it. Requests like the one before only add to a [`Tally`], so that what one costs is
-//! a few dozen nanoseconds; everything else takes the long way (`produce.rs`), to the same end.
+//! The common request, dealt with in one look: one topic, one partition, one batch whose header is here, and nothing in
+//! force that needs more of it. Requests like the one before only add to a [`Tally`]; those that follow in the same read and
+//! begin with the same bytes are not even parsed, so that what one costs is some tens of nanoseconds. Everything else takes
+//! the long way (`produce.rs`), to the same end.
 
-use super::acked::Placed;
+use super::acked::{self, Placed};
+use super::appends::{Batches, Findings};
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
 use super::produce::{topic_events, topic_of};
 use super::{Env, Session, Want, acks0_event};
-use crate::cluster::Learned;
+use crate::cluster::{Learned, TopicFacts};
 use crate::policy::Scenario;
+use crate::policy::appends::{Append, Horizon, Kind};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::Stand;
 use crate::wire::api::ApiKey;
-use crate::wire::header::Start;
-use crate::wire::produce::{self, Head, TopicKey};
+use crate::wire::header::{START_LEN, Start};
+use crate::wire::produce::{self, Head, Sole};
 use crate::wire::record_batch::Entry;
+use std::sync::Arc;
+
+/// Longer heads are not remembered; those of working clients have a few dozen bytes.
+const MAX_HEAD_BYTES: usize = 512;
 
 /// Requests in a row that were alike: what became of them, and how many they were.
 #[derive(Debug)]
@@ -24,132 +31,229 @@ pub(super) struct Tally {
     timeout_ms: i32,
     topic: Topic,
     plan: Plan,
+    findings: Findings,
     requests: u64,
     records: u64,
+    bytes: u64,
+}
+
+/// How the last request of this read began, which decided all but what depends on its batch. It holds for one call of
+/// the session, under one view and one set of settings.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    holds: bool,
+    version: i16,
+    /// From behind the correlation id to where the size of the records stands, as the client wrote it.
+    begins: Vec<u8>,
+    head: Head,
+    partition: i32,
+    placed: Placed,
+    kind: Kind,
+    horizon: Horizon,
+    /// No request up to this size can hold anything too large.
+    clears: u64,
+}
+
+impl Last {
+    /// The next call of the session may see another cluster.
+    pub fn forget(&mut self) {
+        self.holds = false;
+    }
 }
 
 impl Session {
+    /// Whether the request begins like the one before in this read, and was dealt with.
+    #[inline]
+    pub(super) fn like_last(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> Result<bool, Want> {
+        let last = &self.last;
+        let Some(tally) = self.tally.as_ref().filter(|_| last.holds) else {
+            return Ok(false);
+        };
+        if frame_len as u64 - 4 > last.clears || self.frames >= self.next_sample {
+            return Ok(false);
+        }
+        let fresh = &*lane.fresh();
+        let end = START_LEN + last.begins.len();
+        if (start.api_version, fresh.get(START_LEN..end)) != (last.version, Some(&last.begins))
+            || end >= frame_len
+        {
+            return Ok(false);
+        }
+        let left = (frame_len - end) as u64;
+        let Some(entry) = produce::sole_records(&fresh[end..], left, start.api_version) else {
+            return Ok(false);
+        };
+        if last.horizon.kind(entry, env.now_ms) != last.kind {
+            return Ok(false);
+        }
+        let (plan, head, partition) = (tally.plan, last.head, last.partition);
+        let placed = self.placed_again(last.placed);
+        let absorbs = head.acks == 0 && plan.new_acks.is_some();
+        self.room_in_flight(env, absorbs, frame_len)?;
+        self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
+        Ok(true)
+    }
+
     /// Whether the request was dealt with. Its size is below every limit; the connection is not ending.
     pub(super) fn sole_batch(
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
-        start: Start,
+        (start, head): (Start, Head),
         frame_len: usize,
-        head: Head,
+        clears: u64,
     ) -> Result<bool, Want> {
+        self.last.forget();
         let Some(standing) = &self.standing else {
             return Ok(false);
         };
-        let Some(scenario) = plan::acks_scenario(head.acks) else {
-            return self.sole_all(env, lane, start, frame_len, head);
-        };
-        let Stand::Apply(_) = standing.get(scenario) else {
-            return Ok(false);
-        };
-        let needs_topics = matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_))
-            || env.view.any_degraded(env.node_id)
-                && plan::heeds_degraded(scenario, standing.settings());
         let left = (frame_len - head.topics_at) as u64;
         let window = lane.fresh().get(head.topics_at..).unwrap_or_default();
-        let sole = produce::sole_batch(window, left, start.api_version);
-        let Some((key, partition, entry)) = sole.filter(|_| !needs_topics) else {
+        let Some(sole) = produce::sole_batch(window, left, start.api_version) else {
             return Ok(false);
         };
-        let alike = self.tally.as_ref().is_some_and(|tally| {
-            (tally.acks, tally.timeout_ms) == (head.acks, head.timeout_ms) && tally.topic.is(key)
-        });
-        let plan = match &self.tally {
-            Some(tally) if alike => tally.plan,
-            _ => plan::judge(
-                head.acks,
-                head.timeout_ms,
-                standing.settings(),
-                &|scenario| standing.get(scenario),
-                false,
-            ),
+        // What becomes of acks, where they are not all that there is.
+        let plan = match plan::acks_scenario(head.acks) {
+            None => Plan::default(),
+            Some(scenario) => {
+                let needs_topics = matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_))
+                    || env.view.any_degraded(env.node_id)
+                        && plan::heeds_degraded(scenario, standing.settings());
+                if needs_topics || !matches!(standing.get(scenario), Stand::Apply(_)) {
+                    return Ok(false);
+                }
+                plan::judge(
+                    head.acks,
+                    head.timeout_ms,
+                    standing.settings(),
+                    &|scenario| standing.get(scenario),
+                    false,
+                )
+            }
         };
         self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
-        if !self.look_at_sole(env, (start, head), key, partition, entry) {
-            return Ok(false);
-        }
-        let placed = self.placed(env, key, partition);
-        if !alike {
-            self.begin_tally(env, head, key, plan);
-        }
-        self.events.produce(head.acks);
-        patch(lane, head, plan);
-        self.queue_sole(start, frame_len, partition, entry, placed);
-        self.pass_frame(lane, frame_len);
-        Ok(true)
-    }
-
-    /// The same for a producer that asks for all replicas: there is nothing to change, and the batch is looked at.
-    fn sole_all(
-        &mut self,
-        env: &Env<'_>,
-        lane: &mut Lane,
-        start: Start,
-        frame_len: usize,
-        head: Head,
-    ) -> Result<bool, Want> {
-        let left = (frame_len - head.topics_at) as u64;
-        let window = lane.fresh().get(head.topics_at..).unwrap_or_default();
-        let Some((key, partition, entry)) = produce::sole_batch(window, left, start.api_version)
-        else {
-            return Ok(false);
+        let Sole {
+            key,
+            partition,
+            records_at,
+            entry,
+        } = sole;
+        let last = self.tally.as_ref().map(|tally| &tally.topic);
+        let (topic, facts) = match last.filter(|topic| topic.is(key)) {
+            Some(topic) => (topic.clone(), facts_of(topic, env).cloned()),
+            None => topic_of(key, env),
         };
-        self.room_in_flight(env, false, frame_len)?;
-        if !self.look_at_sole(env, (start, head), key, partition, entry) {
+        let append = Append {
+            version: start.api_version,
+            transactional: head.transactional,
+            entry,
+            topic: topic.name().map(|name| &**name),
+            partition,
+            facts: facts.as_deref(),
+            now_ms: env.now_ms,
+        };
+        let findings = Findings::of(standing, self.client_id.as_deref(), &append, 0);
+        if findings.refusal().is_some() {
             return Ok(false);
         }
-        self.events.produce(head.acks);
-        self.push(start, 0, Fate::Produce { raised: None });
-        let placed = self.placed(env, key, partition);
-        self.sent(placed, entry, head.acks);
-        self.pass_frame(lane, frame_len);
+        let horizon = append.horizon(standing.settings());
+        let placed = acked::place(&mut self.acked, Some(standing), env, key, partition);
+        let begins = &lane.fresh()[START_LEN..head.topics_at + records_at];
+        self.last.holds = begins.len() <= MAX_HEAD_BYTES;
+        if self.last.holds {
+            self.last.version = start.api_version;
+            self.last.begins.clear();
+            self.last.begins.extend_from_slice(begins);
+            self.last.head = head;
+            self.last.partition = partition;
+            self.last.placed = placed;
+            self.last.kind = horizon.kind(entry, env.now_ms);
+            self.last.horizon = horizon;
+            self.last.clears = clears;
+        }
+        let alike = self.tally.as_ref().is_some_and(|tally| {
+            (tally.acks, tally.timeout_ms) == (head.acks, head.timeout_ms)
+                && tally.findings == findings
+                && tally.topic == topic
+        });
+        if !alike {
+            self.begin_tally(head, topic, facts.is_some(), plan, findings);
+        }
+        self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
     }
 
-    fn begin_tally(&mut self, env: &Env<'_>, head: Head, key: TopicKey<'_>, plan: Plan) {
+    fn begin_tally(
+        &mut self,
+        head: Head,
+        topic: Topic,
+        known: bool,
+        plan: Plan,
+        findings: Findings,
+    ) {
         self.tell_tally();
-        let (topic, facts) = topic_of(key, env);
-        if facts.is_none() {
+        if !known {
             self.learned.push(match &topic {
                 Topic::Name(name) => Learned::TopicSeen(name.clone()),
                 Topic::Id(id, _) => Learned::TopicIdSeen(*id),
             });
         }
-        let (acks, timeout_ms) = (head.acks, head.timeout_ms);
         self.tally = Some(Tally {
-            acks,
-            timeout_ms,
+            acks: head.acks,
+            timeout_ms: head.timeout_ms,
             topic,
             plan,
+            findings,
             requests: 0,
             records: 0,
+            bytes: 0,
         });
     }
 
-    /// Counts the request, and puts it where its answer will find it.
-    fn queue_sole(
+    /// Counts the request, puts it where its answer will find it, and lets it go on.
+    #[inline]
+    fn pass_sole(
         &mut self,
-        start: Start,
+        lane: &mut Lane,
+        (start, head): (Start, Head),
         frame_len: usize,
-        partition: i32,
-        entry: Entry,
+        (partition, entry): (i32, Entry),
         placed: Placed,
     ) {
         let Some(tally) = &mut self.tally else { return };
+        let plan = tally.plan;
         tally.requests += 1;
         tally.records += u64::from(entry.records);
-        let acks = tally.plan.new_acks.unwrap_or(tally.acks);
-        let raised = tally.plan.acks.filter(|_| tally.plan.new_acks.is_some());
+        tally.bytes += entry.size;
+        self.events.produce(head.acks);
+        patch(lane, head, plan);
+        let raised = plan.acks.filter(|_| plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);
-        if tally.acks != 0 {
-            self.push(start, 0, Fate::Produce { raised });
-            return self.sent(placed, entry, acks);
+        match head.acks {
+            0 => self.queue_unanswered(start, frame_len, raised, (partition, entry)),
+            _ => self.push(start, 0, Fate::Produce { raised }),
         }
+        if head.acks != 0 || raised.is_some() {
+            self.sent(placed, entry, plan.new_acks.unwrap_or(head.acks));
+        }
+        self.pass_frame(lane, frame_len);
+    }
+
+    /// A request with acks=0: its records are ours to account for.
+    fn queue_unanswered(
+        &mut self,
+        start: Start,
+        frame_len: usize,
+        raised: Option<Scenario>,
+        (partition, entry): (i32, Entry),
+    ) {
+        let Some(tally) = &self.tally else { return };
         let of = RecordsOf {
             topic: tally.topic.clone(),
             partition,
@@ -161,7 +265,6 @@ impl Session {
         match raised {
             Some(raised) => {
                 self.push(start, frame_len, Fate::Absorb { raised });
-                self.sent(placed, entry, acks);
                 self.in_flight.count(of);
                 if let Some(newest) = self.in_flight.newest() {
                     newest.records = 1;
@@ -187,10 +290,9 @@ impl Session {
     /// Turns what was tallied into events. A topic that had no name yet is looked up anew next time.
     pub(super) fn tell_tally(&mut self) {
         let Some(tally) = &mut self.tally else { return };
-        let (count, records) = (
-            std::mem::take(&mut tally.requests),
-            std::mem::take(&mut tally.records),
-        );
+        let count = std::mem::take(&mut tally.requests);
+        let records = std::mem::take(&mut tally.records);
+        let bytes = std::mem::take(&mut tally.bytes);
         if count > 0 {
             for found in [tally.plan.acks, tally.plan.timeout].into_iter().flatten() {
                 let (scenario, mode) = (found.scenario, found.mode);
@@ -202,10 +304,28 @@ impl Session {
                 });
             }
             topic_events(&mut self.events, &tally.plan, &tally.topic, records, count);
+            if let Some(standing) = &self.standing {
+                let batches = Batches {
+                    count,
+                    records,
+                    bytes,
+                };
+                let topic = tally.topic.name();
+                tally
+                    .findings
+                    .count(&mut self.events, standing, topic, batches);
+            }
         }
         if tally.topic.name().is_none() {
             self.tally = None;
         }
+    }
+}
+
+fn facts_of<'a>(topic: &Topic, env: &Env<'a>) -> Option<&'a Arc<TopicFacts>> {
+    match topic {
+        Topic::Name(name) => env.view.topic(name),
+        Topic::Id(id, _) => env.view.topic_by_id(id),
     }
 }
 

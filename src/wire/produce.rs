@@ -28,7 +28,7 @@ pub const UNUSED_TAG: u8 = 0x63;
 const MAX_TAG_BYTES: usize = 16 * 1024;
 
 /// The fields in front of the topics; offsets count from the size prefix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Head {
     pub transactional: bool,
     pub acks: i16,
@@ -387,10 +387,20 @@ impl Walker {
     }
 }
 
+/// The only batch of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sole<'a> {
+    pub key: TopicKey<'a>,
+    pub partition: i32,
+    /// Where the size of its records stands, from the topics on.
+    pub records_at: usize,
+    pub entry: Entry,
+}
+
 /// The topic, the partition and the batch of a request that has one of each, if the batch header is here. `window` begins
 /// at the topics array, `left` bytes before the end of the frame.
 #[inline]
-pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<(TopicKey<'_>, i32, Entry)> {
+pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<Sole<'_>> {
     let flexible = version >= FLEXIBLE_FROM;
     // A count of one, as either encoding writes it.
     let one: &[u8] = if flexible { &[2] } else { &[0, 0, 0, 1] };
@@ -409,23 +419,36 @@ pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<(TopicKey<'_
         .filter(|_| name_len < 0x7f)?;
     let rest = rest.strip_prefix(one)?;
     let (index, rest) = rest.split_first_chunk()?;
-    let (records, rest) = match flexible {
-        true => match varint::at(rest, 0, usize::MAX) {
-            Look::Ready((size, width)) => (u64::from(size.checked_sub(1)?), &rest[width..]),
+    let records_at = window.len() - rest.len();
+    let entry = sole_records(rest, left.checked_sub(records_at as u64)?, version)?;
+    let key = match <[u8; 16]>::try_from(name) {
+        Ok(id) if version >= TOPIC_IDS_FROM => TopicKey::Id(id),
+        _ => TopicKey::Name(name),
+    };
+    Some(Sole {
+        key,
+        partition: i32::from_be_bytes(*index),
+        records_at,
+        entry,
+    })
+}
+
+/// The only entry of the records whose size stands at the start of `window`, `left` bytes before the end of the frame.
+#[inline(always)]
+pub fn sole_records(window: &[u8], left: u64, version: i16) -> Option<Entry> {
+    let (records, rest) = match version >= FLEXIBLE_FROM {
+        true => match varint::at(window, 0, usize::MAX) {
+            Look::Ready((size, width)) => (u64::from(size.checked_sub(1)?), &window[width..]),
             _ => return None,
         },
         false => {
-            let (size, rest) = rest.split_first_chunk()?;
+            let (size, rest) = window.split_first_chunk()?;
             (u64::try_from(i32::from_be_bytes(*size)).ok()?, rest)
         }
     };
     let entry = record_batch::entry(rest, records).ok()??;
     let fits = entry.size == records && (window.len() - rest.len()) as u64 + records <= left;
-    let key = match <[u8; 16]>::try_from(name) {
-        Ok(id) if version >= TOPIC_IDS_FROM => TopicKey::Id(id),
-        _ => TopicKey::Name(name),
-    };
-    fits.then_some((key, i32::from_be_bytes(*index), entry))
+    fits.then_some(entry)
 }
 
 /// What a Produce answer says, in order. Offsets count from the size prefix.

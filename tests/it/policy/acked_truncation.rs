@@ -115,6 +115,29 @@ fn it_is_found_on_another_connection_too() {
 }
 
 #[test]
+fn requests_that_come_in_one_read_are_each_compared() {
+    for acks in [-1, 1, 0] {
+        let mut rig = rig(Mode::Observe);
+        for scenario in [Scenario::AcksNone, Scenario::AcksLeader] {
+            rig.policy.modes[scenario as usize] = Mode::Enforce;
+        }
+        let request = Produce { acks, ..fresh(9) };
+        turn(&mut rig, &request, &[5_000]);
+        rig.send(&frame(1, &request).repeat(4));
+        for offset in [100, 110, 109, 130] {
+            rig.answer(&answer(&request, &Broker::default(), &[offset]));
+        }
+        // The third was sent together with the second: it contradicts nothing but what the first has told of.
+        assert_eq!(found(&rig), [(5_009, 100, true)]);
+        rig.send(&frame(1, &request).repeat(2));
+        for offset in [140, 120] {
+            rig.answer(&answer(&request, &Broker::default(), &[offset]));
+        }
+        assert_eq!(found(&rig), [(139, 120, true)], "acks {acks}");
+    }
+}
+
+#[test]
 fn partitions_that_are_written_in_turn_are_told_apart() {
     let mut rig = rig(Mode::Observe).topic("bills", None);
     let to = |topic, partition| {
