@@ -20,6 +20,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
 const NODE_ID: i32 = 1;
@@ -49,10 +50,14 @@ pub fn start(port: u16) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
+/// Where the log of the one partition ends: it grows, whoever writes.
+static END: AtomicI64 = AtomicI64::new(0);
+/// More than any request brings.
+const RECORDS: i64 = 1 << 20;
+
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    base_offset: i64,
     /// Encoded Fetch responses by version and size.
     fetched: HashMap<(i16, usize), Vec<u8>>,
     out: Vec<u8>,
@@ -63,7 +68,6 @@ impl Connection {
         Connection {
             stream,
             address,
-            base_offset: 0,
             fetched: HashMap::new(),
             out: Vec::new(),
         }
@@ -96,8 +100,8 @@ impl Connection {
         match i16::from_be_bytes([head[4], head[5]]) {
             0 if frames::produce_acks(head) == 0 => Ok(()),
             0 => {
-                let response = frames::produce_response(correlation_id, self.base_offset);
-                self.base_offset += 1;
+                let base_offset = END.fetch_add(RECORDS, Ordering::Relaxed);
+                let response = frames::produce_response(correlation_id, base_offset);
                 self.out.extend(response);
                 Ok(())
             }

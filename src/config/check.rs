@@ -149,10 +149,7 @@ impl Checker<'_> {
         let modes = Scenario::ALL.map(|scenario| {
             let key = Key::find(&format!("policy.{}.mode", scenario.name()));
             let chosen = key.map(|key| self.choice(key, file_policy.mode(scenario)));
-            Mode::ALL
-                .into_iter()
-                .find(|mode| Some(mode.name()) == chosen)
-                .unwrap_or(scenario.preset(preset))
+            chosen.and_then(mode_of).unwrap_or(scenario.preset(preset))
         });
         policy::Settings {
             modes,
@@ -200,6 +197,10 @@ impl Checker<'_> {
                 &keys::REPAIR_NEW_PARTITION_SKIP,
                 &file_policy.new_partition_skip.repair,
             ),
+            repair_weak_topic: mode_of(
+                self.choice(&keys::REPAIR_WEAK_TOPIC, &file_policy.weak_topic.repair),
+            )
+            .unwrap_or(Mode::Off),
             floors: Floors {
                 replication_factor: self.number(
                     &keys::REPLICATION_FACTOR,
@@ -384,6 +385,7 @@ impl Checker<'_> {
 impl Checker<'_> {
     fn combinations(&mut self, settings: &Settings, file: &File) {
         self.floors(settings, file);
+        self.repair(settings, file);
         self.ports(settings, file);
         self.loops(settings, file);
         let limits = &settings.proxy.limits;
@@ -439,6 +441,21 @@ impl Checker<'_> {
                 format!(
                     "found {}; allowed: less than replication_factor, which is {} (else one broker that fails stops writes)",
                     floors.min_insync_replicas, floors.replication_factor
+                ),
+            );
+        }
+    }
+
+    fn repair(&mut self, settings: &Settings, file: &File) {
+        let policy = &settings.proxy.policy;
+        let repair = policy.repair_weak_topic;
+        if repair != Mode::Off && policy.mode(Scenario::WeakTopic) == Mode::Off {
+            self.clash(
+                &keys::REPAIR_WEAK_TOPIC,
+                place_of(&file.policy.weak_topic.repair),
+                format!(
+                    "found \"{}\"; allowed: \"off\" while policy.weak_topic.mode is \"off\"",
+                    repair.name()
                 ),
             );
         }
@@ -629,6 +646,10 @@ impl Checker<'_> {
             text,
         });
     }
+}
+
+fn mode_of(name: &str) -> Option<Mode> {
+    Mode::ALL.into_iter().find(|mode| mode.name() == name)
 }
 
 /// Nothing that parses as a truth value is wrong.

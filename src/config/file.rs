@@ -114,7 +114,7 @@ policy! {
     OversizedRequest oversized_request { max_request_bytes: Number }
     NotIdempotent not_idempotent { topics: List }
     NotTransactional not_transactional { topics: List }
-    WeakTopic weak_topic {}
+    WeakTopic weak_topic { repair: Text }
     UnderReplicated under_replicated { min_in_sync_replicas: Number }
     StaleTimestamp stale_timestamp {}
     FutureTimestamp future_timestamp { max_ahead_ms: Number }
@@ -126,6 +126,7 @@ policy! {
     CommitRegression commit_regression {}
     OffsetsExpired offsets_expired { repair: Truth }
     NewPartitionSkip new_partition_skip { repair: Truth }
+    AckedTruncation acked_truncation {}
     IgnoredError ignored_error {}
     RiskyClient risky_client {}
     AutoTopicCreation auto_topic_creation {}

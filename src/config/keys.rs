@@ -120,6 +120,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.commit_regression", "A group that commits an offset below its last one is counted."),
     ("policy.offsets_expired", "A group whose committed offsets the brokers have forgotten is counted, or given them back."),
     ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
+    ("policy.acked_truncation", "Acknowledged records that are gone, by the offsets that later ones are given: an alarm."),
     ("policy.ignored_error", "Errors that clients are told by answers to Produce are counted, by client and topic."),
     ("policy.risky_client", "Connections of client libraries with known bugs that lose records are counted."),
     ("policy.auto_topic_creation", "Asking for a topic that does not exist does not create it."),
@@ -181,6 +182,8 @@ pub static REPAIR_OFFSETS_EXPIRED: Key = truth("policy.offsets_expired", "repair
     "Enforced: the last offset that is known is written into the answer. It also gives a group its place back that somebody\ndeleted on purpose.");
 pub static REPAIR_NEW_PARTITION_SKIP: Key = truth("policy.new_partition_skip", "repair",
     "Enforced: 0 is written into the answer, so that the partition is read from its beginning.");
+pub static REPAIR_WEAK_TOPIC: Key = choice("policy.weak_topic", "repair", "off", MODES,
+    "Whether min.insync.replicas of topics in use is raised to policy.weak_topic_creation.min_insync_replicas, where it is\nlower: \"observe\" says and counts what would be done, \"enforce\" changes the topic (IncrementalAlterConfigs). Only with\nthree replicas or more, one to spare, and all of them in sync. Not while mode is \"off\".");
 pub static BELOW_MIN_ISR: Key = choice("policy.acks_leader", "below_min_isr", "refuse", &["refuse", "leader"],
     "While a partition has fewer in-sync replicas than min.insync.replicas: \"refuse\" raises acks all the same and the\nclient sees NOT_ENOUGH_REPLICAS, \"leader\" lets acks=1 through, counted in holdfast_degraded_total.");
 pub static FLOOR: Key = number("policy.ack_timeout", "floor_ms", 30_000, 1, HOUR_MS, MS,
@@ -278,11 +281,11 @@ pub static KEYS: &[&Key] = &[
     &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
-    &mode("policy.weak_topic"), &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
+    &mode("policy.weak_topic"), &REPAIR_WEAK_TOPIC, &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
     &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
     &mode("policy.dirty_read"), &mode("policy.retention_overrun"), &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
     &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
-    &mode("policy.ignored_error"), &mode("policy.risky_client"),
+    &mode("policy.acked_truncation"), &mode("policy.ignored_error"), &mode("policy.risky_client"),
     &mode("policy.auto_topic_creation"), &mode("policy.weak_topic_creation"), &REPLICATION_FACTOR, &MIN_INSYNC_REPLICAS,
     &mode("policy.destructive_admin"), &PROTECTED_TOPICS, &PROTECTED_GROUPS, &mode("policy.weakening_config"), &RETENTION_FLOOR,
     &mode("policy.partition_growth"), &KEYED_TOPICS,

@@ -145,6 +145,21 @@ fn a_mode_overrides_the_preset() {
 }
 
 #[test]
+fn a_weak_topic_is_repaired_only_where_it_is_looked_for() {
+    let line = complaint("[policy.weak_topic]\nmode = \"off\"\nrepair = \"enforce\"\n");
+    assert!(
+        line.starts_with(
+            "gateway.toml:3:10: policy.weak_topic.repair: found \"enforce\"; allowed: \"off\" while policy.weak_topic.mode"
+        ),
+        "{line}"
+    );
+    let text = format!("[policy.weak_topic]\nrepair = \"enforce\"\n{CLUSTER}");
+    let policy = load_text(&text).expect("sound").proxy.policy;
+    assert_eq!(policy.repair_weak_topic, Mode::Enforce);
+    assert_eq!(policy.mode(Scenario::WeakTopic), Mode::Observe);
+}
+
+#[test]
 fn ports_must_not_meet() {
     let line = complaint("[listener]\nbootstrap_port = 9104\n");
     assert!(

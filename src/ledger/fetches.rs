@@ -3,6 +3,7 @@
 //!
 //! Floor 1. Positions themselves are kept by each connection; here are sums only.
 
+use super::room::Room;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,19 +30,9 @@ struct Lowest {
     before: u64,
 }
 
-/// Room for partitions, given back when it is dropped.
-#[derive(Debug)]
-pub struct Room {
-    kept: Arc<AtomicUsize>,
-    own: usize,
-}
-
 impl Fetches {
     pub fn room(&self) -> Room {
-        Room {
-            kept: self.kept.clone(),
-            own: 0,
-        }
+        Room::of(&self.kept, PARTITIONS)
     }
 
     /// Partitions of a request were not kept in mind.
@@ -106,32 +97,6 @@ impl Lowest {
 
     fn is_fresh(&self, window: i64) -> bool {
         (window - 1..=window).contains(&self.window)
-    }
-}
-
-impl Room {
-    /// Room for one partition more; false: there is none.
-    pub fn take(&mut self) -> bool {
-        let kept = self.kept.fetch_add(1, Ordering::Relaxed);
-        if kept >= PARTITIONS {
-            self.kept.fetch_sub(1, Ordering::Relaxed);
-            return false;
-        }
-        self.own += 1;
-        true
-    }
-
-    /// So many are kept and no more.
-    pub fn keep(&mut self, partitions: usize) {
-        let back = self.own.saturating_sub(partitions);
-        self.kept.fetch_sub(back, Ordering::Relaxed);
-        self.own -= back;
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.keep(0);
     }
 }
 

@@ -3,10 +3,13 @@
 //! Each table has a capacity, forgets what was used longest ago, and counts what it forgot. Pure values behind short locks; no
 //! clock, nothing asked of anybody. It begins empty with the process and knows what went through this instance only.
 
+pub mod acked;
 pub mod commits;
 pub mod fetches;
 pub mod log_ends;
+pub mod room;
 
+pub use acked::Acked;
 pub use commits::Commits;
 pub use fetches::Fetches;
 pub use log_ends::LogEnds;
@@ -14,7 +17,24 @@ pub use log_ends::LogEnds;
 /// Every table.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    pub acked: Acked,
     pub commits: Commits,
     pub fetches: Fetches,
     pub log_ends: LogEnds,
+}
+
+/// The names of the tables.
+pub const TABLES: [&str; 4] = ["acked", "commits", "fetches", "log_ends"];
+
+impl Ledger {
+    /// How many partitions each table had no room for, in the order of [`TABLES`].
+    pub fn forgotten(&self) -> [(&'static str, u64); TABLES.len()] {
+        let [acked, commits, fetches, log_ends] = TABLES;
+        [
+            (acked, self.acked.forgotten()),
+            (commits, self.commits.forgotten()),
+            (fetches, self.fetches.forgotten()),
+            (log_ends, self.log_ends.forgotten()),
+        ]
+    }
 }

@@ -80,9 +80,10 @@ impl Settings {
     /// Whether a batch has to be looked at.
     #[inline]
     pub fn judges_appends(&self) -> bool {
-        SCENARIOS
-            .iter()
-            .any(|scenario| self.mode(*scenario) != Mode::Off)
+        self.mode(Scenario::AckedTruncation) != Mode::Off
+            || SCENARIOS
+                .iter()
+                .any(|scenario| self.mode(*scenario) != Mode::Off)
     }
 
     /// Whether the scenario, in force, can refuse a batch at all.

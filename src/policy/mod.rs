@@ -120,6 +120,10 @@ scenarios! {
         apis: [OFFSET_FETCH, OFFSET_COMMIT], overrides: true, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    AckedTruncation acked_truncation {
+        apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     IgnoredError ignored_error {
         apis: [PRODUCE], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
@@ -341,6 +345,8 @@ pub struct Settings {
     /// `[policy.offsets_expired] repair`, `[policy.new_partition_skip] repair`.
     pub repair_offsets_expired: bool,
     pub repair_new_partition_skip: bool,
+    /// `[policy.weak_topic] repair`.
+    pub repair_weak_topic: Mode,
     /// `[policy.weak_topic_creation]`; by it `weakening_config` and `replica_reduction` judge, too.
     pub floors: Floors,
     /// `[policy.weakening_config] retention_floor_ms`.
@@ -377,6 +383,7 @@ impl Default for Settings {
             single_instance: false,
             repair_offsets_expired: false,
             repair_new_partition_skip: false,
+            repair_weak_topic: Mode::Off,
             floors: Floors {
                 replication_factor: 3,
                 min_insync_replicas: 2,

@@ -6,6 +6,7 @@ pub mod exemptions;
 pub mod listener;
 pub mod settings;
 pub mod stream;
+pub mod truncations;
 pub mod upstream;
 pub mod watch;
 
@@ -144,6 +145,16 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(exemptions::expire(shared.clone())),
     );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(truncations::confirm(shared.clone())),
+    );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(watch::repair::repair(shared.clone())),
+    );
     tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
     shared.telemetry.set_sampler(sampler(&shared));
 
@@ -167,7 +178,7 @@ async fn ready(shared: Arc<Shared>) {
 /// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
-    let told: [AtomicU64; 6] = Default::default();
+    let told: [AtomicU64; 7] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;
@@ -186,11 +197,9 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         telemetry.looked(false, since(&told[1], &stats.failures), last);
         telemetry.learned_dropped(since(&told[2], &stats.learned_dropped));
         let ledger = &shared.ledger;
-        telemetry.ledger_forgotten(
-            more(&told[3], ledger.commits.forgotten()),
-            more(&told[4], ledger.log_ends.forgotten()),
-            more(&told[5], ledger.fetches.forgotten()),
-        );
+        for (told, (table, forgotten)) in told[3..].iter().zip(ledger.forgotten()) {
+            telemetry.ledger_forgotten(table, more(told, forgotten));
+        }
         telemetry.set_fetch_headroom(&ledger.fetches.headroom(connection::unix_ms()));
     })
 }

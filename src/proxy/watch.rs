@@ -5,12 +5,14 @@
 //! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up. A
 //! third asks leaders where logs end, on behalf of commits. The first two go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
 //!
-//! Does not decide anything about requests. Nobody who forwards waits for it.
+//! Does not decide anything about requests. Nobody who forwards waits for it. It changes nothing of a cluster, but for the topics that
+//! [`repair`] was asked to raise.
 
 pub mod ask;
 mod confirm;
 pub mod link;
 mod log_ends;
+pub mod repair;
 mod servers;
 
 use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};

@@ -132,5 +132,6 @@ pub(super) fn looked_at(standing: &Standing) -> Option<Mode> {
     if modes.contains(&Mode::Enforce) {
         return Some(Mode::Enforce);
     }
-    modes.contains(&Mode::Observe).then_some(Mode::Observe)
+    let compares = standing.get(Scenario::AckedTruncation) != Stand::Off;
+    (compares || modes.contains(&Mode::Observe)).then_some(Mode::Observe)
 }

@@ -6,7 +6,7 @@
 use super::Env;
 use super::inflight::Topic;
 use super::produce::topic_of;
-use crate::ledger::fetches::Room;
+use crate::ledger::room::Room;
 use crate::policy::retention_overrun;
 use crate::wire::api::ErrorCode;
 use crate::wire::produce::TopicKey;

@@ -83,6 +83,21 @@ pub struct Pending {
     pub absorbed_bytes: usize,
     /// How many entries of [`Records`] are its own.
     pub records: usize,
+    /// How many of the batches that are compared when their answer comes.
+    pub sent: u32,
+}
+
+/// The batches of one partition of a request, and what was acknowledged there before it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// The highest offset; −1: none.
+    pub seen: i64,
+    /// Where the connection has the partition, and under which cell of the ledger.
+    pub place: u32,
+    pub bound: u32,
+    pub records: u32,
+    /// Brokers always append them, and tell so only once all in-sync replicas have them.
+    pub certain: bool,
 }
 
 /// A topic as a request named it, kept until its answer.
@@ -140,6 +155,7 @@ impl RecordsOf {
 pub struct InFlight {
     queue: VecDeque<Pending>,
     records: VecDeque<RecordsOf>,
+    sent: VecDeque<Sent>,
     absorbed: usize,
     absorbed_bytes: usize,
 }
@@ -191,12 +207,19 @@ impl InFlight {
     pub fn withdraw_newest(&mut self) -> Option<Pending> {
         let pending = self.queue.pop_back()?;
         self.forget(&pending);
+        let left = self.sent.len().saturating_sub(pending.sent as usize);
+        self.sent.truncate(left);
         Some(pending)
     }
 
     pub fn pop(&mut self) -> Option<Pending> {
         let pending = self.queue.pop_front()?;
         self.forget(&pending);
+        match pending.sent {
+            0 => {}
+            1 => drop(self.sent.pop_front()),
+            n => drop(self.sent.drain(..self.sent.len().min(n as usize))),
+        }
         Some(pending)
     }
 
@@ -205,6 +228,42 @@ impl InFlight {
             self.absorbed -= 1;
             self.absorbed_bytes -= pending.absorbed_bytes;
         }
+    }
+
+    /// Adds the batches of a partition of the newest request, unless there are `most` already.
+    pub fn sent(&mut self, sent: Sent, most: usize) {
+        if let Some(newest) = self.queue.back_mut()
+            && self.sent.len() < most
+        {
+            newest.sent += 1;
+            self.sent.push_back(sent);
+        }
+    }
+
+    /// Of the newest request no answer proves anything.
+    pub fn newest_proves_nothing(&mut self) {
+        let n = self.queue.back().map_or(0, |newest| newest.sent as usize);
+        for sent in self.sent.iter_mut().rev().take(n) {
+            sent.certain = false;
+        }
+    }
+
+    /// What the oldest request sent, if that is one partition.
+    #[inline]
+    pub fn oldest_sole(&self) -> Option<Sent> {
+        let sole = self.queue.front().is_some_and(|oldest| oldest.sent == 1);
+        self.sent.front().copied().filter(|_| sole)
+    }
+
+    /// What the oldest request sent.
+    pub fn oldest_sent(&mut self) -> &mut [Sent] {
+        let n = self.queue.front().map_or(0, |oldest| oldest.sent as usize);
+        let (first, _) = self.sent.as_slices();
+        let own = match n <= first.len() {
+            true => self.sent.as_mut_slices().0,
+            false => self.sent.make_contiguous(),
+        };
+        own.get_mut(..n).unwrap_or_default()
     }
 
     /// Adds the records of a partition of the newest request.

@@ -4,6 +4,7 @@
 //! session judges them, edits them in place, plans what becomes of them, and says what it [`Want`]s next. This is the only
 //! floor that both asks policy and edits bytes, and each change comes with its [`event::Event`].
 
+mod acked;
 mod appends;
 pub mod event;
 mod events;
@@ -109,6 +110,8 @@ pub struct Session {
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
     last: sole::Last,
+    /// The partitions that the client writes to; only of one that does.
+    acked: Option<Box<acked::Acked>>,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
     request: Request,
@@ -161,6 +164,7 @@ impl Session {
             standing: None,
             tally: None,
             last: sole::Last::default(),
+            acked: None,
             fetches: None,
             request: Request::Start,
             produce: LazyFrame::default(),

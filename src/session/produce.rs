@@ -21,7 +21,7 @@ use crate::policy::appends::{self as rules, Append};
 use crate::policy::oversized_batch::{self, TooLarge};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::{Stand, Standing};
-use crate::policy::{Mode, Scenario, oversized_request};
+use crate::policy::{Mode, Scenario, acked_truncation, oversized_request};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::header::{self, Look, Start};
 use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walker};
@@ -88,6 +88,8 @@ pub(super) struct ProduceFrame {
     records: u64,
     bytes: u64,
     exact: bool,
+    /// None of its batches has a producer id.
+    fresh: bool,
     partition_refused: Option<(Scenario, ErrorCode)>,
     /// What the partition being read was counted under.
     partition_found: u32,
@@ -184,6 +186,7 @@ impl Default for ProduceFrame {
             records: 0,
             bytes: 0,
             exact: true,
+            fresh: true,
             partition_refused: None,
             partition_found: 0,
             partitions: 0,
@@ -296,6 +299,24 @@ impl ProduceFrame {
             undecided_topics: last.undecided_topics,
             ..ProduceFrame::default()
         };
+    }
+
+    /// Topic, partition, records of a partition that was read and goes on to wait for an answer, and whether that will be
+    /// certain; unless acks is decided otherwise later.
+    pub(super) fn kept_partition(&self) -> Option<(&Topic, i32, u64, bool)> {
+        let waits = self.waits_in_queue && self.doomed.is_none();
+        let kept = waits && self.partition_refused.is_none() && self.bytes > 0;
+        let topic = self.topic.as_ref().filter(|_| kept)?;
+        let acks = self
+            .plan
+            .map(|plan| plan.new_acks.unwrap_or(self.head.acks));
+        let all = acks.is_none_or(|acks| acks == -1);
+        Some((
+            &topic.topic,
+            self.partition,
+            self.records,
+            self.fresh && all,
+        ))
     }
 
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
@@ -514,6 +535,7 @@ impl Session {
             end: u64::MAX,
             absorbed_bytes,
             records: 0,
+            sent: 0,
         });
     }
 
@@ -644,7 +666,7 @@ impl Session {
                 frame.partition = index;
                 frame.partition_at = frame.cursor;
                 (frame.partition_refused, frame.partition_found) = (None, 0);
-                (frame.records, frame.bytes, frame.exact) = (0, 0, true);
+                (frame.records, frame.bytes, frame.exact, frame.fresh) = (0, 0, true, true);
                 self.partition_begins(env, lane)?;
             }
             Owned::Entry(entry) => return self.entry(lane, entry),
@@ -652,7 +674,10 @@ impl Session {
                 frame.bytes += len;
                 frame.over_refused = frame.cuts();
             }
-            Owned::PartitionEnd => self.partition_ends(),
+            Owned::PartitionEnd => {
+                self.partition_sent(env);
+                self.partition_ends();
+            }
             Owned::TopicEnd => self.topic_ends(lane),
             Owned::End => {
                 if self.produce.holding {
@@ -743,6 +768,7 @@ impl Session {
         frame.records += u64::from(entry.records);
         frame.bytes += entry.size;
         frame.exact &= entry.exact;
+        frame.fresh &= acked_truncation::is_fresh(entry.producer_id);
         if frame.partition_refused.is_some() {
             frame.over_refused = frame.cuts();
             return Ok(());
@@ -1135,6 +1161,9 @@ impl Session {
         );
         write_plan(lane.fresh(), frame.head, &plan);
         frame.plan = Some(plan);
+        if frame.waits_in_queue && plan.new_acks.unwrap_or(frame.head.acks) != -1 {
+            self.in_flight.newest_proves_nothing();
+        }
         for found in [plan.acks, plan.timeout].into_iter().flatten() {
             self.events.push(Event::Override {
                 scenario: found.scenario,

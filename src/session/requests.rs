@@ -288,6 +288,7 @@ impl Session {
             end: u64::MAX,
             absorbed_bytes: 0,
             records: 0,
+            sent: 0,
         });
         self.after_token = left - 1;
         self.request = Request::Pass(size as u64 + 4);

@@ -136,6 +136,8 @@ impl Session {
                     .get(..frame_len)
                     .is_some_and(|frame| produce::is_sole_success(frame, front.api_version)) =>
             {
+                let version = front.api_version;
+                self.sole_answered(env, &lane.fresh()[..frame_len], version);
                 lane.forward(frame_len);
                 self.answered();
             }
@@ -169,6 +171,7 @@ impl Session {
         lane: &mut Lane,
         frame_len: usize,
     ) -> Result<(), Want> {
+        self.whole_answered(env, &lane.fresh()[..frame_len]);
         let Some(pending) = self.in_flight.pop() else {
             return Err(Want::Close);
         };
@@ -281,7 +284,9 @@ impl Session {
         let mut topic: Option<TopicKey<'_>> = None;
         let node_endpoints = produce::walk_answer(frame, version, |part| match part {
             Answer::Topic { key, .. } => topic = Some(key),
-            Answer::Partition { index, error_code } if error_code != ErrorCode::NONE => {
+            Answer::Partition {
+                index, error_code, ..
+            } if error_code != ErrorCode::NONE => {
                 stale |= is_stale(error_code);
                 let (events, learned) = (&mut self.events, &mut self.learned);
                 note_error(events, learned, raised, topic, index, error_code);
@@ -325,7 +330,9 @@ impl Session {
         let (mut closes, mut stale) = (None, false);
         let walked = produce::walk_answer(frame, pending.api_version, |part| match part {
             Answer::Topic { key, .. } => topic = Some(key),
-            Answer::Partition { index, error_code } => {
+            Answer::Partition {
+                index, error_code, ..
+            } => {
                 let of = topic.and_then(|key| in_flight.answered(pending.records, key, index));
                 let mut name = None;
                 if let Some(of) = of {

@@ -3,6 +3,7 @@
 //! begin with the same bytes are not even parsed, so that what one costs is some tens of nanoseconds. Everything else takes
 //! the long way (`produce.rs`), to the same end.
 
+use super::acked::{self, Placed};
 use super::appends::{Batches, Findings};
 use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
@@ -46,6 +47,7 @@ pub(super) struct Last {
     begins: Vec<u8>,
     head: Head,
     partition: i32,
+    placed: Placed,
     kind: Kind,
     horizon: Horizon,
     /// No request up to this size can hold anything too large.
@@ -91,12 +93,13 @@ impl Session {
             return Ok(false);
         }
         let (plan, head, partition) = (tally.plan, last.head, last.partition);
+        let placed = self.placed_again(last.placed);
         let absorbs = head.acks == 0 && plan.new_acks.is_some();
         if self.hurried(head) {
             return Ok(false);
         }
         self.room_in_flight(env, absorbs, frame_len)?;
-        self.pass_sole(lane, (start, head), frame_len, (partition, entry));
+        self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
     }
 
@@ -169,6 +172,7 @@ impl Session {
             return Ok(false);
         }
         let horizon = append.horizon(standing.settings());
+        let placed = acked::place(&mut self.acked, Some(standing), env, key, partition);
         let begins = &lane.fresh()[START_LEN..head.topics_at + records_at];
         self.last.holds = begins.len() <= MAX_HEAD_BYTES;
         if self.last.holds {
@@ -177,6 +181,7 @@ impl Session {
             self.last.begins.extend_from_slice(begins);
             self.last.head = head;
             self.last.partition = partition;
+            self.last.placed = placed;
             self.last.kind = horizon.kind(entry, env.now_ms);
             self.last.horizon = horizon;
             self.last.clears = clears;
@@ -189,7 +194,7 @@ impl Session {
         if !alike {
             self.begin_tally(head, topic, facts.is_some(), plan, findings);
         }
-        self.pass_sole(lane, (start, head), frame_len, (partition, entry));
+        self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
     }
 
@@ -228,6 +233,7 @@ impl Session {
         (start, head): (Start, Head),
         frame_len: usize,
         (partition, entry): (i32, Entry),
+        placed: Placed,
     ) {
         let Some(tally) = &mut self.tally else { return };
         let plan = tally.plan;
@@ -241,6 +247,9 @@ impl Session {
         match head.acks {
             0 => self.queue_unanswered(start, frame_len, raised, (partition, entry)),
             _ => self.push(start, 0, Fate::Produce { raised }),
+        }
+        if head.acks != 0 || raised.is_some() {
+            self.sent(placed, entry, plan.new_acks.unwrap_or(head.acks));
         }
         self.pass_frame(lane, frame_len);
     }

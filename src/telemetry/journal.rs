@@ -3,6 +3,7 @@
 //!
 //! Names that clients chose appear as fields only, never in the message.
 
+use crate::ledger::acked::Truncation;
 use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::CloseCause;
 use crate::wire::api::ErrorCode;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// So many (scenario, client, topic) are told apart; those beyond share one line per scenario and mode.
 const MAX_ENTRIES: usize = 10_000;
@@ -20,6 +21,8 @@ const MAX_ENTRIES: usize = 10_000;
 const MAX_LINES: usize = 50;
 /// So many lines about one cause, or one error code, in each period.
 const MAX_REPEATS: u64 = 5;
+/// So many alarms in each period: each is of another partition.
+const MAX_ALARMS: u64 = 100;
 /// Error codes have 16 bits; those that Kafka has given out are below.
 const CODES: usize = 160;
 
@@ -84,6 +87,9 @@ pub struct Journal {
     override_failures: [Throttle; CODES],
     rejected: Throttle,
     accept_failed: Throttle,
+    suspected: Throttle,
+    /// Alarms that the log has told of in this period.
+    truncated: AtomicU64,
 }
 
 impl Journal {
@@ -98,6 +104,8 @@ impl Journal {
             override_failures: [const { Throttle(AtomicU64::new(0)) }; CODES],
             rejected: Throttle::default(),
             accept_failed: Throttle::default(),
+            suspected: Throttle::default(),
+            truncated: AtomicU64::new(0),
         }
     }
 
@@ -134,6 +142,37 @@ impl Journal {
             first_words(deed, mode),
         );
         sum
+    }
+
+    /// Acknowledged records are gone. Of each partition a line, unless they are very many.
+    pub fn truncated(&self, truncation: &Truncation) {
+        if self.truncated.fetch_add(1, Ordering::Relaxed) < MAX_ALARMS {
+            error!(
+                scenario = Scenario::AckedTruncation.name(),
+                topic = &*truncation.topic,
+                partition = truncation.partition,
+                acknowledged_offset = truncation.acknowledged_offset,
+                base_offset = truncation.base_offset,
+                offsets = truncation.offsets(),
+                client_id = truncation.client_id.as_deref(),
+                "acknowledged records are gone: their offsets are given to others"
+            );
+        }
+    }
+
+    /// They may be gone; or the answer has another reason.
+    pub fn suspected(&self, truncation: &Truncation) {
+        if self.suspected.admits() {
+            info!(
+                scenario = Scenario::AckedTruncation.name(),
+                topic = &*truncation.topic,
+                partition = truncation.partition,
+                acknowledged_offset = truncation.acknowledged_offset,
+                base_offset = truncation.base_offset,
+                client_id = truncation.client_id.as_deref(),
+                "a batch was given an offset that was acknowledged before: it had been stored already, or was taken by a leader that was replaced, or records are gone"
+            );
+        }
     }
 
     /// The client broke the protocol or a limit.
@@ -254,6 +293,19 @@ impl Journal {
         }
         if let Some(suppressed) = self.rejected.suppressed() {
             warn!(suppressed, "more connections were turned away");
+        }
+        let truncated = self.truncated.swap(0, Ordering::Relaxed);
+        if let Some(suppressed) = truncated.checked_sub(MAX_ALARMS).filter(|more| *more > 0) {
+            error!(
+                suppressed,
+                "acknowledged records of more partitions are gone"
+            );
+        }
+        if let Some(suppressed) = self.suspected.suppressed() {
+            info!(
+                suppressed,
+                "more batches were given acknowledged offsets, which proves nothing"
+            );
         }
         if let Some(suppressed) = self.accept_failed.suppressed() {
             warn!(suppressed, "more connections could not be accepted");

@@ -16,6 +16,8 @@ pub use inventory::{ClientSeen, ClientsSeen, Key, MAX_CLIENTS, Software};
 pub use meter::ConnectionMeter;
 
 use crate::cluster::Broker;
+use crate::ledger;
+use crate::ledger::acked::Truncation;
 use crate::policy::{self, Exemption, Mode, Scenario, ignored_error};
 use crate::session::event::{
     CloseCause, Completeness, Degradation, Event, Limit, Outcome, OutcomeCause, Side,
@@ -78,6 +80,36 @@ fn upstream_error(cause: CloseCause) -> &'static str {
 const CONNECTION_LIMITS: [&str; 3] = ["max_connections", "max_connections_per_ip", ACCEPT_FAILED];
 const ACCEPT_FAILED: &str = "system";
 
+/// What came of the repair of a weak topic.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TopicRepair {
+    /// It would have been repaired.
+    Observed,
+    Done,
+    /// The brokers answered with an error.
+    Refused,
+    /// Nobody answered, to the change or to the look before it.
+    Unanswered,
+}
+
+impl TopicRepair {
+    pub const ALL: [TopicRepair; 4] = [
+        TopicRepair::Observed,
+        TopicRepair::Done,
+        TopicRepair::Refused,
+        TopicRepair::Unanswered,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            TopicRepair::Observed => "observed",
+            TopicRepair::Done => "done",
+            TopicRepair::Refused => "refused",
+            TopicRepair::Unanswered => "unanswered",
+        }
+    }
+}
+
 /// What `/readyz` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
@@ -135,6 +167,7 @@ struct Counters {
     override_failures: Pairs<(Scenario, ErrorCode), 2>,
     degraded: Pairs<(Scenario, Degradation), 2>,
     unverified: Pairs<Scenario, 1>,
+    suspected: Pairs<Scenario, 1>,
     unjudged: Pairs<Scenario, 1>,
     /// A family whose one label the operator chose: few, known at start.
     exemption_hits: Vec<(Arc<str>, Scenario, IntCounter)>,
@@ -170,6 +203,7 @@ struct Counters {
     brokers_outside: IntGauge,
     looks: Pairs<bool, 1>,
     last_look: IntGauge,
+    topic_repairs: Pairs<TopicRepair, 1>,
     learned_dropped: IntCounter,
     ledger_forgotten: Pairs<&'static str, 1>,
     headroom: IntGaugeVec,
@@ -296,16 +330,49 @@ impl Telemetry {
         self.counters.brokers_outside.set(saturated(brokers));
     }
 
+    /// A weak topic was repaired, or was to be.
+    pub fn topic_repair(&self, outcome: TopicRepair) {
+        self.counters.topic_repairs.add(outcome, 1);
+    }
+
     /// The watch had no room for what connections learned.
     pub fn learned_dropped(&self, times: u64) {
         self.counters.learned_dropped.inc_by(times);
     }
 
-    /// Tables of the ledger had no room for that many partitions more.
-    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64, fetches: u64) {
-        self.counters.ledger_forgotten.add("commits", commits);
-        self.counters.ledger_forgotten.add("log_ends", log_ends);
-        self.counters.ledger_forgotten.add("fetches", fetches);
+    /// A table of the ledger had no room for that many partitions more.
+    pub fn ledger_forgotten(&self, table: &'static str, partitions: u64) {
+        self.counters.ledger_forgotten.add(table, partitions);
+    }
+
+    /// Acknowledged records are gone, or, where the answer may have another reason, that is suspected.
+    pub fn truncated(&self, truncation: &Truncation) {
+        let scenario = Scenario::AckedTruncation;
+        if !truncation.proven {
+            self.counters.suspected.add(scenario, 1);
+            self.journal.suspected(truncation);
+            return;
+        }
+        let completeness = match truncation.exact {
+            true => Completeness::Exact,
+            false => Completeness::Partial,
+        };
+        let (name, label, offsets) = (scenario.name(), completeness.name(), truncation.offsets());
+        let counters = &self.counters;
+        counters.observations.add((scenario, completeness), offsets);
+        let client_id = truncation.client_id.as_deref();
+        let by_client = &counters.observations_by_client;
+        by_client.resolve(name, label, client_id).inc_by(offsets);
+        let topic = Some(&*truncation.topic);
+        let by_topic = &counters.observations_by_topic;
+        by_topic.resolve(name, label, topic).inc_by(offsets);
+        self.journal.truncated(truncation);
+    }
+
+    /// Nobody told whether the topic is still the same one.
+    pub fn truncations_unverified(&self, times: u64) {
+        let scenario = Scenario::AckedTruncation;
+        self.counters.unverified.add(scenario, times);
     }
 
     /// Offsets that retention is away from the consumers of each topic, the lowest first. The lowest of those for which
@@ -575,7 +642,13 @@ impl Counters {
                 "holdfast_unverified_total",
                 Scenario::ALL
                     .into_iter()
-                    .filter(|scenario| !scenario.refuses_with().is_empty()),
+                    .filter(|scenario| !scenario.refuses_with().is_empty())
+                    .chain([Scenario::AckedTruncation]),
+            ),
+            suspected: by_scenario(
+                make,
+                "holdfast_suspected_total",
+                [Scenario::AckedTruncation],
             ),
             unjudged: by_scenario(make, "holdfast_unjudged_total", Scenario::ALL),
             exemption_hits: exemption_hits(make, policy),
@@ -659,11 +732,16 @@ impl Counters {
                 [true, false],
             ),
             last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
+            topic_repairs: Pairs::new(
+                make.counters("holdfast_topic_repairs_total"),
+                |outcome| [outcome.name()],
+                TopicRepair::ALL,
+            ),
             learned_dropped: make.counter("holdfast_learned_dropped_total"),
             ledger_forgotten: Pairs::new(
                 make.counters("holdfast_ledger_forgotten_total"),
                 |table| [table],
-                ["commits", "log_ends", "fetches"],
+                ledger::TABLES,
             ),
             headroom: make.gauges("holdfast_fetch_headroom_offsets"),
             exemptions_active: make.gauge("holdfast_exemptions_active"),

@@ -468,6 +468,8 @@ pub enum Answer<'a> {
     Partition {
         index: i32,
         error_code: ErrorCode,
+        /// −1 with most errors.
+        base_offset: i64,
     },
     /// Where another partition of this topic would go.
     PartitionsEnd {
@@ -514,8 +516,12 @@ pub fn walk_answer<'a>(
             width: reader.at - count_at,
         });
         for _ in 0..count {
-            let (index, error_code) = reader.answer_partition(version)?;
-            each(Answer::Partition { index, error_code });
+            let (index, error_code, base_offset) = reader.answer_partition(version)?;
+            each(Answer::Partition {
+                index,
+                error_code,
+                base_offset,
+            });
         }
         each(Answer::PartitionsEnd { at: reader.at });
         reader.tags()?;
@@ -572,6 +578,27 @@ pub fn is_sole_success(frame: &[u8], version: i16) -> bool {
         && partition[error_at..error_at + 2] == [0, 0]
         && partition[empty_at..].starts_with(empty)
         && (!flexible || partition[end] == 0)
+}
+
+/// The partition that an answer which [`is_sole_success`] tells of, and its offset: all behind it has a fixed width.
+#[inline]
+pub fn sole_stored(frame: &[u8], version: i16) -> (i32, i64) {
+    // log_append_time, log_start_offset, record_errors, error_message, tags, throttle_time_ms, as far as they are there.
+    let behind = match version {
+        FLEXIBLE_FROM.. => 8 + 8 + 4 + 4 + 1,
+        8.. => 8 + 8 + 6 + 4,
+        5.. => 8 + 8 + 4,
+        2.. => 8 + 4,
+        1.. => 4,
+        _ => 0,
+    };
+    let end = frame.len().saturating_sub(behind);
+    // index, error_code, base_offset
+    let Some(&[a, b, c, d, _, _, ref offset @ ..]) = frame[..end].last_chunk::<14>() else {
+        return (-1, -1);
+    };
+    let index = i32::from_be_bytes([a, b, c, d]);
+    (index, i64::from_be_bytes(*offset))
 }
 
 /// Hides what [`walk_answer`] found: the tag at `at` gets a number that clients skip, and its content is blanked, so that
@@ -666,11 +693,12 @@ impl<'a> Cursor<'a> {
         Ok(found)
     }
 
-    fn answer_partition(&mut self, version: i16) -> Result<(i32, ErrorCode), &'static str> {
+    fn answer_partition(&mut self, version: i16) -> Result<(i32, ErrorCode, i64), &'static str> {
         let index = i32::from_be_bytes(self.array()?);
         let error_code = ErrorCode(i16::from_be_bytes(self.array()?));
-        // base_offset, log_append_time (v2), log_start_offset (v5)
-        self.take(8 + if version >= 2 { 8 } else { 0 } + if version >= 5 { 8 } else { 0 })?;
+        let base_offset = i64::from_be_bytes(self.array()?);
+        // log_append_time (v2), log_start_offset (v5)
+        self.take(if version >= 2 { 8 } else { 0 } + if version >= 5 { 8 } else { 0 })?;
         if version >= 8 {
             for _ in 0..self.count()? {
                 self.take(4)?;
@@ -680,7 +708,7 @@ impl<'a> Cursor<'a> {
             self.string()?;
         }
         self.tags()?;
-        Ok((index, error_code))
+        Ok((index, error_code, base_offset))
     }
 }
 
@@ -789,6 +817,24 @@ mod tests {
             assert!(
                 is_sole_success(&good, version),
                 "version {version}: {good:?}"
+            );
+            let mut offset = 0;
+            let mut numbered = good.clone();
+            let at = good
+                .windows(8)
+                .position(|bytes| bytes == [0xff; 8])
+                .unwrap();
+            numbered[at..at + 8].copy_from_slice(&0x0102_0304_0506_0708i64.to_be_bytes());
+            let _ = walk_answer(&numbered, version, |part| {
+                if let Answer::Partition { base_offset, .. } = part {
+                    offset = base_offset;
+                }
+            });
+            assert_eq!(offset, 0x0102_0304_0506_0708, "version {version}");
+            assert_eq!(
+                sole_stored(&numbered, version),
+                (3, offset),
+                "version {version}"
             );
             assert!(!is_sole_success(&answer(version, &[(3, 6)]), version));
             assert!(!is_sole_success(

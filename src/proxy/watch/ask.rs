@@ -11,10 +11,14 @@ use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
 use crate::wire::schema::{self, Name, Value, Visitor};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    BrokerId, DescribeConfigsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+    BrokerId, DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListOffsetsRequest,
+    MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
@@ -254,6 +258,51 @@ impl Visitor<'_> for Ends {
             (Name::PartitionIndex, Value::I32(index)) => self.index = index,
             (Name::ErrorCode, Value::I16(code)) => self.error = code != 0,
             (Name::Offset, Value::I64(offset)) => self.offset = offset,
+            _ => {}
+        }
+    }
+}
+
+/// Sets one config of a topic and leaves its others as they are. What the broker says to it: an error code, and a text.
+pub async fn set_topic_config(
+    link: &mut Link,
+    topic: &str,
+    (name, value): (&'static str, &str),
+    dialing: &Dialing,
+) -> Result<(ErrorCode, Option<String>), Failure> {
+    const SET: i8 = 0;
+    let version = link.version(ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1)?;
+    let config = AlterableConfig::default()
+        .with_name(StrBytes::from_static_str(name))
+        .with_config_operation(SET)
+        .with_value(Some(StrBytes::from_string(value.to_owned())));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(StrBytes::from_string(topic.to_owned()))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let body = link.call(version, &request, dialing).await?;
+    let mut answer = Altered {
+        // An answer that says nothing of the topic is none.
+        error_code: ErrorCode(-1),
+        text: None,
+    };
+    let message = &schema::INCREMENTAL_ALTER_CONFIGS_RESPONSE;
+    walk(message, version, &body, &mut answer)?;
+    Ok((answer.error_code, answer.text))
+}
+
+/// Reads an IncrementalAlterConfigs answer about one resource.
+struct Altered {
+    error_code: ErrorCode,
+    text: Option<String>,
+}
+
+impl Visitor<'_> for Altered {
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        match name {
+            Name::ErrorCode => self.error_code = ErrorCode(value.as_i16().unwrap_or(-1)),
+            Name::ErrorMessage => self.text = value.as_str().map(str::to_owned),
             _ => {}
         }
     }

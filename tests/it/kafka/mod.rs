@@ -19,5 +19,7 @@ mod report;
 mod sasl;
 mod schemas;
 mod tools;
+mod truncation;
 mod watch;
 mod ways;
+mod weak_topic_repair;

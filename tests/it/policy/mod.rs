@@ -1,6 +1,7 @@
 //! Floor 2 as a client and a broker see it: one file per scenario, each tried with every acks in every mode.
 
 mod ack_timeout;
+mod acked_truncation;
 mod acks_leader;
 mod acks_none;
 mod admin;

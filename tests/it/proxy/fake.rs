@@ -1,4 +1,4 @@
-//! A broker made up in this process: answers ApiVersions, Metadata and DescribeConfigs by kafka-protocol's broker side, or
+//! A broker made up in this process: answers ApiVersions, Metadata, DescribeConfigs and IncrementalAlterConfigs by kafka-protocol's broker side, or
 //! misbehaves as told.
 
 use bytes::{Bytes, BytesMut};
@@ -7,12 +7,14 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,
 };
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsResponse, BrokerId, DescribeConfigsRequest, DescribeConfigsResponse,
-    MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader, TopicName,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, MetadataRequest,
+    MetadataResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use std::collections::BTreeMap;
@@ -77,6 +79,9 @@ pub struct State {
     /// Names asked for, one entry per request.
     pub metadata_asked: Vec<Vec<String>>,
     pub configs_asked: Vec<Vec<String>>,
+    /// Topic, key and value of each config that was to be set, and with what that is answered.
+    pub altered: Vec<(String, String, String)>,
+    pub alter_error: i16,
     pub connections: usize,
 }
 
@@ -104,6 +109,8 @@ impl Fake {
             knows_describe_configs: true,
             metadata_asked: Vec::new(),
             configs_asked: Vec::new(),
+            altered: Vec::new(),
+            alter_error: 0,
             connections: 0,
         }));
         let shared = state.clone();
@@ -201,6 +208,12 @@ fn answer(mut frame: Bytes, state: &Mutex<State>) -> (i32, i16, bool, BytesMut) 
                 .encode(&mut body, version)
                 .unwrap();
         }
+        ApiKey::IncrementalAlterConfigs => {
+            let request = IncrementalAlterConfigsRequest::decode(&mut frame, version).unwrap();
+            alter_configs(&mut state, &request)
+                .encode(&mut body, version)
+                .unwrap();
+        }
         other => panic!("nobody asks a fake for {other:?}"),
     }
     (
@@ -218,7 +231,7 @@ fn api_versions(state: &State) -> ApiVersionsResponse {
             .with_min_version(first)
             .with_max_version(last)
     };
-    let mut rows = vec![row(3, 0, 13), row(18, 0, 4)];
+    let mut rows = vec![row(3, 0, 13), row(18, 0, 4), row(44, 0, 1)];
     if state.knows_describe_configs {
         rows.push(row(32, 1, 4));
     }
@@ -283,6 +296,42 @@ fn partitions(topic: &Topic) -> Vec<MetadataResponsePartition> {
             .with_isr_nodes(nodes(*isr))
     };
     topic.partitions.iter().enumerate().map(partition).collect()
+}
+
+fn alter_configs(
+    state: &mut State,
+    request: &IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    assert!(!request.validate_only);
+    let mut responses = Vec::new();
+    for resource in &request.resources {
+        let name = resource.resource_name.to_string();
+        for config in &resource.configs {
+            assert_eq!((resource.resource_type, config.config_operation), (2, 0));
+            let (key, value) = (config.name.to_string(), config.value.as_deref());
+            let value = value.unwrap_or_default().to_owned();
+            state
+                .altered
+                .push((name.clone(), key.clone(), value.clone()));
+            let known = state
+                .topics
+                .get_mut(&name)
+                .filter(|_| state.alter_error == 0);
+            let set = known.and_then(|topic| {
+                let set = topic.configs.iter_mut().find(|(known, _)| ***known == *key);
+                set.map(|(_, set)| set)
+            });
+            if let Some(set) = set {
+                *set = value;
+            }
+        }
+        let response = AlterConfigsResourceResponse::default()
+            .with_error_code(state.alter_error)
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone());
+        responses.push(response);
+    }
+    IncrementalAlterConfigsResponse::default().with_responses(responses)
 }
 
 fn describe_configs(

@@ -55,11 +55,15 @@ fn allocations(version: i16, acks: i16, error_code: i16) -> u64 {
         .error("orders", 0, error_code)
         .produce(&received);
     let answered = if acks == 0 { 0 } else { answer.len() };
-    of_turns(&request, &answer, answered)
+    let offset = 42i64.to_be_bytes();
+    let offset_at = answer.windows(8).position(|bytes| bytes == offset);
+    of_turns(&request, &answer, answered, offset_at)
 }
 
-/// Of a hundred turns, after ten to warm up.
-fn of_turns(request: &[u8], answer: &[u8], answered: usize) -> u64 {
+/// Of a hundred turns, after ten to warm up. Where an answer to Produce tells the offset, it grows from one to the next.
+fn of_turns(request: &[u8], answer: &[u8], answered: usize, offset_at: Option<usize>) -> u64 {
+    let mut answer = answer.to_vec();
+    let mut offset = 0i64;
     let view = rig::Rig::default().topic("orders", Some(1_000_000)).view;
     let policy = Arc::new(settings(Mode::Enforce));
     let advertised = Advertised {
@@ -93,17 +97,22 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize) -> u64 {
     for lane in [&mut bare.requests, &mut bare.responses] {
         lane.replace_storage(vec![0; 64 * 1024]);
     }
+    let mut next = || {
+        if let Some(at) = offset_at {
+            offset += 10;
+            answer[at..at + 8].copy_from_slice(&offset.to_be_bytes());
+        }
+        turn(&mut bare, &env, request, &answer)
+    };
     for _ in 0..10 {
-        assert_eq!(
-            turn(&mut bare, &env, request, answer),
-            (request.len(), answered)
-        );
+        assert_eq!(next(), (request.len(), answered));
     }
     let counted = allocation_counter::measure(|| {
         for _ in 0..100 {
-            turn(&mut bare, &env, request, answer);
+            next();
         }
     });
+    assert!(ledger.acked.take_found().0.is_empty());
     counted.count_total
 }
 
@@ -143,7 +152,7 @@ fn a_fetch_of_transactions_by_a_client_that_reads_uncommitted_costs_no_allocatio
             ..fetches::Answered::default()
         };
         let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
-        let counted = of_turns(&request, &answer, answer.len());
+        let counted = of_turns(&request, &answer, answer.len(), None);
         assert_eq!(counted, 0, "version {version}");
     }
 }

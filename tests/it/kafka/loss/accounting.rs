@@ -304,6 +304,12 @@ fn every_acks_0_record_is_confirmed_refused_or_unknown_and_each_word_is_true() {
             .iter()
             .all(|id| confirmed.contains(id) || unknown.contains(id))
     );
+    let truncated = [("scenario", "acked_truncation")];
+    assert_eq!(
+        gateway.sum("holdfast_observations_total", &truncated),
+        0,
+        "no acknowledged record is gone, and none is said to be"
+    );
     for (outcome, set) in [
         ("confirmed", &confirmed),
         ("refused", &refused),

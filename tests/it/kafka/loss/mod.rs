@@ -1,6 +1,7 @@
 //! The loss experiments: each runs the same client direct and through Holdfast on a real cluster that breaks, and compares
 //! ids. An experiment whose direct run loses nothing has failed to reproduce the loss, and says so.
 
+mod aborted_records;
 mod accounting;
 mod acks_leader;
 mod added_partition;
@@ -16,6 +17,7 @@ mod shrink;
 mod single_replica;
 mod stale_timestamps;
 mod table;
+mod truncation;
 mod unclean_election;
 mod weakened_config;
 
