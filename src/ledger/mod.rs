@@ -4,10 +4,12 @@
 //! clock, nothing asked of anybody. It begins empty with the process and knows what went through this instance only.
 
 pub mod commits;
+pub mod deliveries;
 pub mod fetches;
 pub mod log_ends;
 
 pub use commits::Commits;
+pub use deliveries::Deliveries;
 pub use fetches::Fetches;
 pub use log_ends::LogEnds;
 
@@ -15,6 +17,9 @@ pub use log_ends::LogEnds;
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub commits: Commits,
+    /// What members asked to commit, where commits are held back: by group and member in place of the group.
+    pub asked: Commits,
+    pub deliveries: Deliveries,
     pub fetches: Fetches,
     pub log_ends: LogEnds,
 }

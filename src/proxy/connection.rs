@@ -16,6 +16,7 @@ use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Wai
 use super::watch::Handle;
 use super::{Phase, Shared};
 use crate::cluster::{LogEnd, TopicFacts, View};
+use crate::ledger::deliveries::Address;
 use crate::policy;
 use crate::session::event::{CloseCause, OutcomeCause};
 use crate::session::inflight::UpstreamId;
@@ -24,6 +25,7 @@ use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -127,6 +129,15 @@ struct Known {
     brokers_outside: bool,
     policy: Arc<policy::Settings>,
     node_id: Option<i32>,
+    address: Address,
+}
+
+/// An IPv4 address is the same one whether it came as such or mapped.
+fn address(client: IpAddr) -> Address {
+    Address(match client {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    })
 }
 
 /// By the wall clock, which is what timestamps of records are compared with.
@@ -147,6 +158,7 @@ impl Known {
             limits: &shared.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
+            address: self.address,
             now_ms: unix_ms(),
         }
     }
@@ -205,6 +217,7 @@ impl<D: Dial> Connection<D> {
             policy: shared.policy.load_full(),
             view,
             node_id,
+            address: address(meter.client_ip()),
         };
         Connection {
             dial,

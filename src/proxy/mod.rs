@@ -167,7 +167,7 @@ async fn ready(shared: Arc<Shared>) {
 /// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
-    let told: [AtomicU64; 6] = Default::default();
+    let told: [AtomicU64; 7] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;
@@ -187,9 +187,13 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         telemetry.learned_dropped(since(&told[2], &stats.learned_dropped));
         let ledger = &shared.ledger;
         telemetry.ledger_forgotten(
-            more(&told[3], ledger.commits.forgotten()),
+            more(
+                &told[3],
+                ledger.commits.forgotten() + ledger.asked.forgotten(),
+            ),
             more(&told[4], ledger.log_ends.forgotten()),
             more(&told[5], ledger.fetches.forgotten()),
+            more(&told[6], ledger.deliveries.forgotten()),
         );
         telemetry.set_fetch_headroom(&ledger.fetches.headroom(connection::unix_ms()));
     })

@@ -15,12 +15,14 @@ mod judged;
 pub mod lane;
 mod merge;
 mod produce;
+mod readers;
 mod requests;
 mod responses;
 mod sole;
 
 use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
 use crate::ledger::Ledger;
+use crate::ledger::deliveries::{Address, Client};
 use crate::policy::{self, standing::Standing};
 use event::{CloseCause, Event, Outcome, OutcomeCause};
 use events::Events;
@@ -43,6 +45,8 @@ pub struct Env<'a> {
     pub node_id: Option<i32>,
     /// Whether the cluster has brokers outside `broker_ids`.
     pub brokers_outside: bool,
+    /// Where the client connects from.
+    pub address: Address,
     /// Unix time in ms, as of this turn: the session has no clock.
     pub now_ms: i64,
 }
@@ -108,6 +112,8 @@ pub struct Session {
     appended: Option<inflight::Topic>,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
+    /// What all connections of the client share; only where somebody wants to know.
+    reader: Option<Arc<Client>>,
     request: Request,
     produce: ProduceFrame,
     judged: judged::Lookups,
@@ -152,6 +158,7 @@ impl Session {
             tally: None,
             appended: None,
             fetches: None,
+            reader: None,
             request: Request::Start,
             produce: ProduceFrame::default(),
             judged: judged::Lookups::default(),

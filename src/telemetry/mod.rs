@@ -271,10 +271,11 @@ impl Telemetry {
     }
 
     /// Tables of the ledger had no room for that many partitions more.
-    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64, fetches: u64) {
+    pub fn ledger_forgotten(&self, commits: u64, log_ends: u64, fetches: u64, deliveries: u64) {
         self.counters.ledger_forgotten.add("commits", commits);
         self.counters.ledger_forgotten.add("log_ends", log_ends);
         self.counters.ledger_forgotten.add("fetches", fetches);
+        self.counters.ledger_forgotten.add("deliveries", deliveries);
     }
 
     /// Offsets that retention is away from the consumers of each topic, the lowest first. The lowest of those for which
@@ -586,7 +587,7 @@ impl Counters {
             ledger_forgotten: Pairs::new(
                 make.counters("holdfast_ledger_forgotten_total"),
                 |table| [table],
-                ["commits", "log_ends", "fetches"],
+                ["commits", "log_ends", "fetches", "deliveries"],
             ),
             headroom: make.gauges("holdfast_fetch_headroom_offsets"),
             exemptions_active: make.gauge("holdfast_exemptions_active"),

@@ -82,6 +82,7 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize) -> u64 {
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        address: Default::default(),
         now_ms: raw::now_ms(),
     };
     let mut bare = Bare {
