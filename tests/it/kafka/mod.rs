@@ -10,6 +10,7 @@ mod commit_scenarios;
 mod demo;
 mod distribution;
 mod fetch_scenarios;
+mod joined_scenarios;
 mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;

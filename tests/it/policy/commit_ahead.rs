@@ -138,8 +138,10 @@ fn nothing_is_lowered_while_or_after_something_was_read_unseen() {
     let mut consumer = enforcing();
     consumer.begin(40).fetch(40, 10);
     consumer.leader.policy = settings(Mode::Off);
+    consumer.leader.reload();
     consumer.fetch(50, 10);
     consumer.leader.policy = only(Mode::Enforce);
+    consumer.leader.reload();
     consumer.fetch(60, 10);
     assert_eq!(consumer.commit(90), 90);
     consumer.begin(95).fetch(95, 1);
