@@ -165,10 +165,12 @@ impl Deliveries {
 
     /// Something is read that nobody looks at: what was known is worth nothing any more.
     pub fn unwatched(&self) {
-        if !self.used.swap(false, Ordering::AcqRel) {
+        // Asked for each Fetch: only read, as long as there is nothing.
+        if !self.used.load(Ordering::Acquire) {
             return;
         }
         let mut clients = locked(&self.clients);
+        self.used.store(false, Ordering::Release);
         for client in clients.values() {
             let mut topics = locked(&client.topics);
             client.gone.store(true, Ordering::Release);
@@ -186,7 +188,8 @@ impl Deliveries {
     /// A sweep goes through everything: where it brought little, the next ones that ask are refused without.
     fn makes_room(&self) -> bool {
         const REFUSED_IN_A_ROW: u64 = 1024;
-        if self.refused.load(Ordering::Relaxed) % REFUSED_IN_A_ROW != 0 {
+        let refused = self.refused.load(Ordering::Relaxed);
+        if !refused.is_multiple_of(REFUSED_IN_A_ROW) {
             return false;
         }
         let mut clients = locked(&self.clients);
