@@ -156,6 +156,9 @@ impl Session {
             self.raised(ApiKey::FETCH);
         }
         look.joined = head.replica_id == CONSUMER && joins(env);
+        if head.replica_id != CONSUMER {
+            self.read_blindly(env);
+        }
         if look.batches || look.follows() {
             let reader = self.reader(env).cloned();
             let fetches = self

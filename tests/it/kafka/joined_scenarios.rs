@@ -1,5 +1,6 @@
 //! Scenarios that join what the connections of one real consumer show: what is found, and that no correct commit is changed.
 
+use super::fetch_scenarios::delete_records;
 use crate::support::clients::java;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
@@ -17,10 +18,14 @@ const AHEAD: &str = "[policy]\nsingle_instance = true\n[policy.commit_ahead]\nmo
 fn topic(cluster: &Cluster, partitions: i32) -> String {
     let topic = unique("joined");
     cluster.create_topic(&topic, partitions, 3, &[]);
-    let settings = Settings::acks("all");
-    let told = rdk::produce_ids(&cluster.bootstrap(), &topic, 0..RECORDS, 10, &settings);
-    assert_eq!(told.ok.len() as u64, RECORDS, "{told:?}");
+    produce(cluster, &topic, 0);
     topic
+}
+
+fn produce(cluster: &Cluster, topic: &str, first: u64) {
+    let (ids, settings) = (first..first + RECORDS, Settings::acks("all"));
+    let told = rdk::produce_ids(&cluster.bootstrap(), topic, ids, 10, &settings);
+    assert_eq!(told.ok.len() as u64, RECORDS, "{told:?}");
 }
 
 fn enforcing(cluster: &Cluster, config: &str) -> Holdfast {
@@ -75,8 +80,13 @@ fn a_group_whose_members_go_through_two_instances_has_no_correct_commit_changed(
     let checker = rdk::consumer(&cluster.bootstrap(), &group, &[]);
     let mut members = vec![subscribed(&instances[0].bootstrap(), &group, &topic, &[])];
     let (mut read, mut accepted) = (BTreeSet::new(), [0, 0]);
-    let begun = Instant::now();
-    while read.len() < RECORDS as usize || accepted[1] == 0 {
+    let (begun, mut produced) = (Instant::now(), RECORDS);
+    while read.len() < produced as usize || accepted[1] == 0 {
+        if read.len() == produced as usize {
+            // The first one was faster than the rebalance.
+            produce(&cluster, &topic, produced);
+            produced += RECORDS;
+        }
         assert!(begun.elapsed() < PATIENCE, "{} {accepted:?}", read.len());
         if read.len() >= 20 && members.len() < 2 {
             // Partitions go from one instance to the other, and what the first one had read ahead is read again.
@@ -165,6 +175,34 @@ fn a_new_group_that_starts_at_the_end_is_counted_to_the_offset() {
         }
     });
     assert_eq!(found(&holdfast, family, "offset_reset"), RECORDS as f64);
+}
+
+#[test]
+fn a_group_whose_position_was_deleted_and_that_goes_on_at_the_end_is_counted_to_the_offset() {
+    const POSITION: i64 = 5;
+    const DELETED_TO: i64 = 60;
+    let cluster = shared_cluster();
+    let holdfast = Holdfast::start(&cluster.bootstrap());
+    let (topic, group) = (topic(&cluster, 1), unique("joined"));
+    let tool = rdk::consumer(&cluster.bootstrap(), &group, &[]);
+    tool.commit(&at(&topic, 0, POSITION), CommitMode::Sync)
+        .expect("committed");
+    delete_records(&cluster, &topic, DELETED_TO);
+    let latest = [("auto.offset.reset", "latest")];
+    let consumer = subscribed(&holdfast.bootstrap(), &group, &topic, &latest);
+    let family = "holdfast_observations_total";
+    eventually("what was skipped and what was deleted", PATIENCE, || {
+        let given = consumer.poll(Duration::from_millis(50));
+        assert!(!matches!(given, Some(Ok(_))), "a record");
+        let by_scenario = ["offset_reset", "retention_overrun"];
+        match by_scenario.map(|scenario| found(&holdfast, family, scenario)) {
+            [40.0, 55.0] => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let labels = [("scenario", "offset_reset"), ("group", group.as_str())];
+    let family = "holdfast_observations_by_group_total";
+    assert_eq!(holdfast.metrics().value(family, &labels), 40.0);
 }
 
 #[test]
