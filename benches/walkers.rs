@@ -66,7 +66,15 @@ fn fetch_walk(criterion: &mut Criterion) {
     for size in [1 << 10, 1 << 16, 1 << 20] {
         let mut frame = frames::fetch_response(FETCH, size);
         group.throughput(Throughput::Bytes(size as u64));
-        for (batches, of) in [(false, "partitions"), (true, "batches")] {
+        for (batches, of) in [
+            ((false, false), "partitions"),
+            ((true, false), "transactions"),
+            ((true, true), "transactions and ends"),
+        ] {
+            let batches = fetch::Batches {
+                transactions: batches.0,
+                ends: batches.1,
+            };
             group.bench_function(format!("{of}, {} KiB", size >> 10), |bencher| {
                 bencher.iter(|| walk_fetch(black_box(&mut frame), batches));
             });
@@ -106,7 +114,7 @@ fn walk_produce(frame: &[u8]) -> u64 {
     }
 }
 
-fn walk_fetch(frame: &mut [u8], batches: bool) -> usize {
+fn walk_fetch(frame: &mut [u8], batches: fetch::Batches) -> usize {
     let mut at = ANSWER_AT;
     let mut walker = fetch::Walker::new(FETCH, (frame.len() - at) as u64, batches);
     loop {

@@ -151,6 +151,10 @@ impl Checker<'_> {
             let chosen = key.map(|key| self.choice(key, file_policy.mode(scenario)));
             chosen.and_then(mode_of).unwrap_or(scenario.preset(preset))
         });
+        let single_instance = truth(&keys::SINGLE_INSTANCE, &file_policy.single_instance);
+        if !single_instance {
+            self.joined_alone(file_policy);
+        }
         policy::Settings {
             modes,
             below_min_isr: match self
@@ -188,7 +192,7 @@ impl Checker<'_> {
                 &file_policy.under_replicated.min_in_sync_replicas,
             ) as u16,
             max_ahead_ms: self.number(&keys::MAX_AHEAD, &file_policy.future_timestamp.max_ahead_ms),
-            single_instance: truth(&keys::SINGLE_INSTANCE, &file_policy.single_instance),
+            single_instance,
             repair_offsets_expired: truth(
                 &keys::REPAIR_OFFSETS_EXPIRED,
                 &file_policy.offsets_expired.repair,
@@ -201,6 +205,11 @@ impl Checker<'_> {
                 self.choice(&keys::REPAIR_WEAK_TOPIC, &file_policy.weak_topic.repair),
             )
             .unwrap_or(Mode::Off),
+            held_back_groups: self.patterns(
+                &keys::HELD_BACK_GROUPS,
+                keys::HELD_BACK_GROUPS.table,
+                &file_policy.commit_hold_back.groups,
+            ),
             floors: Floors {
                 replication_factor: self.number(
                     &keys::REPLICATION_FACTOR,
@@ -231,6 +240,18 @@ impl Checker<'_> {
                 &file_policy.partition_growth.topics,
             ),
             exemptions: self.exemptions(&file.exemptions),
+        }
+    }
+
+    /// One of several replicas would change commits by what it alone has seen.
+    fn joined_alone(&mut self, file: &super::file::Policy) {
+        for scenario in [Scenario::CommitAhead, Scenario::CommitHoldBack] {
+            let enforced = |mode: &&Found<String>| mode.value == Mode::Enforce.name();
+            if let Some(mode) = file.mode(scenario).as_ref().filter(enforced) {
+                let path = format!("policy.{}.mode", scenario.name());
+                let text = "found \"enforce\" without policy.single_instance = true; allowed: \"off\", \"observe\" (a replica of the gateway that does not see all connections of a group would change commits that are right)";
+                self.wrong(&path, Some(&mode.at), text.into());
+            }
         }
     }
 

@@ -121,9 +121,12 @@ policy! {
     LegacyFormat legacy_format {}
     DirtyRead dirty_read {}
     RetentionOverrun retention_overrun {}
+    OffsetReset offset_reset {}
     CommitRetention commit_retention {}
     CommitPastEnd commit_past_end {}
+    CommitAhead commit_ahead {}
     CommitRegression commit_regression {}
+    CommitHoldBack commit_hold_back { groups: List }
     OffsetsExpired offsets_expired { repair: Truth }
     NewPartitionSkip new_partition_skip { repair: Truth }
     AckedTruncation acked_truncation {}

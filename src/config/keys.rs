@@ -115,9 +115,12 @@ pub const TABLES: &[(&str, &str)] = &[
     ("policy.legacy_format", "Produce requests and messages from before Kafka 0.11."),
     ("policy.dirty_read", "Records of transactions that are read before they are committed, or although they were aborted, are counted, or\ntaken out."),
     ("policy.retention_overrun", "Records that were deleted before a consumer came to read them are counted."),
+    ("policy.offset_reset", "Records that a consumer skips which starts at the end of the log are counted."),
     ("policy.commit_retention", "A commit that asks to be forgotten before the brokers would forget it is kept as long as theirs."),
     ("policy.commit_past_end", "A commit beyond the end of the log is refused."),
+    ("policy.commit_ahead", "A commit of records that the consumer was not given is counted, or lowered to what it was given."),
     ("policy.commit_regression", "A group that commits an offset below its last one is counted."),
+    ("policy.commit_hold_back", "Commits of the groups named here lag by one, so that what is being worked on is not committed yet. A heuristic."),
     ("policy.offsets_expired", "A group whose committed offsets the brokers have forgotten is counted, or given them back."),
     ("policy.new_partition_skip", "A partition that is younger than the group that reads it is counted, or read from its beginning."),
     ("policy.acked_truncation", "Acknowledged records that are gone, by the offsets that later ones are given: an alarm."),
@@ -177,7 +180,9 @@ pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
 pub static SINGLE_INSTANCE: Key = truth("policy", "single_instance",
-    "Whether every connection of every group goes through this one process. Scenarios that join what several connections\nshow then call their counts exact.");
+    "Whether every connection of every group goes through this one process. Scenarios that join what several connections\nshow then call their counts exact; commit_ahead and commit_hold_back are enforced only then.");
+pub static HELD_BACK_GROUPS: Key = example("policy.commit_hold_back", "groups", "[\"mailer-*\"]", "a list of group ids; * stands for any run of characters",
+    "Groups whose commits are held back; none by default.");
 pub static REPAIR_OFFSETS_EXPIRED: Key = truth("policy.offsets_expired", "repair",
     "Enforced: the last offset that is known is written into the answer. It also gives a group its place back that somebody\ndeleted on purpose.");
 pub static REPAIR_NEW_PARTITION_SKIP: Key = truth("policy.new_partition_skip", "repair",
@@ -283,7 +288,8 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
     &mode("policy.weak_topic"), &REPAIR_WEAK_TOPIC, &mode("policy.under_replicated"), &MIN_IN_SYNC_REPLICAS, &mode("policy.stale_timestamp"),
     &mode("policy.future_timestamp"), &MAX_AHEAD, &mode("policy.legacy_format"),
-    &mode("policy.dirty_read"), &mode("policy.retention_overrun"), &mode("policy.commit_retention"), &mode("policy.commit_past_end"), &mode("policy.commit_regression"), &mode("policy.offsets_expired"),
+    &mode("policy.dirty_read"), &mode("policy.retention_overrun"), &mode("policy.offset_reset"), &mode("policy.commit_retention"),
+    &mode("policy.commit_past_end"), &mode("policy.commit_ahead"), &mode("policy.commit_regression"), &mode("policy.commit_hold_back"), &HELD_BACK_GROUPS, &mode("policy.offsets_expired"),
     &REPAIR_OFFSETS_EXPIRED, &mode("policy.new_partition_skip"), &REPAIR_NEW_PARTITION_SKIP,
     &mode("policy.acked_truncation"), &mode("policy.ignored_error"), &mode("policy.risky_client"),
     &mode("policy.auto_topic_creation"), &mode("policy.weak_topic_creation"), &REPLICATION_FACTOR, &MIN_INSYNC_REPLICAS,

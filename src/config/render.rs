@@ -105,6 +105,7 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "policy.offsets_expired.repair" => policy.repair_offsets_expired.to_string(),
         "policy.new_partition_skip.repair" => policy.repair_new_partition_skip.to_string(),
         "policy.weak_topic.repair" => quoted(policy.repair_weak_topic.name()),
+        "policy.commit_hold_back.groups" => names(&policy.held_back_groups)?,
         "policy.acks_leader.below_min_isr" => quoted(match policy.below_min_isr {
             BelowMinIsr::Refuse => "refuse",
             BelowMinIsr::Leader => "leader",

@@ -297,7 +297,10 @@ fn the_examples_in_the_commented_file_are_sound() {
             _ => line.to_owned(),
         })
         .collect();
-    let settings = load_text(&uncommented.join("\n")).expect("sound");
+    // Every scenario is in force, and some only where there are no replicas.
+    let text = uncommented.join("\n");
+    let text = text.replace("single_instance = false", "single_instance = true");
+    let settings = load_text(&text).expect("sound");
     assert_eq!(settings.proxy.policy.exemptions.len(), 1);
 }
 
@@ -305,11 +308,32 @@ fn the_examples_in_the_commented_file_are_sound() {
 fn every_key_has_a_value_in_force_when_it_is_set() {
     let text = format!(
         "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n\
-         [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n"
+         [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n\
+         [policy.commit_hold_back]\ngroups = [\"mailer\"]\n"
     );
     let settings = load_text(&text).expect("sound");
     for key in keys::KEYS.iter().filter(|key| key.table != keys::EXEMPTION) {
         assert!(value(&settings, key).is_some(), "{}", key.path());
+    }
+}
+
+#[test]
+fn what_joins_all_connections_of_a_group_is_in_force_only_where_there_are_no_replicas() {
+    for scenario in ["commit_ahead", "commit_hold_back"] {
+        let text = |single, mode| {
+            format!(
+                "{CLUSTER}[policy]\nsingle_instance = {single}\n[policy.{scenario}]\nmode = \"{mode}\"\n"
+            )
+        };
+        for sound in [text(true, "enforce"), text(false, "observe")] {
+            assert!(load_text(&sound).is_ok(), "{sound}");
+        }
+        let found = complaints(&text(false, "enforce"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let place = format!(
+            "policy.{scenario}.mode: found \"enforce\" without policy.single_instance = true; allowed: "
+        );
+        assert!(found[0].contains(&place), "{found:?}");
     }
 }
 

@@ -5,12 +5,14 @@
 
 pub mod acked;
 pub mod commits;
+pub mod deliveries;
 pub mod fetches;
 pub mod log_ends;
 pub mod room;
 
 pub use acked::Acked;
 pub use commits::Commits;
+pub use deliveries::Deliveries;
 pub use fetches::Fetches;
 pub use log_ends::LogEnds;
 
@@ -19,20 +21,24 @@ pub use log_ends::LogEnds;
 pub struct Ledger {
     pub acked: Acked,
     pub commits: Commits,
+    /// What members asked to commit, where commits are held back: by group and member in place of the group.
+    pub asked: Commits,
+    pub deliveries: Deliveries,
     pub fetches: Fetches,
     pub log_ends: LogEnds,
 }
 
 /// The names of the tables.
-pub const TABLES: [&str; 4] = ["acked", "commits", "fetches", "log_ends"];
+pub const TABLES: [&str; 5] = ["acked", "commits", "deliveries", "fetches", "log_ends"];
 
 impl Ledger {
     /// How many partitions each table had no room for, in the order of [`TABLES`].
     pub fn forgotten(&self) -> [(&'static str, u64); TABLES.len()] {
-        let [acked, commits, fetches, log_ends] = TABLES;
+        let [acked, commits, deliveries, fetches, log_ends] = TABLES;
         [
             (acked, self.acked.forgotten()),
-            (commits, self.commits.forgotten()),
+            (commits, self.commits.forgotten() + self.asked.forgotten()),
+            (deliveries, self.deliveries.forgotten()),
             (fetches, self.fetches.forgotten()),
             (log_ends, self.log_ends.forgotten()),
         ]

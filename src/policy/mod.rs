@@ -100,6 +100,10 @@ scenarios! {
         apis: [FETCH], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
+    OffsetReset offset_reset {
+        apis: [FETCH, LIST_OFFSETS, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     CommitRetention commit_retention {
         apis: [OFFSET_COMMIT], overrides: true, refuses_with: [], counts: false,
         default: Enforce, strict: Enforce,
@@ -108,8 +112,16 @@ scenarios! {
         apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
         default: Observe, strict: Enforce,
     }
+    CommitAhead commit_ahead {
+        apis: [OFFSET_COMMIT, OFFSET_FETCH, LIST_OFFSETS, FETCH], overrides: true, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
     CommitRegression commit_regression {
         apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        default: Observe, strict: Observe,
+    }
+    CommitHoldBack commit_hold_back {
+        apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: true, refuses_with: [], counts: false,
         default: Observe, strict: Observe,
     }
     OffsetsExpired offsets_expired {
@@ -347,6 +359,8 @@ pub struct Settings {
     pub repair_new_partition_skip: bool,
     /// `[policy.weak_topic] repair`.
     pub repair_weak_topic: Mode,
+    /// `[policy.commit_hold_back] groups`: those whose commits are held back.
+    pub held_back_groups: Vec<Pattern>,
     /// `[policy.weak_topic_creation]`; by it `weakening_config` and `replica_reduction` judge, too.
     pub floors: Floors,
     /// `[policy.weakening_config] retention_floor_ms`.
@@ -384,6 +398,7 @@ impl Default for Settings {
             repair_offsets_expired: false,
             repair_new_partition_skip: false,
             repair_weak_topic: Mode::Off,
+            held_back_groups: Vec::new(),
             floors: Floors {
                 replication_factor: 3,
                 min_insync_replicas: 2,

@@ -19,7 +19,7 @@
 //! gives up after the error, or comes back on another connection, is not counted.
 //!
 //! ## What it costs
-//! Partitions of Fetch requests and answers are looked at while they stream, some nanoseconds each, and 32 bytes are kept for each
+//! Partitions of Fetch requests and answers are looked at while they stream, some nanoseconds each, and 48 bytes are kept for each
 //! that a connection reads, at most 10 000 of them, and a million in all; what there is no room for is counted in
 //! `holdfast_ledger_forgotten_total`.
 //!

@@ -16,6 +16,7 @@ use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Wai
 use super::watch::Handle;
 use super::{Phase, Shared};
 use crate::cluster::{LogEnd, TopicFacts, View};
+use crate::ledger::deliveries::Address;
 use crate::policy;
 use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
@@ -24,6 +25,7 @@ use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -130,6 +132,15 @@ struct Known {
     /// What time it is, read once for each wake.
     unix_ms: i64,
     clock_us: u64,
+    address: Address,
+}
+
+/// An IPv4 address is the same one whether it came as such or mapped.
+fn address(client: IpAddr) -> Address {
+    Address(match client {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    })
 }
 
 /// By the wall clock, which is what timestamps of records are compared with.
@@ -150,6 +161,7 @@ impl Known {
             limits: &shared.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
+            address: self.address,
             now_ms: self.unix_ms,
             clock_us: self.clock_us,
         }
@@ -210,6 +222,7 @@ impl<D: Dial> Connection<D> {
             policy: shared.policy.load_full(),
             view,
             node_id,
+            address: address(meter.client_ip()),
             unix_ms: unix_ms(),
             clock_us: 0,
         };

@@ -11,7 +11,7 @@ pub mod upstream;
 pub mod watch;
 
 use crate::cluster::View;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::policy;
 use crate::session;
 use crate::telemetry::Telemetry;
@@ -178,7 +178,7 @@ async fn ready(shared: Arc<Shared>) {
 /// Gauges and counters that are cheaper asked than told, brought up to date before every scrape.
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
-    let told: [AtomicU64; 7] = Default::default();
+    let told: [AtomicU64; 3 + ledger::TABLES.len()] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;

@@ -6,6 +6,7 @@ use super::fetches::Fetches;
 use super::inflight::{Fate, FetchLook, Pending};
 use super::lane::Lane;
 use super::produce::topic_of;
+use super::readers::{LIST_OFFSETS, LIST_OFFSETS_FLEXIBLE_FROM, LogEnds, joins};
 use super::requests::{MAX_HEADER_BYTES, Request, whole};
 use super::responses::{Response, body_at};
 use super::{Env, Session, Want};
@@ -18,13 +19,14 @@ use crate::wire::produce::TopicKey;
 use crate::wire::{endpoints, fetch_repair, fetch_request, versions};
 use bytes::Bytes;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// First version with a `rack_id` (KIP-392).
 const RACK_FROM: i16 = 11;
-/// Versions of ListOffsets with an isolation level whose beginning is known, and the first flexible one. The API is not listed in
-/// `wire/versions.rs`: the oldest versions of it pass for clients that know no others.
+/// Versions of ListOffsets with an isolation level whose beginning is known.
 pub(super) const LIST_OFFSETS_WITH_LEVEL: RangeInclusive<i16> = 2..=11;
-const LIST_OFFSETS_FLEXIBLE_FROM: i16 = 6;
+/// Stands for a group that is not known.
+const UNATTRIBUTED: &str = "unattributed";
 /// `replica_id` of a consumer.
 const CONSUMER: i32 = -1;
 
@@ -47,7 +49,7 @@ impl Session {
         };
         self.push_fetch(start, look);
         match head {
-            Some(head) if look.positions => {
+            Some(head) if look.follows() => {
                 let left = (frame_len - head.topics_at) as u64;
                 let walker = fetch_request::Walker::new(start.api_version, left);
                 self.request = Request::Fetch(walker, head.topics_at as u64);
@@ -79,7 +81,7 @@ impl Session {
             Ok(None) => None,
             Err(_) => return self.malformed_request(start, "body"),
         };
-        if look.positions {
+        if look.follows() {
             let mut walker =
                 fetch_request::Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
             let mut at = head.topics_at;
@@ -124,16 +126,20 @@ impl Session {
             Look::Need(n) => return Look::Need(n),
             Look::Malformed(why) => return Look::Malformed(why),
         };
-        if version < fetch::WALKED_FROM {
-            return Look::Malformed("a version without isolation level");
-        }
-        let head = match fetch_request::head(frame, frame_len, header.body_at, version) {
-            Look::Ready(head) => head,
-            Look::Need(n) => return Look::Need(n),
-            Look::Malformed(why) => return Look::Malformed(why),
-        };
         let client_id = header.client_id.map(|(from, to)| &frame[from..to]);
         self.stand_as(env, client_id);
+        let head = match version < fetch::WALKED_FROM {
+            true => Look::Malformed("a version without isolation level"),
+            false => fetch_request::head(frame, frame_len, header.body_at, version),
+        };
+        let head = match head {
+            Look::Ready(head) => head,
+            Look::Need(n) => return Look::Need(n),
+            Look::Malformed(why) => {
+                self.read_blindly(env);
+                return Look::Malformed(why);
+            }
+        };
         let mut look = FetchLook::default();
         let (dirty, overrun) = match &self.standing {
             Some(standing) if head.replica_id == CONSUMER => (
@@ -149,13 +155,35 @@ impl Session {
             look.repair = true;
             self.raised(ApiKey::FETCH);
         }
-        if look.batches || look.positions {
+        look.joined = head.replica_id == CONSUMER && joins(env);
+        if head.replica_id != CONSUMER {
+            self.read_blindly(env);
+        }
+        if look.batches || look.follows() {
+            let reader = self.reader(env).cloned();
             let fetches = self
                 .fetches
                 .get_or_insert_with(|| Box::new(Fetches::new(env)));
+            fetches.join(reader.as_ref());
             fetches.request(head.full);
         }
+        if !joins(env) {
+            env.ledger.deliveries.unwatched();
+        }
         Look::Ready((look, head))
+    }
+
+    /// The client reads what cannot be followed.
+    fn read_blindly(&mut self, env: &Env<'_>) {
+        let reader = self.reader(env).cloned();
+        if reader.is_none() {
+            return env.ledger.deliveries.unwatched();
+        }
+        let fetches = self
+            .fetches
+            .get_or_insert_with(|| Box::new(Fetches::new(env)));
+        fetches.join(reader.as_ref());
+        fetches.blind();
     }
 
     /// A request reads only what is committed now.
@@ -251,6 +279,9 @@ impl Session {
                     }
                     fetch::Step::Need(n) => n,
                     fetch::Step::Malformed(_) if !walker.names_brokers() => {
+                        if look.joined {
+                            self.read_blindly(env);
+                        }
                         // Nothing in it must be kept from the client.
                         self.response = Response::Pass(walker.left());
                         return Ok(());
@@ -285,17 +316,59 @@ impl Session {
                 index,
                 error_code,
                 log_start_offset,
-            } if look.positions => {
-                if let Some(skipped) = fetches.answered(index, error_code, log_start_offset) {
-                    let topic = fetches.answered_name(env);
+            } if look.follows() => {
+                let lost = fetches.answered(env, index, error_code, log_start_offset);
+                if lost.overrun.is_none() && lost.reset.is_none() {
+                    return;
+                }
+                let topic = fetches.answered_name(env);
+                if let Some(skipped) = lost.overrun.filter(|_| look.positions) {
                     let scenario = Scenario::RetentionOverrun;
-                    self.observe_as(scenario, Completeness::Partial, topic, skipped);
+                    self.observe_as(scenario, Completeness::Partial, topic.clone(), skipped);
+                }
+                if let Some((skipped, group)) = lost.reset {
+                    self.reset(topic, group, skipped);
                 }
             }
             Part::Partition { .. } => {}
+            Part::Delivered(end) => fetches.delivered(end),
             Part::Transactional => {
                 let topic = fetches.answered_name(env);
                 self.observe_as(Scenario::DirtyRead, Completeness::Exact, topic, 1);
+            }
+        }
+    }
+
+    /// A consumer went on at the end of the log.
+    fn reset(&mut self, topic: Option<Arc<str>>, group: Option<Arc<str>>, skipped: u64) {
+        let Some(standing) = &self.standing else {
+            return;
+        };
+        let (scenario, client_id) = (Scenario::OffsetReset, self.client_id.as_deref());
+        let names = (topic.as_deref(), group.as_deref());
+        match standing.for_names(scenario, client_id, names.0, names.1) {
+            Stand::Off => {}
+            Stand::Apply(_) | Stand::ByTopic(_) => {
+                let completeness = match standing.settings().single_instance {
+                    true => Completeness::Exact,
+                    false => Completeness::Partial,
+                };
+                self.events.push(Event::Observed {
+                    scenario,
+                    completeness,
+                    topic,
+                    group: Some(group.unwrap_or_else(|| UNATTRIBUTED.into())),
+                    count: skipped,
+                });
+            }
+            Stand::Exempt(position) => {
+                if let Some(exemption) = standing.exemption(position) {
+                    self.events.push(Event::Exempted {
+                        scenario,
+                        exemption: exemption.name.clone(),
+                        count: skipped,
+                    });
+                }
             }
         }
     }
@@ -316,7 +389,7 @@ impl Session {
     ) -> Result<Option<Vec<u8>>, &'static str> {
         let version = pending.api_version;
         let left = frame.len() - RESPONSE_START_LEN;
-        let mut walker = fetch::Walker::new(version, left as u64, look.batches);
+        let mut walker = fetch::Walker::new(version, left as u64, look.of_batches());
         let mut at = RESPONSE_START_LEN;
         loop {
             // Every length was held against what is left of the frame, which is all here.
@@ -371,12 +444,19 @@ impl Session {
         frame_len: usize,
     ) -> Result<(), Want> {
         let flexible = start.api_version >= LIST_OFFSETS_FLEXIBLE_FROM;
+        let joined = joins(env);
+        let looked_at = joined && LIST_OFFSETS.contains(&start.api_version);
+        let held = looked_at && !std::mem::take(&mut self.cannot_collect);
+        if held {
+            whole(env, lane, frame_len)?;
+        }
         let header = match header::header(lane.fresh(), frame_len, flexible) {
             Look::Need(n) if n <= MAX_HEADER_BYTES => return Err(Want::Bytes(n)),
             Look::Ready(header) => Some(header),
             // What does not follow its schema is the broker's to judge.
             _ => None,
         };
+        let mut fate = Fate::Relay;
         if let Some(header) = header {
             // replica_id i32 | isolation_level i8
             let (replica_at, level_at) = (header.body_at, header.body_at + 4);
@@ -387,16 +467,27 @@ impl Session {
             self.stand_as(env, client_id);
             let standing = self.standing.as_ref();
             let stand = standing.map_or(Stand::Off, |standing| standing.get(Scenario::DirtyRead));
-            if let Some([replica @ .., level]) = lane.fresh().get_mut(replica_at..=level_at)
+            if LIST_OFFSETS_WITH_LEVEL.contains(&start.api_version)
+                && let Some([replica @ .., level]) = lane.fresh().get_mut(replica_at..=level_at)
                 && *replica == CONSUMER.to_be_bytes()
                 && dirty_read::raises(*level as i8, stand)
             {
                 *level = fetch_request::READ_COMMITTED as u8;
                 self.raised(ApiKey::LIST_OFFSETS);
             }
+            let body = lane.fresh().get(header.body_at..frame_len);
+            match body.filter(|_| held) {
+                Some(body) => {
+                    if let Some(asked) = LogEnds::of(start.api_version, body) {
+                        fate = Fate::LogEnds(Box::new(asked));
+                    }
+                }
+                None if joined => self.doubt_reader(env),
+                None => {}
+            }
         }
         self.events.request(start.api_key);
-        self.push(start, 0, Fate::Relay);
+        self.push(start, 0, fate);
         self.pass_frame(lane, frame_len);
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Where each partition that a connection reads is fetched from, and where its log starts. Incremental sessions (KIP-227)
-//! leave out what did not change, so it is remembered here.
+//! leave out what did not change, so it is remembered here. What all connections of the client share is told to the ledger.
 //!
 //! In steady state nothing is allocated: topics and partitions stay where they are.
 
 use super::Env;
 use super::inflight::Topic;
 use super::produce::topic_of;
+use crate::ledger::deliveries::{Cell, Client, Reset, Unseen};
 use crate::ledger::room::Room;
-use crate::policy::retention_overrun;
+use crate::policy::{offset_reset, retention_overrun};
 use crate::wire::api::ErrorCode;
 use crate::wire::produce::TopicKey;
 use std::collections::HashMap;
@@ -33,7 +34,24 @@ pub(super) struct Fetches {
     /// The topics that the request and the answer are at; `None`: there was no room for it.
     requested: Option<usize>,
     answered: Option<usize>,
+    /// The partition that the answer is at, by position.
+    answering: Option<usize>,
     told_ms: i64,
+    /// What all connections of the client share, while somebody wants to know.
+    client: Option<Arc<Client>>,
+    /// There is while something is read that the client's cells are not told of.
+    unseen: Option<Unseen>,
+    /// Something was read that there was no room for, or that could not be understood: it stays unseen.
+    blind: bool,
+}
+
+/// What an answer says that a reader has lost.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// Offsets that were deleted before they were read.
+    pub overrun: Option<u64>,
+    /// Offsets that it skipped by going on at the end, and its group.
+    pub reset: Option<(u64, Option<Arc<str>>)>,
 }
 
 #[derive(Debug)]
@@ -44,7 +62,7 @@ struct TopicRead {
 }
 
 /// One partition that is read. −1: not known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Read {
     index: i32,
     /// It is read now if this is the present one.
@@ -53,6 +71,9 @@ struct Read {
     log_start_offset: i64,
     /// The position that was out of range, until an answer tells where the log starts.
     out_of_range: i64,
+    cell: Option<Arc<Cell>>,
+    /// The reader went to the end, until an answer tells where the log starts.
+    reset: Option<Box<Reset>>,
 }
 
 impl Fetches {
@@ -66,13 +87,51 @@ impl Fetches {
             generation: 0,
             requested: None,
             answered: None,
+            answering: None,
             told_ms: env.now_ms,
+            client: None,
+            unseen: None,
+            blind: false,
         }
     }
 
     /// A request begins; `full`: it lists all that is read.
     pub fn request(&mut self, full: bool) {
         self.generation = self.generation.wrapping_add(u32::from(full));
+    }
+
+    /// As what the cells of what is read are held; `None`: nobody wants to know.
+    pub fn join(&mut self, client: Option<&Arc<Client>>) {
+        let same = match (&self.client, client) {
+            (Some(mine), Some(client)) => Arc::ptr_eq(mine, client),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            self.client = client.cloned();
+            self.unseen = None;
+            for read in self
+                .topics
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+            {
+                (read.cell, read.reset) = (None, None);
+            }
+            if self.blind {
+                self.blind();
+            }
+            return;
+        }
+        let mut reads = self.topics.iter().flat_map(|topic| &topic.partitions);
+        if self.unseen.is_some() && !self.blind && reads.all(|read| read.cell.is_some()) {
+            self.unseen = None;
+        }
+    }
+
+    /// The connection reads what is not seen here.
+    pub fn blind(&mut self) {
+        self.blind = true;
+        unsee(&mut self.unseen, self.client.as_ref());
     }
 
     pub fn requested_topic(&mut self, env: &Env<'_>, key: TopicKey<'_>) {
@@ -82,8 +141,33 @@ impl Fetches {
     /// A partition of that topic is read from here.
     pub fn requested(&mut self, env: &Env<'_>, index: i32, fetch_offset: i64) {
         let generation = self.generation;
-        if let Some(read) = self.read(env, index) {
+        let Some((topic, at)) = self.read(env, index) else {
+            return self.blind();
+        };
+        let topic = &mut self.topics[topic];
+        let Some(client) = &self.client else {
+            let read = &mut topic.partitions[at];
             (read.position, read.generation) = (fetch_offset, generation);
+            return;
+        };
+        let known = topic.partitions[at].cell.as_ref();
+        if known.is_none_or(|cell| cell.is_gone()) {
+            let name = topic.name(env);
+            let cell = name.and_then(|name| {
+                let id = env.view.topic(name).and_then(|topic| topic.id);
+                env.ledger.deliveries.cell(client, name, id, index)
+            });
+            topic.partitions[at].cell = cell;
+        }
+        let read = &mut topic.partitions[at];
+        (read.position, read.generation) = (fetch_offset, generation);
+        match &read.cell {
+            Some(cell) => {
+                if let Some(reset) = cell.read_from(env.address, fetch_offset) {
+                    read.reset = Some(Box::new(reset));
+                }
+            }
+            None => unsee(&mut self.unseen, self.client.as_ref()),
         }
     }
 
@@ -102,28 +186,61 @@ impl Fetches {
         self.answered = self.topic(env, self.answered, key);
     }
 
-    /// The broker answered for a partition of that topic: offsets that its reader has lost.
+    /// The broker answered for a partition of that topic: what its reader has lost.
     pub fn answered(
         &mut self,
+        env: &Env<'_>,
         index: i32,
         error_code: ErrorCode,
         log_start_offset: i64,
-    ) -> Option<u64> {
-        let read = self.topics[self.answered?].find(index)?;
+    ) -> Lost {
+        self.answering = None;
+        let Some(topic) = self.answered.map(|topic| &mut self.topics[topic]) else {
+            return Lost::default();
+        };
+        let Ok(at) = topic.place(index) else {
+            return Lost::default();
+        };
+        self.answering = Some(at);
+        let read = &mut topic.partitions[at];
         if error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
             // Asked again from where it was the first time that counts.
             if read.out_of_range < 0 {
                 read.out_of_range = read.position;
             }
-            return None;
+            if let Some(cell) = read.cell.as_ref().filter(|_| read.position >= 0) {
+                cell.out_of_range(env.address, read.position);
+            }
+            return Lost::default();
         }
-        if error_code != ErrorCode::NONE || log_start_offset < 0 {
-            return None;
+        if error_code != ErrorCode::NONE {
+            return Lost::default();
+        }
+        let reset = read.reset.take().and_then(|reset| {
+            let skipped = offset_reset::skipped(reset.from, log_start_offset, reset.to)?;
+            Some((skipped, reset.group))
+        });
+        if log_start_offset < 0 {
+            return Lost {
+                overrun: None,
+                reset,
+            };
         }
         read.log_start_offset = log_start_offset;
-        match std::mem::replace(&mut read.out_of_range, -1) {
+        let overrun = match std::mem::replace(&mut read.out_of_range, -1) {
             -1 => None,
             position => retention_overrun::skipped(position, log_start_offset),
+        };
+        Lost { overrun, reset }
+    }
+
+    /// Records of that partition up to this offset go to the client.
+    pub fn delivered(&mut self, end: i64) {
+        let (Some(topic), Some(at)) = (self.answered, self.answering) else {
+            return self.blind();
+        };
+        if let Some(cell) = &self.topics[topic].partitions[at].cell {
+            cell.delivered(end);
         }
     }
 
@@ -182,16 +299,12 @@ impl Fetches {
     }
 
     /// A partition of the topic that the request is at, new or not; `None`: there is no room for it.
-    fn read(&mut self, env: &Env<'_>, index: i32) -> Option<&mut Read> {
+    fn read(&mut self, env: &Env<'_>, index: i32) -> Option<(usize, usize)> {
         let Some(topic) = self.requested else {
             env.ledger.fetches.unnoticed(1);
             return None;
         };
-        let known = |topic: &TopicRead| {
-            topic
-                .partitions
-                .binary_search_by_key(&index, |read| read.index)
-        };
+        let known = |topic: &TopicRead| topic.place(index);
         let at = match known(&self.topics[topic]) {
             Ok(at) => at,
             Err(at) => {
@@ -211,12 +324,14 @@ impl Fetches {
                     position: -1,
                     log_start_offset: -1,
                     out_of_range: -1,
+                    cell: None,
+                    reset: None,
                 };
                 self.topics[topic].partitions.insert(at, read);
                 at
             }
         };
-        self.topics[topic].partitions.get_mut(at)
+        Some((topic, at))
     }
 
     /// What is not read any more goes.
@@ -233,12 +348,21 @@ impl Fetches {
     }
 }
 
+fn unsee(unseen: &mut Option<Unseen>, client: Option<&Arc<Client>>) {
+    if let Some(client) = client {
+        unseen.get_or_insert_with(|| client.unseen());
+    }
+}
+
 impl TopicRead {
     fn find(&mut self, index: i32) -> Option<&mut Read> {
-        let known = self
-            .partitions
-            .binary_search_by_key(&index, |read| read.index);
+        let known = self.place(index);
         known.ok().map(|at| &mut self.partitions[at])
+    }
+
+    fn place(&self, index: i32) -> Result<usize, usize> {
+        self.partitions
+            .binary_search_by_key(&index, |read| read.index)
     }
 
     fn name<'a>(&'a self, env: &'a Env<'_>) -> Option<&'a Arc<str>> {

@@ -5,7 +5,9 @@
 use super::event::OutcomeCause;
 use super::judged::Offsets;
 use super::merge::Merge;
+use super::readers::LogEnds;
 use crate::policy::Scenario;
+use crate::wire::fetch::Batches;
 use crate::wire::produce::TopicKey;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -49,6 +51,8 @@ pub enum Fate {
     Join(Bytes),
     /// What a group has committed: the ledger remembers it.
     Offsets(Box<Offsets>),
+    /// Where logs begin and end: the ledger is told.
+    LogEnds(Box<LogEnds>),
     /// The broker's answer, with partitions that we refused put in.
     Merge {
         raised: Option<Scenario>,
@@ -63,8 +67,24 @@ pub struct FetchLook {
     pub batches: bool,
     /// Where its partitions stand.
     pub positions: bool,
+    /// How far its records reach, and who begins to read them.
+    pub joined: bool,
     /// What was aborted is taken out.
     pub repair: bool,
+}
+
+impl FetchLook {
+    /// Whether partitions of the request are looked at, and remembered until the answer.
+    pub fn follows(self) -> bool {
+        self.positions || self.joined
+    }
+
+    pub fn of_batches(self) -> Batches {
+        Batches {
+            transactions: self.batches,
+            ends: self.joined,
+        }
+    }
 }
 
 /// One request that waits for its answer.

@@ -34,6 +34,7 @@ use super::requests::{Request, whole};
 use super::responses::body_at;
 use super::{Answer, Env, Question, Session, Want};
 use crate::cluster::{Learned, LogEnd, TopicFacts};
+use crate::ledger::deliveries::Client;
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -152,12 +153,17 @@ impl Session {
         );
         let client_id = header.client_id.map(|(from, to)| &head[from..to]);
         self.stand_as(env, client_id);
+        let reader = match start.api_key {
+            ApiKey::OFFSET_COMMIT => self.reader(env).cloned(),
+            _ => None,
+        };
         let Some(standing) = &self.standing else {
             return Err(Want::Close);
         };
         let mut judge = Judge {
             env,
             standing,
+            reader: reader.as_deref(),
             client_id: self.client_id.as_deref(),
             api_key: start.api_key,
             lookups: &self.judged,
@@ -400,6 +406,8 @@ fn answer(start: Start, body: &[u8]) -> Vec<u8> {
 struct Judge<'a> {
     env: &'a Env<'a>,
     standing: &'a Standing,
+    /// What all connections of the client share, where somebody wants to know.
+    reader: Option<&'a Client>,
     client_id: Option<&'a str>,
     api_key: ApiKey,
     lookups: &'a Lookups,

@@ -17,12 +17,14 @@ mod judged;
 pub mod lane;
 mod merge;
 mod produce;
+mod readers;
 mod requests;
 mod responses;
 mod sole;
 
 use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
 use crate::ledger::Ledger;
+use crate::ledger::deliveries::{Address, Client};
 use crate::policy::{self, standing::Standing};
 use event::{CloseCause, Event, Limit, Outcome, OutcomeCause};
 use events::Events;
@@ -46,6 +48,8 @@ pub struct Env<'a> {
     pub node_id: Option<i32>,
     /// Whether the cluster has brokers outside `broker_ids`.
     pub brokers_outside: bool,
+    /// Where the client connects from.
+    pub address: Address,
     /// Unix time in ms, as of this turn: the session has no clock.
     pub now_ms: i64,
     /// How long the connection has been there, in µs, as of this turn; never goes back, as Unix time may.
@@ -114,6 +118,8 @@ pub struct Session {
     acked: Option<Box<acked::Acked>>,
     /// Where the client reads; only of one that does.
     fetches: Option<Box<fetches::Fetches>>,
+    /// What all connections of the client share; only where somebody wants to know.
+    reader: Option<Arc<Client>>,
     request: Request,
     produce: LazyFrame,
     judged: judged::Lookups,
@@ -166,6 +172,7 @@ impl Session {
             last: sole::Last::default(),
             acked: None,
             fetches: None,
+            reader: None,
             request: Request::Start,
             produce: LazyFrame::default(),
             judged: judged::Lookups::default(),

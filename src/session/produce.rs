@@ -383,6 +383,7 @@ impl Session {
         if renamed {
             self.events.push(Event::ClientId(client_id.clone()));
             self.client_id = client_id;
+            self.reader = None;
         }
     }
 

@@ -4,7 +4,7 @@ use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
 use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
-use super::{Env, Session, Want, acks0_event};
+use super::{Env, Session, Want, acks0_event, readers};
 use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
 use crate::wire::header::{self, Look, START_LEN, Start};
@@ -150,8 +150,9 @@ impl Session {
             false => match start.api_key {
                 ApiKey::FETCH => return self.fetch_start(env, lane, start, frame_len),
                 ApiKey::LIST_OFFSETS
-                    if LIST_OFFSETS_WITH_LEVEL.contains(&start.api_version)
-                        && env.policy.mode(Scenario::DirtyRead) == Mode::Enforce =>
+                    if readers::joins(env)
+                        || LIST_OFFSETS_WITH_LEVEL.contains(&start.api_version)
+                            && env.policy.mode(Scenario::DirtyRead) == Mode::Enforce =>
                 {
                     return self.list_offsets_start(env, lane, start, frame_len);
                 }

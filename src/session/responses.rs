@@ -126,7 +126,7 @@ impl Session {
             Fate::Relay => self.response = Response::Pass(frame_len as u64),
             Fate::Fetch(look) if !look.repair => {
                 let left = (frame_len - RESPONSE_START_LEN) as u64;
-                let walker = fetch::Walker::new(front.api_version, left, look.batches);
+                let walker = fetch::Walker::new(front.api_version, left, look.of_batches());
                 self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64, look);
             }
             // The common answer: one partition, stored. There is nothing in it to look for.
@@ -213,6 +213,10 @@ impl Session {
             Fate::Offsets(offsets) => self
                 .offsets_answered(env, frame, &pending, offsets)
                 .map(|new| new.map_or(Done::Forward, Done::Replace)),
+            Fate::LogEnds(asked) => {
+                self.log_ends_answered(env, frame, version, asked);
+                Ok(Done::Forward)
+            }
             Fate::Rewrite => self.rewrite(env, frame, &pending).map(Done::Replace),
             Fate::Fetch(look) => self
                 .fetch_answer(env, frame, &pending, *look)

@@ -95,7 +95,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("holdfast_watch_last_success_timestamp_seconds", &[], "When the last look succeeded; 0: none yet"),
     counter("holdfast_topic_repairs_total", &["outcome"], "Attempts of weak_topic to raise a topic's min.insync.replicas: done, refused by the brokers, unanswered; observed: it would be raised, once for each topic"),
     counter("holdfast_learned_dropped_total", &[], "Things that connections noticed and that the watch had no room for"),
-    counter("holdfast_ledger_forgotten_total", &["table"], "Partitions that a table of the ledger had no room for: acknowledged offsets, commits of groups, ends of logs, positions of consumers (once for each request)"),
+    counter("holdfast_ledger_forgotten_total", &["table"], "Partitions that a table of the ledger had no room for: acknowledged offsets, commits of groups, ends of logs, positions of consumers (once for each request), what clients were given"),
     gauge("holdfast_fetch_headroom_offsets", &["topic"], "Offsets that may yet be deleted before a consumer of the topic misses some: the lowest of the last minute or two; capped, the lowest first, the next under __other__"),
     // What is in force.
     gauge("holdfast_enforcement_mode", &["scenario", "mode"], "1 for the mode in force, 0 for the others"),

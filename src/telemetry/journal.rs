@@ -97,7 +97,7 @@ impl Journal {
         Journal {
             period,
             sums: Mutex::default(),
-            overflow: Default::default(),
+            overflow: std::array::from_fn(|_| Default::default()),
             last_summary: Mutex::new(Instant::now()),
             misdeeds: [const { Throttle(AtomicU64::new(0)) }; CloseCause::ALL.len()],
             absorbed_errors: [const { Throttle(AtomicU64::new(0)) }; CODES],

@@ -10,7 +10,7 @@ use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::{CloseCause, Completeness, Event, Limit};
 use crate::wire::api::ApiKey;
 use prometheus::IntCounter;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::debug;
@@ -81,6 +81,11 @@ impl ConnectionMeter {
             absorbing: (0, 0),
             closed: false,
         }
+    }
+
+    /// Where the client connects from.
+    pub fn client_ip(&self) -> IpAddr {
+        self.client.ip()
     }
 
     pub fn record(&mut self, event: &Event) {

@@ -3,8 +3,8 @@
 //!
 //! `node_endpoints` (v16+, KIP-951) is tag 0 of the last tag section, behind all records, when the length has long gone
 //! out. Its one-byte tag number is changed to one that nobody uses and its content is blanked: the size stays, and clients
-//! skip it. Records are passed over by their length, or from batch to batch where somebody wants to know of transactions:
-//! of each the first 23 bytes are read. Does not judge anything.
+//! skip it. Records are passed over by their length, or from batch to batch where somebody wants to know of transactions or
+//! how far they reach: of each the first 23 or 27 bytes are read. Does not judge anything.
 //!
 //! ```text
 //! tags (v12) | throttle_time_ms i32 | error_code i16, session_id i32 (v7) | ARRAY responses { topic STRING or topic_id UUID (v13)
@@ -31,6 +31,10 @@ pub(super) const TOPIC_ID_FROM: i16 = 13;
 
 /// Of a batch, up to and including its attributes.
 const ATTRIBUTES_END: usize = 23;
+/// Of a batch, up to and including `last_offset_delta`; a message of the formats before has its offset and magic there, too.
+const LAST_OFFSET_END: usize = 27;
+/// No whole batch or message is shorter: the rest of one that was cut off.
+const LEAST_ENTRY: usize = 26;
 /// The bit of a batch's attributes that says that it belongs to a transaction.
 const TRANSACTIONAL: u8 = 1 << 4;
 
@@ -59,6 +63,18 @@ pub enum Part<'a> {
     },
     /// The partition's records hold a batch of a transaction. Once for each partition.
     Transactional,
+    /// The offset behind the last of the partition's records that are here whole. Where they are of a format that does not tell,
+    /// it is the end of what a consumer may be given: too high, never too low.
+    Delivered(i64),
+}
+
+/// What somebody wants to know of batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Batches {
+    /// [`Part::Transactional`].
+    pub transactions: bool,
+    /// [`Part::Delivered`].
+    pub ends: bool,
 }
 
 /// Whose tag section it is.
@@ -97,12 +113,17 @@ pub struct Walker {
     partitions: u32,
     aborted: u32,
     version: i16,
-    batches: bool,
+    batches: Batches,
+    high_watermark: i64,
+    /// Behind the last whole batch so far.
+    end: i64,
+    /// The partition's transaction was told of.
+    told: bool,
 }
 
 impl Walker {
-    /// `left`: bytes from behind the correlation id to the end of the frame. `batches`: whether transactions are told of.
-    pub fn new(version: i16, left: u64, batches: bool) -> Walker {
+    /// `left`: bytes from behind the correlation id to the end of the frame. `batches`: what is told of them.
+    pub fn new(version: i16, left: u64, batches: Batches) -> Walker {
         let mut walker = Walker {
             at: At::Head,
             left,
@@ -111,6 +132,9 @@ impl Walker {
             aborted: 0,
             version,
             batches,
+            high_watermark: -1,
+            end: -1,
+            told: false,
         };
         walker.at = walker.tags_or(Of::Header);
         walker
@@ -198,6 +222,7 @@ impl Walker {
         self.pass(len, next)?;
         let number = |at: usize| window.get(at..).and_then(<[u8]>::first_chunk::<8>);
         let log_start_offset = number(LOG_START_AT).filter(|_| tells_start);
+        self.high_watermark = number(6).map_or(-1, |bytes| i64::from_be_bytes(*bytes));
         Ok(match *window {
             [a, b, c, d, e, f, ..] => {
                 let part = Part::Partition {
@@ -219,45 +244,81 @@ impl Walker {
         if head + size > self.left {
             return Err(Short::Malformed(PAST_END));
         }
-        if self.batches && size > 0 {
+        if self.batches != Batches::default() && size > 0 {
+            (self.end, self.told) = (-1, !self.batches.transactions);
             return self.pass(head, At::Batches(size));
         }
         let next = self.tags_or(Of::Partition);
         self.pass(head + size, next)
     }
 
-    /// Over batches as far as their heads are here, up to the first of a transaction: the rest is passed as a whole.
+    /// Over batches as far as their heads are here; as soon as there is nothing more to tell of them, over the rest.
     fn batch<'a>(&mut self, window: &[u8], size: u64) -> Result<Step<'a>, Short> {
+        let needed = match self.batches.ends {
+            true => LAST_OFFSET_END,
+            false => ATTRIBUTES_END,
+        };
         let mut over = 0_u64;
         loop {
             let left = size - over;
+            if left < needed as u64 {
+                // No v2 batch is that short; a message of the formats before may be.
+                return self.batches_end(size, left < LEAST_ENTRY as u64);
+            }
             let head = usize::try_from(over)
                 .ok()
                 .and_then(|over| window.get(over..));
-            let Some(head) = head.and_then(<[u8]>::first_chunk::<ATTRIBUTES_END>) else {
-                if left < ATTRIBUTES_END as u64 {
-                    break;
-                }
+            let Some(head) = head.and_then(|head| head.get(..needed)) else {
                 if over > 0 {
                     return self.pass(over, At::Batches(left));
                 }
-                return Err(Short::Need(ATTRIBUTES_END));
+                return Err(Short::Need(needed));
             };
-            let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
-            let (magic, attributes) = (head[16], head[22]);
-            if magic == 2 && attributes & TRANSACTIONAL != 0 {
-                let next = self.tags_or(Of::Partition);
-                self.pass(size, next)?;
-                return Ok(Step::Part(Part::Transactional, size));
+            let number = |at: usize| i32::from_be_bytes([0, 1, 2, 3].map(|byte| head[at + byte]));
+            let (length, magic, attributes) = (number(8), head[16], head[22]);
+            if magic == 2 && attributes & TRANSACTIONAL != 0 && !self.told {
+                self.told = true;
+                let next = match self.batches.ends {
+                    true => At::Batches(left),
+                    false => self.tags_or(Of::Partition),
+                };
+                let len = if self.batches.ends { over } else { size };
+                self.pass(len, next)?;
+                return Ok(Step::Part(Part::Transactional, len));
             }
-            // The last one may be cut off; what is no batch is passed as it is.
-            match u64::try_from(length).map(|length| length + 12) {
-                Ok(len) if len >= ATTRIBUTES_END as u64 && len < left => over += len,
-                _ => break,
+            let len = u64::try_from(length).map_or(0, |length| length + 12);
+            if len < ATTRIBUTES_END as u64 {
+                // What is no batch is passed as it is.
+                return self.batches_end(size, false);
             }
+            // The last one may be cut off: then it is none that a client is given.
+            if self.batches.ends && len <= left {
+                if magic != 2 {
+                    return self.batches_end(size, false);
+                }
+                let base = [0, 1, 2, 3, 4, 5, 6, 7].map(|byte| head[byte]);
+                let last = i64::from_be_bytes(base).saturating_add(i64::from(number(23)));
+                self.end = self.end.max(last.saturating_add(1));
+            }
+            if len >= left {
+                return self.batches_end(size, true);
+            }
+            over += len;
         }
+    }
+
+    /// `tells`: every whole batch told where it ends.
+    fn batches_end<'a>(&mut self, size: u64, tells: bool) -> Result<Step<'a>, Short> {
         let next = self.tags_or(Of::Partition);
-        self.pass(size, next)
+        self.pass(size, next)?;
+        let end = match tells {
+            true => self.end,
+            false => self.end.max(self.high_watermark),
+        };
+        Ok(match self.batches.ends && end >= 0 {
+            true => Step::Part(Part::Delivered(end), size),
+            false => Step::Pass(size),
+        })
     }
 
     fn blank<'a>(&mut self, window: &mut [u8], size: u64, left: u32) -> Result<Step<'a>, Short> {
@@ -366,7 +427,7 @@ mod tests {
         expected[15..19].fill(0);
         for step in 1..=answer.len() {
             let mut bytes = answer;
-            let mut walker = Walker::new(16, bytes.len() as u64, false);
+            let mut walker = Walker::new(16, bytes.len() as u64, Batches::default());
             let (mut at, mut end) = (0, 0);
             loop {
                 match walker.next(&mut bytes[at..end]) {

@@ -11,6 +11,10 @@ use std::ops::Range;
 
 /// First flexible version of OffsetCommit (KIP-482).
 const COMMIT_FLEXIBLE_FROM: i16 = 8;
+/// A leader epoch that is not known.
+const NO_LEADER_EPOCH: i32 = -1;
+/// The timestamp with which ListOffsets asks for the end of a log.
+const LATEST: i64 = -1;
 
 /// An OffsetCommit request. Ranges are offsets into its body.
 #[derive(Debug, Default, PartialEq)]
@@ -38,7 +42,20 @@ pub struct Topic<'a> {
 pub struct Partition {
     pub index: i32,
     pub committed_offset: i64,
+    offset_range: Range<usize>,
+    /// Where `committed_leader_epoch` lies; version 6 and above.
+    epoch_range: Option<Range<usize>>,
     range: Range<usize>,
+}
+
+impl Partition {
+    /// Another offset in place of the one that was asked for. The leader epoch that came with it says nothing about this one.
+    pub fn commit(&self, offset: i64, edits: &mut Edits) {
+        edits.replace(self.offset_range.clone(), &offset.to_be_bytes());
+        if let Some(epoch) = &self.epoch_range {
+            edits.replace(epoch.clone(), &NO_LEADER_EPOCH.to_be_bytes());
+        }
+    }
 }
 
 impl<'a> Commit<'a> {
@@ -117,7 +134,9 @@ impl<'a> Visitor<'a> for Commit<'a> {
             Name::GroupId => self.group = value.as_bytes().unwrap_or_default(),
             Name::GenerationIdOrMemberEpoch => self.generation = value.as_i32().unwrap_or(-1),
             Name::MemberId => self.member = value.as_bytes().unwrap_or_default(),
-            Name::RetentionTimeMs => self.retention = value.as_i64().map(|time| (time, range)),
+            Name::RetentionTimeMs => {
+                self.retention = value.as_i64().map(|time| (time, range.clone()));
+            }
             _ => {}
         }
         let Some(topic) = self.topics.last_mut() else {
@@ -133,7 +152,10 @@ impl<'a> Visitor<'a> for Commit<'a> {
         };
         match (name, value) {
             (Name::PartitionIndex, Value::I32(index)) => partition.index = index,
-            (Name::CommittedOffset, Value::I64(offset)) => partition.committed_offset = offset,
+            (Name::CommittedOffset, Value::I64(offset)) => {
+                (partition.committed_offset, partition.offset_range) = (offset, range);
+            }
+            (Name::CommittedLeaderEpoch, Value::I32(_)) => partition.epoch_range = Some(range),
             _ => {}
         }
     }
@@ -183,6 +205,68 @@ pub fn fetching_group(version: i16, body: &[u8]) -> Result<Option<&[u8]>, Error>
     let mut group = Group(None, false);
     schema::walk(&schema::OFFSET_FETCH_REQUEST, version, body, &mut group)?;
     Ok(group.0)
+}
+
+/// One partition of a ListOffsets answer that carries an offset and no error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed<'a> {
+    pub topic: &'a [u8],
+    pub index: i32,
+    pub offset: i64,
+}
+
+/// Proves the body of a ListOffsets answer and returns its partitions with an offset.
+pub fn listed(version: i16, body: &[u8]) -> Result<Vec<Listed<'_>>, Error> {
+    let mut answer = Listing::default();
+    schema::walk(&schema::LIST_OFFSETS_RESPONSE, version, body, &mut answer)?;
+    let told = |found: &(Listed<'_>, i64, bool)| !found.2 && found.0.offset >= 0;
+    let found = answer.found.into_iter().filter(told);
+    Ok(found.map(|(listed, ..)| listed).collect())
+}
+
+/// Proves the body of a ListOffsets request and returns the partitions of whose log it asks the end.
+pub fn latest_asked(version: i16, body: &[u8]) -> Result<Vec<(&[u8], i32)>, Error> {
+    let mut request = Listing::default();
+    schema::walk(&schema::LIST_OFFSETS_REQUEST, version, body, &mut request)?;
+    let found = request.found.into_iter();
+    let latest = found.filter(|(_, timestamp, _)| *timestamp == LATEST);
+    Ok(latest.map(|(of, ..)| (of.topic, of.index)).collect())
+}
+
+/// Partitions, each with a timestamp and whether it has an error.
+#[derive(Default)]
+struct Listing<'a> {
+    topic: &'a [u8],
+    found: Vec<(Listed<'a>, i64, bool)>,
+}
+
+impl<'a> Visitor<'a> for Listing<'a> {
+    fn enter(&mut self, name: Name, _start: usize) {
+        if name == Name::Partitions {
+            let listed = Listed {
+                topic: self.topic,
+                index: -1,
+                offset: -1,
+            };
+            self.found.push((listed, 0, false));
+        }
+    }
+
+    fn field(&mut self, name: Name, value: Value<'a>, _range: Range<usize>) {
+        if let (Name::Name, Value::String(Some(topic))) = (name, value) {
+            self.topic = topic;
+        }
+        let Some((listed, timestamp, error)) = self.found.last_mut() else {
+            return;
+        };
+        match (name, value) {
+            (Name::PartitionIndex, Value::I32(index)) => listed.index = index,
+            (Name::Offset, Value::I64(offset)) => listed.offset = offset,
+            (Name::Timestamp, Value::I64(time)) => *timestamp = time,
+            (Name::ErrorCode, Value::I16(code)) => *error = code != 0,
+            _ => {}
+        }
+    }
 }
 
 struct FetchAnswer<'a> {

@@ -1,4 +1,5 @@
-//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_regression`, `destructive_admin`.
+//! OffsetCommit: `commit_retention`, `commit_past_end`, `commit_ahead`, `commit_regression`, `commit_hold_back`,
+//! `destructive_admin`.
 
 use super::offsets::{self, Sent};
 use super::wonder::{self, Committed, Wonder};
@@ -6,8 +7,11 @@ use super::{Event, Judge, Of, Open, Question, Verdict, encoded};
 use crate::cluster::{Learned, TopicId};
 use crate::ledger::commits;
 use crate::policy::commit_retention::{self, Retention};
-use crate::policy::standing::Stand;
-use crate::policy::{Mode, Scenario, commit_past_end, commit_regression, destructive_admin};
+use crate::policy::standing::{Stand, any_matches};
+use crate::policy::{
+    Mode, Scenario, commit_ahead, commit_hold_back, commit_past_end, commit_regression,
+    destructive_admin,
+};
 use crate::session::inflight;
 use crate::wire::api::ErrorCode;
 use crate::wire::edit::Edits;
@@ -18,6 +22,7 @@ use kafka_protocol::messages::offset_commit_response::{
 };
 use kafka_protocol::messages::{OffsetCommitResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PAST_END: ErrorCode = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
@@ -35,8 +40,19 @@ pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<
     let mut refused = forward(judge, &commit, &group, &names, &past_end);
     refused.extend(past_end.iter().map(|place| (*place, PAST_END)));
     refused.sort_by_key(|(place, _)| *place);
+    let all: Vec<Place> = refused.iter().map(|(place, _)| *place).collect();
+    let given = ahead(judge, &commit, &group, &names, &all);
     regression(judge, &commit, &group, &names);
-    judge.awaited = Some(offsets::Of::commit(&group, sent(&commit, &names)));
+    let (member, held) = held_back(judge, &commit, &group, &names, (&all, &given));
+    for ((at, of), offset) in given
+        .iter()
+        .filter(|(place, _)| !held.contains_key(place))
+        .chain(&held)
+    {
+        commit.topics[*at].partitions[*of].commit(*offset, &mut edits);
+    }
+    let sent = sent(&commit, &names, (&given, &held));
+    judge.awaited = Some(offsets::Of::commit(&group, member, sent));
     if refused.is_empty() {
         return Ok(match edits.is_empty() {
             true => Verdict::Pass,
@@ -207,6 +223,121 @@ fn forward(
     refused
 }
 
+/// The offsets that go on in place of those that were asked for, by position of topic and of partition in it.
+type Lowered = BTreeMap<Place, i64>;
+
+/// What nobody was given is not committed, where that is known.
+fn ahead(
+    judge: &mut Judge<'_>,
+    commit: &Commit<'_>,
+    group: &str,
+    names: &Names,
+    refused: &[Place],
+) -> Lowered {
+    const SCENARIO: Scenario = Scenario::CommitAhead;
+    let mut given = Lowered::new();
+    let Some(reader) = judge.reader else {
+        return given;
+    };
+    if judge.standing.get(SCENARIO) == Stand::Off || commit.generation < 0 {
+        return given;
+    }
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let Some(name) = names.name(at) else {
+            continue;
+        };
+        let (env, id) = (judge.env, names.id(at));
+        let of = commits::Of {
+            group,
+            topic: name,
+            topic_id: id,
+        };
+        for (position, partition) in topic.partitions.iter().enumerate() {
+            let (index, offset) = (partition.index, partition.committed_offset);
+            let delivered = reader.delivered((name, id), index, group, env.address);
+            let last = env.ledger.commits.last(of, index);
+            let place = (at, position);
+            let found = commit_ahead::judge(commit.generation, offset, delivered, last);
+            let Some(most) = found.filter(|_| refused.binary_search(&place).is_err()) else {
+                continue;
+            };
+            let of_names = Of {
+                topic: Some(name),
+                group: Some(group),
+            };
+            // One of several replicas knows a part of what was given.
+            let single_instance = judge.standing.settings().single_instance;
+            if judge.repairs(SCENARIO, of_names, single_instance) {
+                given.insert(place, most);
+            }
+        }
+    }
+    given
+}
+
+/// Commits of groups that are held back lag by one. Also as what the ledger is to remember what the member asked for; `None`:
+/// it is no such group.
+fn held_back(
+    judge: &mut Judge<'_>,
+    commit: &Commit<'_>,
+    group: &str,
+    names: &Names,
+    (refused, given): (&[Place], &Lowered),
+) -> (Option<String>, Lowered) {
+    const SCENARIO: Scenario = Scenario::CommitHoldBack;
+    let mut held = Lowered::new();
+    let settings = judge.standing.settings();
+    let (patterns, single_instance) = (&settings.held_back_groups, settings.single_instance);
+    let off = judge.standing.get(SCENARIO) == Stand::Off;
+    if off || commit.generation < 0 || !any_matches(patterns, group) {
+        return (None, held);
+    }
+    let member = member_of(group, commit.member);
+    let most = match single_instance {
+        true => Mode::Enforce,
+        false => Mode::Observe,
+    };
+    for (at, topic) in commit.topics.iter().enumerate() {
+        let Some(name) = names.name(at) else {
+            continue;
+        };
+        let of = commits::Of {
+            group,
+            topic: name,
+            topic_id: names.id(at),
+        };
+        let of_member = commits::Of {
+            group: &member,
+            ..of
+        };
+        for (position, partition) in topic.partitions.iter().enumerate() {
+            let (ledger, index) = (judge.env.ledger, partition.index);
+            let before = ledger.asked.last(of_member, index);
+            let before = before.or_else(|| ledger.commits.last(of, index));
+            let place = (at, position);
+            let asked = given.get(&place).copied();
+            let asked = asked.unwrap_or(partition.committed_offset);
+            let found = commit_hold_back::judge(commit.generation, asked, before);
+            let Some(before) = found.filter(|_| refused.binary_search(&place).is_err()) else {
+                continue;
+            };
+            let of_names = Of {
+                topic: Some(name),
+                group: Some(group),
+            };
+            if judge.overrides_at_most(SCENARIO, most, of_names) {
+                held.insert(place, before);
+            }
+        }
+    }
+    (Some(member), held)
+}
+
+/// A member in the ledger. No group is mistaken for one: ids with a zero byte are nobody's.
+fn member_of(group: &str, member: &[u8]) -> String {
+    format!("{group}\0{}", String::from_utf8_lossy(member))
+}
+
 /// Only what the ledger knows: forwarding waits for nobody.
 fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &Names) {
     if judge.standing.get(Scenario::CommitRegression) == Stand::Off {
@@ -241,11 +372,19 @@ fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &N
 }
 
 /// What is remembered once the broker has accepted it.
-fn sent<'a>(commit: &'a Commit<'_>, names: &'a Names) -> impl Iterator<Item = Sent> + 'a {
+fn sent<'a>(
+    commit: &'a Commit<'_>,
+    names: &'a Names,
+    (given, held): (&'a Lowered, &'a Lowered),
+) -> impl Iterator<Item = Sent> + 'a {
     let topics = commit.topics.iter().enumerate();
     topics.flat_map(move |(at, topic)| {
         let name = names.name(at).cloned();
-        topic.partitions.iter().filter_map(move |partition| {
+        let partitions = topic.partitions.iter().enumerate();
+        partitions.filter_map(move |(position, partition)| {
+            let place = (at, position);
+            let asked = given.get(&place).copied();
+            let asked = asked.unwrap_or(partition.committed_offset);
             let name = name.clone()?;
             Some(Sent {
                 topic: match topic.key {
@@ -254,7 +393,8 @@ fn sent<'a>(commit: &'a Commit<'_>, names: &'a Names) -> impl Iterator<Item = Se
                 },
                 topic_id: names.id(at),
                 partition: partition.index,
-                offset: partition.committed_offset,
+                offset: held.get(&place).copied().unwrap_or(asked),
+                asked,
             })
         })
     })

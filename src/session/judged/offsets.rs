@@ -8,6 +8,7 @@ use crate::cluster::TopicId;
 use crate::ledger::commits;
 use crate::policy::{new_partition_skip, offsets_expired};
 use crate::session::inflight::{Pending, Topic};
+use crate::session::readers;
 use crate::wire::api::ApiKey;
 use crate::wire::edit::Edits;
 use crate::wire::header;
@@ -37,6 +38,8 @@ pub struct Offsets {
 pub(super) enum Of {
     Commit {
         group: Arc<str>,
+        /// The member, where its commits are held back: as the ledger names it.
+        member: Option<Arc<str>>,
         /// In the order of [`place`].
         sent: Vec<Sent>,
         /// Partitions that there was no room for.
@@ -52,7 +55,9 @@ pub(super) struct Sent {
     pub topic: Topic,
     pub topic_id: Option<TopicId>,
     pub partition: i32,
+    /// What goes on, and what was asked for, as far as it was given.
     pub offset: i64,
+    pub asked: i64,
 }
 
 fn place(sent: &Sent) -> (TopicKey<'_>, i32) {
@@ -60,12 +65,13 @@ fn place(sent: &Sent) -> (TopicKey<'_>, i32) {
 }
 
 impl Of {
-    pub fn commit(group: &str, mut all: impl Iterator<Item = Sent>) -> Of {
+    pub fn commit(group: &str, member: Option<String>, mut all: impl Iterator<Item = Sent>) -> Of {
         let mut sent: Vec<Sent> = all.by_ref().take(MOST_PARTITIONS).collect();
         // Of a partition that stands twice the broker keeps the last, and so does a search that finds equals in order.
         sent.sort_by(|a, b| place(a).cmp(&place(b)));
         Of::Commit {
             group: group.into(),
+            member: member.map(Arc::from),
             sent,
             left_out: all.count(),
         }
@@ -75,7 +81,10 @@ impl Of {
 impl Session {
     /// What is kept of a judged request until its answer; `None`: nothing, as no scenario wants to know.
     pub(super) fn awaited(&mut self, env: &Env<'_>, of: Of) -> Option<Box<Offsets>> {
-        const WANT: [Scenario; 3] = [
+        const WANT: [Scenario; 6] = [
+            Scenario::OffsetReset,
+            Scenario::CommitAhead,
+            Scenario::CommitHoldBack,
             Scenario::CommitRegression,
             Scenario::OffsetsExpired,
             Scenario::NewPartitionSkip,
@@ -116,15 +125,23 @@ impl Session {
         let body_at = body_at(frame, pending)?;
         let version = pending.api_version;
         match &offsets.of {
-            Of::Commit { group, sent, .. } => {
+            Of::Commit {
+                group,
+                member,
+                sent,
+                ..
+            } => {
                 let (head, body) = frame.split_at(body_at);
-                let body = committed(env, version, body, (group, sent), offsets.ours.as_ref())?;
+                let of = (&**group, member.as_deref(), &**sent);
+                let body = committed(env, version, body, of, offsets.ours.as_ref())?;
                 Ok(body.map(|body| header::frame_of(head, &body)))
             }
             Of::Fetch { group } => {
                 let lookups = Lookups::default();
+                let reader = self.reader(env).cloned();
                 let mut judge = Judge {
                     env,
+                    reader: reader.as_deref(),
                     standing: &offsets.standing,
                     client_id: offsets.client_id.as_deref(),
                     api_key: ApiKey::OFFSET_FETCH,
@@ -152,7 +169,7 @@ fn committed(
     env: &Env<'_>,
     version: i16,
     body: &[u8],
-    (group, sent): (&str, &[Sent]),
+    (group, member, sent): (&str, Option<&str>, &[Sent]),
     ours: Option<&Bytes>,
 ) -> Result<Option<Vec<u8>>, &'static str> {
     const WRONG: &str = "the answer to an OffsetCommit does not follow its schema";
@@ -182,6 +199,10 @@ fn committed(
                     topic_id: sent.topic_id,
                 };
                 env.ledger.commits.committed(of, partition, sent.offset);
+                if let Some(group) = member {
+                    let of = commits::Of { group, ..of };
+                    env.ledger.asked.committed(of, partition, sent.asked);
+                }
                 if let Some(partitions) = partitions(env, name) {
                     env.ledger.commits.partitions_at_first(of, partitions);
                 }
@@ -215,7 +236,15 @@ impl Judge<'_> {
     fn fetched(&mut self, version: i16, body: &[u8], group: Option<&str>) -> Edits {
         let mut edits = Edits::default();
         for found in fetched(version, body).unwrap_or_default() {
-            if let Some(offset) = self.missing(&found, group) {
+            let instead = self.missing(&found, group);
+            let group = found.group.or(group.map(str::as_bytes));
+            if let (Some(reader), Some(group)) = (self.reader, group) {
+                let group = String::from_utf8_lossy(group);
+                let offset = instead.unwrap_or(found.committed_offset);
+                let place = (found.topic, found.index);
+                readers::told_of_group(self.env, reader, &group, place, offset);
+            }
+            if let Some(offset) = instead {
                 edits.replace(found.range, &offset.to_be_bytes());
             }
         }
@@ -265,8 +294,8 @@ impl Judge<'_> {
             .then_some(new_partition_skip::BEGINNING)
     }
 
-    /// One answer lacks an offset: counted, and whether it is repaired.
-    fn repairs(&mut self, scenario: Scenario, of: Names<'_>, repair: bool) -> bool {
+    /// One offset is not what it should be: counted, and whether it is repaired.
+    pub(super) fn repairs(&mut self, scenario: Scenario, of: Names<'_>, repair: bool) -> bool {
         let Some(mode) = self.mode(scenario, of) else {
             return false;
         };

@@ -46,7 +46,7 @@ pub static MESSAGES: &[&Message] = &[
     &PRODUCE_REQUEST, &PRODUCE_RESPONSE, &FETCH_REQUEST, &FETCH_RESPONSE, &METADATA_REQUEST, &METADATA_RESPONSE, &FIND_COORDINATOR_RESPONSE,
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
-    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_RESPONSE,
+    &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_REQUEST, &LIST_OFFSETS_RESPONSE,
     &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
     &LIST_GROUPS_RESPONSE, &CREATE_TOPICS_REQUEST, &CREATE_TOPICS_RESPONSE, &DELETE_TOPICS_REQUEST,
     &DELETE_TOPICS_RESPONSE, &DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE, &ALTER_CONFIGS_REQUEST,
@@ -530,6 +530,27 @@ pub static SHARE_ACKNOWLEDGE_RESPONSE: Message = Message {
             field(Name::Port, since(0), Kind::I32),
             field(Name::Rack, since(0), Kind::String).nullable(since(0)),
         ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static LIST_OFFSETS_REQUEST: Message = Message {
+    name: "ListOffsetsRequest",
+    api_key: ApiKey::LIST_OFFSETS,
+    versions: only(1, 11),
+    flexible_from: 6,
+    fields: &[
+        field(Name::ReplicaId, since(0), Kind::I32),
+        field(Name::IsolationLevel, since(2), Kind::I8),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::CurrentLeaderEpoch, since(4), Kind::I32),
+                field(Name::Timestamp, since(0), Kind::I64),
+            ])),
+        ])),
+        field(Name::TimeoutMs, since(10), Kind::I32),
     ],
 };
 

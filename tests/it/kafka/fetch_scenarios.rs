@@ -137,7 +137,7 @@ fn a_client_in_force_comes_to_the_end_behind_aborted_records_and_before_open_one
 }
 
 /// DeleteRecords v1 of partition 0 below `offset`.
-fn delete_records(cluster: &Cluster, topic: &str, offset: i64) {
+pub(super) fn delete_records(cluster: &Cluster, topic: &str, offset: i64) {
     let mut body = Body::new();
     body.i32(1)
         .string(topic)

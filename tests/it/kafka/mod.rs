@@ -11,6 +11,7 @@ mod commit_scenarios;
 mod demo;
 mod distribution;
 mod fetch_scenarios;
+mod joined_scenarios;
 mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;

@@ -86,6 +86,7 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize, offset_at: Option<us
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        address: Default::default(),
         now_ms: raw::now_ms(),
         clock_us: 1,
     };
@@ -134,6 +135,25 @@ fn a_produce_whose_acks_is_raised_costs_no_allocation_either() {
 fn a_produce_whose_answer_is_absorbed_costs_no_allocation_either() {
     for version in [3, 8, 9, 12, 13] {
         assert_eq!(allocations(version, 0, 0), 0, "version {version}");
+    }
+}
+
+#[test]
+fn a_fetch_of_many_batches_whose_end_is_looked_for_costs_no_allocation_either() {
+    for version in [4, 12, 13, 18] {
+        let request = fetches::Request::new(version, 1, 3, 40).frame();
+        let records: Vec<_> = (0..100)
+            .map(|batch| fetches::batch(40 + 5 * batch, 5, -1, 0))
+            .collect();
+        let partition = fetches::Answered {
+            index: 3,
+            log_start_offset: 7,
+            records: records.concat(),
+            ..fetches::Answered::default()
+        };
+        let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
+        let counted = of_turns(&request, &answer, answer.len(), None);
+        assert_eq!(counted, 0, "version {version}");
     }
 }
 

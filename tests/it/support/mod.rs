@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod clients;
+pub mod consumer;
 pub mod distribution;
 pub mod fetches;
 pub mod gateway;

@@ -73,7 +73,7 @@ impl<'a> Commit<'a> {
             OFFSET_COMMIT,
             self.version,
             correlation_id,
-            Some("consumer"),
+            Some("app"),
             &self.body(),
         )
     }
@@ -151,13 +151,7 @@ pub fn fetch(version: i16, correlation_id: i32, groups: &[&str]) -> Vec<u8> {
         body.i8(0);
     }
     tags(&mut body, flexible);
-    request_frame(
-        OFFSET_FETCH,
-        version,
-        correlation_id,
-        Some("consumer"),
-        &body.0,
-    )
+    request_frame(OFFSET_FETCH, version, correlation_id, Some("app"), &body.0)
 }
 
 /// Null stands for all of them from version 2 on.
@@ -241,4 +235,66 @@ fn tags(body: &mut Body, flexible: bool) {
     if flexible {
         body.tags();
     }
+}
+
+/// A ListOffsets request for one partition.
+pub fn list_offsets(
+    version: i16,
+    correlation_id: i32,
+    topic: &str,
+    partition: i32,
+    timestamp: i64,
+) -> Vec<u8> {
+    let flexible = version >= 6;
+    let mut body = Body::new();
+    body.i32(-1);
+    if version >= 2 {
+        body.i8(1);
+    }
+    body.array(1, flexible);
+    string(&mut body, topic, flexible);
+    body.array(1, flexible).i32(partition);
+    if version >= 4 {
+        body.i32(-1);
+    }
+    body.i64(timestamp);
+    tags(&mut body, flexible);
+    tags(&mut body, flexible);
+    if version >= 10 {
+        body.i32(1000);
+    }
+    tags(&mut body, flexible);
+    request_frame(
+        super::raw::LIST_OFFSETS,
+        version,
+        correlation_id,
+        Some("app"),
+        &body.0,
+    )
+}
+
+/// The answer to it.
+pub fn listed(
+    version: i16,
+    correlation_id: i32,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Vec<u8> {
+    let flexible = version >= 6;
+    let mut body = head(correlation_id, flexible);
+    if version >= 2 {
+        body.i32(0);
+    }
+    body.array(1, flexible);
+    string(&mut body, topic, flexible);
+    body.array(1, flexible).i32(partition).i16(0);
+    body.i64(-1).i64(offset);
+    if version >= 4 {
+        body.i32(0);
+    }
+    tags(&mut body, flexible);
+    tags(&mut body, flexible);
+    tags(&mut body, flexible);
+    framed(body)
 }

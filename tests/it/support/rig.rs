@@ -5,6 +5,7 @@
 use super::raw::{self, Body, Cursor};
 use holdfast::cluster::{Advertised, IdSet, Learned, LogEnd, PartitionFacts, TopicFacts, View};
 use holdfast::ledger::Ledger;
+use holdfast::ledger::deliveries::Address;
 use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
@@ -25,6 +26,7 @@ macro_rules! env {
             limits: &$rig.limits,
             node_id: $rig.node_id,
             brokers_outside: $rig.brokers_outside,
+            address: $rig.address,
             now_ms: $rig.now_ms,
             clock_us: $rig.clock_us,
         }
@@ -96,6 +98,8 @@ pub struct Rig {
     pub limits: Limits,
     pub node_id: Option<i32>,
     pub brokers_outside: bool,
+    /// Where the client connects from.
+    pub address: Address,
     /// Unix time in ms.
     pub now_ms: i64,
     /// How long the connection has been there, in µs.
@@ -202,6 +206,7 @@ impl Rig {
             },
             node_id: Some(1),
             brokers_outside: false,
+            address: Address([1; 16]),
             now_ms: raw::now_ms(),
             clock_us: 0,
             chunks: Chunks::All,

@@ -2,8 +2,9 @@
 //! windows of any size; and bytes that are neither.
 
 use super::random;
+use crate::support::fetches::{Answered, TRANSACTIONAL, answer, batch};
 use bytes::Bytes;
-use holdfast::wire::fetch::{self, Part, Step, Walker};
+use holdfast::wire::fetch::{self, Batches, Part, Step, Walker};
 use holdfast::wire::fetch_request;
 use holdfast::wire::header::Look;
 use holdfast::wire::produce::TopicKey;
@@ -28,7 +29,7 @@ fn walked(
     version: i16,
     bytes: &mut [u8],
     step: usize,
-    batches: bool,
+    batches: Batches,
 ) -> Result<Told, &'static str> {
     let len = bytes.len();
     let mut walker = Walker::new(version, len as u64, batches);
@@ -45,6 +46,7 @@ fn walked(
                         log_start_offset,
                     } => format!("{index} {} {log_start_offset}", error_code.0),
                     Part::Transactional => "transactional".to_owned(),
+                    Part::Delivered(end) => format!("to {end}"),
                 });
                 at += n as usize;
             }
@@ -114,6 +116,89 @@ fn name_or_id(version: i16, name: &str, id: [u8; 16]) -> String {
     }
 }
 
+fn transactions(transactions: bool) -> Batches {
+    Batches {
+        transactions,
+        ends: false,
+    }
+}
+
+/// What is told of the records of one partition, at any version and in windows of any size.
+fn told_of(records: &[u8], batches: Batches) -> Told {
+    let mut all: Option<Told> = None;
+    for version in 4..=18 {
+        let partition = Answered {
+            index: 3,
+            high_watermark: 500,
+            records: records.to_vec(),
+            ..Answered::default()
+        };
+        let answer = answer(version, 1, &[("orders", vec![partition])]);
+        for step in [1, 7, 64, 10_000] {
+            let mut bytes = answer[8..].to_vec();
+            let told = walked(version, &mut bytes, step, batches).expect("it is one");
+            let told = told[2..].to_vec();
+            assert_eq!(*all.get_or_insert(told.clone()), told, "{version} {step}");
+        }
+    }
+    all.unwrap_or_default()
+}
+
+#[test]
+fn the_end_of_what_is_delivered_is_that_of_the_last_batch_that_is_whole() {
+    let ends = Batches {
+        transactions: false,
+        ends: true,
+    };
+    let two = [batch(40, 5, -1, 0), batch(45, 3, -1, 0)].concat();
+    assert_eq!(told_of(&two, ends), ["to 48"]);
+    assert_eq!(told_of(&two[..two.len() - 1], ends), ["to 45"]);
+    let first = batch(40, 5, -1, 0).len();
+    for cut in [1, 20, 25, 40] {
+        assert_eq!(told_of(&two[..first + cut], ends), ["to 45"], "{cut}");
+    }
+    assert_eq!(told_of(&two[..first - 1], ends), [""; 0]);
+    assert_eq!(told_of(b"", ends), [""; 0]);
+    // Records that were compacted away leave a gap before the next batch, and the batch's own end.
+    let gap = [batch(40, 1, -1, 0), batch(90, 2, -1, 0)].concat();
+    assert_eq!(told_of(&gap, ends), ["to 92"]);
+}
+
+#[test]
+fn transactions_are_told_of_once_and_the_end_with_them() {
+    let records = [
+        batch(40, 5, -1, 0),
+        batch(45, 3, 7, TRANSACTIONAL),
+        batch(48, 3, 7, TRANSACTIONAL),
+    ]
+    .concat();
+    for (transactions, ends, expected) in [
+        (true, true, &["transactional", "to 51"][..]),
+        (true, false, &["transactional"]),
+        (false, true, &["to 51"]),
+        (false, false, &[]),
+    ] {
+        let batches = Batches { transactions, ends };
+        assert_eq!(told_of(&records, batches), expected, "{batches:?}");
+    }
+}
+
+#[test]
+fn records_of_a_format_that_does_not_tell_where_they_end_reach_as_far_as_a_consumer_may_read() {
+    let ends = Batches {
+        transactions: false,
+        ends: true,
+    };
+    // Offset, size, checksum, magic 0, attributes, no key, no value: the shortest message there is.
+    let mut message = vec![0; 26];
+    message[7] = 41;
+    message[11] = 14;
+    assert_eq!(told_of(&message, ends), ["to 500"]);
+    let mixed = [batch(40, 5, -1, 0), message].concat();
+    assert_eq!(told_of(&mixed, ends), ["to 500"]);
+    assert_eq!(told_of(&[0xff; 60], ends), ["to 500"]);
+}
+
 proptest! {
     #[test]
     fn an_answer_is_told_as_it_is_decoded(seed: u64, version in 4_i16..=18, step in 1_usize..40, batches: bool) {
@@ -130,7 +215,7 @@ proptest! {
         // Behind the correlation id come the header's tags.
         let mut bytes = if version >= 12 { vec![0] } else { Vec::new() };
         bytes.extend(&body);
-        let told = walked(version, &mut bytes, step, batches);
+        let told = walked(version, &mut bytes, step, transactions(batches));
         prop_assert_eq!(told, Ok(expected));
     }
 
@@ -158,8 +243,10 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..200),
         version in 4_i16..=18,
         step in 1_usize..40,
-        batches: bool,
+        transactions: bool,
+        ends: bool,
     ) {
+        let batches = Batches { transactions, ends };
         let mut changed = bytes.clone();
         let one = walked(version, &mut changed, step, batches).is_ok();
         let other = walked(version, &mut bytes.clone(), 200, batches).is_ok();
@@ -178,7 +265,7 @@ proptest! {
         let mut body = random::body(&schema::FETCH_RESPONSE, version, seed);
         let at = at.index(body.len());
         body[at] = byte;
-        let _ = walked(version, &mut body, step, true);
+        let _ = walked(version, &mut body, step, transactions(true));
         let mut body = random::body(&schema::FETCH_REQUEST, version, seed);
         let at = at % body.len();
         body[at] = byte;
@@ -194,7 +281,7 @@ fn a_length_that_nothing_backs_is_not_waited_for() {
     bytes.extend([7; 16]);
     bytes.extend([0x81, 0x80, 0x80, 0x80, 0x01]);
     for step in [1, 100] {
-        assert!(walked(13, &mut bytes, step, true).is_err());
+        assert!(walked(13, &mut bytes, step, transactions(true)).is_err());
     }
     assert_eq!(fetch::NODE_ENDPOINTS_FROM, 16);
 }

@@ -37,6 +37,7 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ShareAcknowledgeResponse" => (1, 1, of::<kafka::ShareAcknowledgeResponse>),
         "ElectLeadersRequest" => (0, 2, of::<kafka::ElectLeadersRequest>),
         "ElectLeadersResponse" => (0, 2, of::<kafka::ElectLeadersResponse>),
+        "ListOffsetsRequest" => (1, 10, of::<kafka::ListOffsetsRequest>),
         "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
         "OffsetCommitRequest" => (2, 9, of::<kafka::OffsetCommitRequest>),
         "OffsetCommitResponse" => (2, 10, of::<kafka::OffsetCommitResponse>),

@@ -7,6 +7,7 @@ mod acks_leader;
 mod added_partition;
 mod asked;
 mod below_min_isr;
+mod commit_ahead;
 mod commit_past_end;
 mod deleted_records;
 mod hollow_acks_all;
