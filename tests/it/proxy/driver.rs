@@ -266,8 +266,8 @@ async fn a_panic_ends_its_connection_alone_is_counted_and_gives_everything_back(
 }
 
 #[tokio::test(start_paused = true)]
-async fn others_have_their_turn_after_a_megabyte_relayed_or_thrown_away() {
-    const BYTES: usize = 8 * 1024 * 1024;
+async fn others_have_their_turn_after_four_megabytes_relayed_or_thrown_away() {
+    const BYTES: usize = 32 * 1024 * 1024;
     for thrown_away in [false, true] {
         let gate = Gate::new("");
         let mut line = gate.connect_with(&Arc::default(), &Arc::default(), 2 * BYTES);
