@@ -3,6 +3,7 @@
 mod accounting;
 mod acks;
 mod addresses;
+mod alike;
 mod allocations;
 mod ending;
 mod haste;
