@@ -10,11 +10,12 @@
 //!                       base_offset <= seen, always fresh highest = last offset: told once, and followed from here on
 //! ```
 
+use super::locked;
 use super::room::Room;
 use crate::cluster::TopicId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Partitions remembered; beyond it topics that nobody holds on to are forgotten first, then those met longest ago.
 const CAPACITY: usize = 100_000;
@@ -271,8 +272,9 @@ impl Cell {
         }
     }
 
-    /// An append that proves where the log ends was given offsets up to `last_offset`, the first at or below `seen`, which had been acknowledged before it was sent. False: what has been acknowledged since is lower than that, so
-    /// that another answer has told of it already.
+    /// An append that proves where the log ends was given offsets up to `last_offset`, the first at or below `seen`, which had
+    /// been acknowledged before it was sent. False: what has been acknowledged since is lower than that, so that another
+    /// answer has told of it already.
     pub fn truncate(&self, seen: i64, last_offset: i64) -> bool {
         let mut highest = self.highest();
         while highest >= seen {
@@ -290,10 +292,6 @@ impl Cell {
         self.acknowledge(last_offset);
         false
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

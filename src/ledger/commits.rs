@@ -4,10 +4,11 @@
 //! one: its offsets say nothing about the old ones'. Bounded in partitions; the topics of groups that were used longest ago
 //! are forgotten first.
 
+use super::locked;
 use crate::cluster::TopicId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Partitions of groups that are remembered, each topic of a group counting one more.
 pub const CAPACITY: usize = 100_000;
@@ -71,7 +72,7 @@ impl Commits {
 
     /// The last offset that is known of.
     pub fn last(&self, of: Of<'_>, partition: i32) -> Option<i64> {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = locked(&self.table);
         let topic = table.groups.get(of.group)?.get(of.topic)?;
         match topic.id == of.topic_id {
             true => topic.offsets.get(&partition).copied(),
@@ -100,7 +101,7 @@ impl Commits {
     }
 
     fn change(&self, of: Of<'_>, change: impl FnOnce(&mut Topic)) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = locked(&self.table);
         if table.weight >= self.capacity {
             let forgotten = table.forget(self.capacity / 16);
             self.forgotten.fetch_add(forgotten, Ordering::Relaxed);

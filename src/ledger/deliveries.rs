@@ -11,10 +11,11 @@
 //! are forgotten when there is no room. What was read without being seen makes everything that was begun doubtful: it has
 //! begun no more.
 
+use super::locked;
 use crate::cluster::TopicId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Partitions of clients that are remembered.
 pub const CAPACITY: usize = 200_000;
@@ -472,10 +473,6 @@ fn reader<'a>(
         readers.len() - 1
     });
     &mut readers[at]
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //!
 //! Floor 1. Positions themselves are kept by each connection; here are sums only.
 
+use super::locked;
 use super::room::Room;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Partitions that all connections together may keep in mind.
 const PARTITIONS: usize = 1_000_000;
@@ -48,7 +49,7 @@ impl Fetches {
     /// A consumer of the topic is `headroom` offsets away from losing some.
     pub fn told(&self, topic: &Arc<str>, headroom: u64, now_ms: i64) {
         let window = now_ms.div_euclid(WINDOW_MS);
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = locked(&self.topics);
         if let Some(lowest) = topics.get_mut(topic) {
             lowest.turn(window);
             lowest.now = lowest.now.min(headroom);
@@ -72,7 +73,7 @@ impl Fetches {
     /// The topics that are being read, with their lowest headroom; the lowest first.
     pub fn headroom(&self, now_ms: i64) -> Vec<(Arc<str>, u64)> {
         let window = now_ms.div_euclid(WINDOW_MS);
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = locked(&self.topics);
         topics.retain(|_, lowest| lowest.is_fresh(window));
         let mut all: Vec<(Arc<str>, u64)> = topics
             .iter()

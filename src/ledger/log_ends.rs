@@ -3,10 +3,11 @@
 //! Floor 1. Spares a look for every commit that is not at the tip. A topic that was created anew is another topic where ids
 //! are known; below that a number too high lets a commit pass that a look would have refused, never the other way round.
 
+use super::locked;
 use crate::cluster::{LogEnd, TopicId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Partitions remembered; beyond it everything is forgotten, as it comes back with the next looks.
 const CAPACITY: usize = 100_000;
@@ -32,7 +33,7 @@ struct Topic {
 impl LogEnds {
     /// A leader told where the log ends; `id` is the topic's, where it is known.
     pub fn told(&self, id: Option<TopicId>, end: &LogEnd) {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = locked(&self.topics);
         if topics.partitions >= CAPACITY {
             let forgotten = u64::try_from(topics.partitions).unwrap_or(0);
             self.forgotten.fetch_add(forgotten, Ordering::Relaxed);
@@ -58,7 +59,7 @@ impl LogEnds {
 
     /// Whether the log is known to have reached this offset.
     pub fn reached(&self, topic: &str, id: Option<TopicId>, partition: i32, offset: i64) -> bool {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = locked(&self.topics);
         topics
             .ends
             .get(topic)

@@ -10,6 +10,8 @@ pub mod fetches;
 pub mod log_ends;
 pub mod room;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use acked::Acked;
 pub use commits::Commits;
 pub use deliveries::Deliveries;
@@ -30,6 +32,11 @@ pub struct Ledger {
 
 /// The names of the tables.
 pub const TABLES: [&str; 5] = ["acked", "commits", "deliveries", "fetches", "log_ends"];
+
+/// What a table holds is sound at all times, so a thread that panicked with it in hand leaves it usable.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Ledger {
     /// How many partitions each table had no room for, in the order of [`TABLES`].

@@ -15,10 +15,12 @@
 //! the one given to the highest one acknowledged, in `holdfast_observations_total`. That is proof, for four things are made sure of:
 //! the batch had no producer id, so that it was always a fresh append; it went up with acks=all, so that no leader that was
 //! replaced and does not know can have taken it; the acknowledgement was seen before it was sent; and Metadata fetched
-//! after the answer has the topic under the same id, so that it was not deleted and created anew. Where nobody tells the id within a minute, it is counted in `holdfast_unverified_total`.
+//! after the answer has the topic under the same id, so that it was not deleted and created anew. Where nobody tells the id
+//! within a minute, it is counted in `holdfast_unverified_total`.
 //! An idempotent or transactional batch may be answered with the offset under which it had been stored before, and a leader that
-//! was replaced goes on taking what asks for acks=1: that is counted apart, once for each partition, connection and second, in `holdfast_suspected_total`, and proves nothing by itself. Nothing
-//! is changed and nothing refused: the records were lost before.
+//! was replaced goes on taking what asks for acks=1: that is counted apart, once for each partition, connection and second, in
+//! `holdfast_suspected_total`, and proves nothing by itself. Nothing is changed and nothing refused: the records were lost
+//! before.
 //! Each replica of the gateway knows of what went through it, so counts are `completeness="partial"` unless
 //! `policy.single_instance` says otherwise: a truncation below what another replica saw acknowledged is not noticed. No alarm
 //! is false for it, and several may tell of the same loss, each of the part that it knew of.
@@ -31,8 +33,8 @@
 //! ## When to turn it off
 //! For topics that are cut back on purpose: exempt them.
 
-/// The producer id of a batch that no broker compares with those before it.
-const NO_PRODUCER_ID: i64 = -1;
+use super::not_idempotent;
+
 /// All in-sync replicas have it before it is answered.
 const ACKS_ALL: i16 = -1;
 
@@ -40,7 +42,7 @@ const ACKS_ALL: i16 = -1;
 /// by the offset that it has.
 #[inline]
 pub fn is_fresh(producer_id: i64) -> bool {
-    producer_id == NO_PRODUCER_ID
+    not_idempotent::judge(producer_id)
 }
 
 /// Whether the offset that a batch is given proves where the log ends: it is appended always, and by the leader alone that

@@ -41,8 +41,8 @@ impl Findings {
         already: u32,
     ) -> Findings {
         let mut all = Findings::default();
-        for (place, scenario) in all.0.iter_mut().zip(SCENARIOS) {
-            if standing.get(scenario) == Stand::Off || already & bit(scenario) != 0 {
+        for (at, (place, scenario)) in all.0.iter_mut().zip(SCENARIOS).enumerate() {
+            if standing.get(scenario) == Stand::Off || already & bit(at) != 0 {
                 continue;
             }
             if let Some(found) = appends::judge(scenario, append, standing.settings()) {
@@ -53,9 +53,10 @@ impl Findings {
         all
     }
 
-    fn each(&self) -> impl Iterator<Item = (Scenario, Found, Stand)> {
-        let pairs = SCENARIOS.into_iter().zip(self.0);
-        pairs.filter_map(|(scenario, found)| found.map(|(found, stand)| (scenario, found, stand)))
+    /// What was found, with its place in [`SCENARIOS`].
+    fn each(&self) -> impl Iterator<Item = (usize, Found, Stand)> {
+        let all = self.0.into_iter().enumerate();
+        all.filter_map(|(at, found)| found.map(|(found, stand)| (at, found, stand)))
     }
 
     /// The first scenario in force.
@@ -63,7 +64,7 @@ impl Findings {
     pub(super) fn refusal(&self) -> Option<(Scenario, Found)> {
         self.each()
             .find(|(_, found, stand)| mode(*found, *stand) == Some(Mode::Enforce))
-            .map(|(scenario, found, _)| (scenario, found))
+            .map(|(at, found, _)| (SCENARIOS[at], found))
     }
 
     /// Counts what is not in force. Returns the bits of what was counted.
@@ -75,8 +76,9 @@ impl Findings {
         batches: Batches,
     ) -> u32 {
         let mut counted = 0;
-        for (scenario, found, stand) in self.each() {
-            counted |= bit(scenario);
+        for (at, found, stand) in self.each() {
+            let scenario = SCENARIOS[at];
+            counted |= bit(at);
             match stand {
                 Stand::Exempt(position) => {
                     if let Some(exemption) = standing.exemption(position) {
@@ -104,9 +106,9 @@ impl Findings {
     }
 }
 
-/// One bit for each scenario judged here.
-fn bit(scenario: Scenario) -> u32 {
-    1 << (scenario as u32 % u32::BITS)
+/// One bit for each scenario judged here, by its place in [`SCENARIOS`].
+fn bit(at: usize) -> u32 {
+    1 << at
 }
 
 fn mode(found: Found, stand: Stand) -> Option<Mode> {

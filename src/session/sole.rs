@@ -93,11 +93,11 @@ impl Session {
             return Ok(false);
         }
         let (plan, head, partition) = (tally.plan, last.head, last.partition);
-        let placed = self.placed_again(last.placed);
-        let absorbs = head.acks == 0 && plan.new_acks.is_some();
         if self.hurried(head) {
             return Ok(false);
         }
+        let placed = self.placed_again(last.placed);
+        let absorbs = head.acks == 0 && plan.new_acks.is_some();
         self.room_in_flight(env, absorbs, frame_len)?;
         self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
@@ -116,32 +116,13 @@ impl Session {
         if self.hurried(head) {
             return Ok(false);
         }
-        let Some(standing) = &self.standing else {
-            return Ok(false);
-        };
         let left = (frame_len - head.topics_at) as u64;
         let window = lane.fresh().get(head.topics_at..).unwrap_or_default();
         let Some(sole) = produce::sole_batch(window, left, start.api_version) else {
             return Ok(false);
         };
-        // What becomes of acks, where they are not all that there is.
-        let plan = match plan::acks_scenario(head.acks) {
-            None => Plan::default(),
-            Some(scenario) => {
-                let needs_topics = matches!(standing.get(Scenario::AckTimeout), Stand::ByTopic(_))
-                    || env.view.any_degraded(env.node_id)
-                        && plan::heeds_degraded(scenario, standing.settings());
-                if needs_topics || !matches!(standing.get(scenario), Stand::Apply(_)) {
-                    return Ok(false);
-                }
-                plan::judge(
-                    head.acks,
-                    head.timeout_ms,
-                    standing.settings(),
-                    &|scenario| standing.get(scenario),
-                    false,
-                )
-            }
+        let Some(plan) = self.sole_plan(env, head) else {
+            return Ok(false);
         };
         self.room_in_flight(env, head.acks == 0 && plan.new_acks.is_some(), frame_len)?;
         let Some(standing) = &self.standing else {
@@ -196,6 +177,22 @@ impl Session {
         }
         self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
+    }
+
+    /// What becomes of acks, which may be all already; `None`: it depends on the topics.
+    fn sole_plan(&self, env: &Env<'_>, head: Head) -> Option<Plan> {
+        let Some(scenario) = plan::acks_scenario(head.acks) else {
+            return Some(Plan::default());
+        };
+        let standing = self.standing.as_ref()?;
+        let stands = |scenario| standing.get(scenario);
+        let settings = standing.settings();
+        let by_topic = matches!(stands(Scenario::AckTimeout), Stand::ByTopic(_))
+            || !matches!(stands(scenario), Stand::Apply(_));
+        let by_partition =
+            env.view.any_degraded(env.node_id) && plan::heeds_degraded(scenario, settings);
+        (!by_topic && !by_partition)
+            .then(|| plan::judge(head.acks, head.timeout_ms, settings, &stands, false))
     }
 
     fn begin_tally(

@@ -33,7 +33,7 @@ type Place = (usize, usize);
 pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<Verdict, Open> {
     let commit = Commit::read(version, body).map_err(|_| Open::Malformed)?;
     let group = String::from_utf8_lossy(commit.group);
-    let names = Names::of(judge, &commit);
+    let names = Names::learn(judge, &commit);
     let mut edits = Edits::default();
     retention(judge, &commit, &group, &mut edits);
     let past_end = past_end(judge, &commit, &group, &names)?;
@@ -63,8 +63,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<
         });
     }
     let ours = encoded(&answer(&commit, &refused), version).ok_or(Open::Malformed)?;
-    let places: Vec<_> = refused.iter().map(|(place, _)| *place).collect();
-    Ok(match commit.take_out(version, &places, &mut edits) {
+    Ok(match commit.take_out(version, &all, &mut edits) {
         true => Verdict::Changed {
             body: edits.splice(body),
             ours: Some(ours),
@@ -154,11 +153,7 @@ fn past_end(
             match end {
                 None => unverified = true,
                 Some(end) if commit_past_end::judge(partition.committed_offset, end) => {
-                    let of_names = Of {
-                        topic: name.map(|name| &**name),
-                        group: Some(group),
-                    };
-                    if judge.refuses(SCENARIO, PAST_END, of_names) {
+                    if judge.refuses(SCENARIO, PAST_END, names.of(group, at)) {
                         refused.push((at, of));
                     }
                 }
@@ -191,27 +186,17 @@ fn forward(
     }
     let mut unverified = false;
     for (at, topic) in commit.topics.iter().enumerate() {
-        let name = names.name(at);
+        let committed = names.committed(group, at);
         for (of, partition) in topic.partitions.iter().enumerate() {
-            let last = name.and_then(|name| {
-                let of = commits::Of {
-                    group,
-                    topic: name,
-                    topic_id: names.id(at),
-                };
-                judge.env.ledger.commits.last(of, partition.index)
-            });
+            let known = &judge.env.ledger.commits;
+            let last = committed.and_then(|committed| known.last(committed, partition.index));
             let Some(last) = last else {
                 unverified = true;
                 continue;
             };
-            let of_names = Of {
-                topic: name.map(|name| &**name),
-                group: Some(group),
-            };
             if destructive_admin::jumps_forward(partition.committed_offset, last)
                 && already.binary_search(&(at, of)).is_err()
-                && judge.refuses(SCENARIO, CODE, of_names)
+                && judge.refuses(SCENARIO, CODE, names.of(group, at))
             {
                 refused.push(((at, of), CODE));
             }
@@ -243,31 +228,22 @@ fn ahead(
         return given;
     }
     for (at, topic) in commit.topics.iter().enumerate() {
-        let Some(name) = names.name(at) else {
+        let Some(of) = names.committed(group, at) else {
             continue;
         };
-        let (env, id) = (judge.env, names.id(at));
-        let of = commits::Of {
-            group,
-            topic: name,
-            topic_id: id,
-        };
+        let env = judge.env;
         for (position, partition) in topic.partitions.iter().enumerate() {
             let (index, offset) = (partition.index, partition.committed_offset);
-            let delivered = reader.delivered((name, id), index, group, env.address);
+            let delivered = reader.delivered((of.topic, of.topic_id), index, group, env.address);
             let last = env.ledger.commits.last(of, index);
             let place = (at, position);
             let found = commit_ahead::judge(commit.generation, offset, delivered, last);
             let Some(most) = found.filter(|_| refused.binary_search(&place).is_err()) else {
                 continue;
             };
-            let of_names = Of {
-                topic: Some(name),
-                group: Some(group),
-            };
             // One of several replicas knows a part of what was given.
             let single_instance = judge.standing.settings().single_instance;
-            if judge.repairs(SCENARIO, of_names, single_instance) {
+            if judge.repairs(SCENARIO, names.of(group, at), single_instance) {
                 given.insert(place, most);
             }
         }
@@ -298,13 +274,8 @@ fn held_back(
         false => Mode::Observe,
     };
     for (at, topic) in commit.topics.iter().enumerate() {
-        let Some(name) = names.name(at) else {
+        let Some(of) = names.committed(group, at) else {
             continue;
-        };
-        let of = commits::Of {
-            group,
-            topic: name,
-            topic_id: names.id(at),
         };
         let of_member = commits::Of {
             group: &member,
@@ -321,11 +292,7 @@ fn held_back(
             let Some(before) = found.filter(|_| refused.binary_search(&place).is_err()) else {
                 continue;
             };
-            let of_names = Of {
-                topic: Some(name),
-                group: Some(group),
-            };
-            if judge.overrides_at_most(SCENARIO, most, of_names) {
+            if judge.overrides_at_most(SCENARIO, most, names.of(group, at)) {
                 held.insert(place, before);
             }
         }
@@ -344,13 +311,8 @@ fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &N
         return;
     }
     for (at, topic) in commit.topics.iter().enumerate() {
-        let Some(name) = names.name(at) else {
+        let Some(of) = names.committed(group, at) else {
             continue;
-        };
-        let of = commits::Of {
-            group,
-            topic: name,
-            topic_id: names.id(at),
         };
         let known = &judge.env.ledger.commits;
         let back = topic.partitions.iter().filter(|partition| {
@@ -360,12 +322,9 @@ fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &N
         });
         let count = back.count();
         if count > 0 {
-            let of = Of {
-                topic: Some(name),
-                group: Some(group),
-            };
             let completeness = judge.completeness();
             let count = u64::try_from(count).unwrap_or(u64::MAX);
+            let of = names.of(group, at);
             judge.counts(Scenario::CommitRegression, completeness, of, count);
         }
     }
@@ -419,7 +378,7 @@ fn count_exempt(judge: &mut Judge<'_>, topic: &Topic<'_>, name: Option<&Arc<str>
 struct Names(Vec<(Option<Arc<str>>, Option<TopicId>)>);
 
 impl Names {
-    fn of(judge: &mut Judge<'_>, commit: &Commit<'_>) -> Names {
+    fn learn(judge: &mut Judge<'_>, commit: &Commit<'_>) -> Names {
         let topics = commit.topics.iter().map(|topic| name(judge, topic.key));
         Names(topics.collect())
     }
@@ -430,6 +389,23 @@ impl Names {
 
     fn id(&self, at: usize) -> Option<TopicId> {
         self.0.get(at).and_then(|(_, id)| *id)
+    }
+
+    /// As what the ledger knows the group's commits of a topic; `None`: its name is not known.
+    fn committed<'a>(&'a self, group: &'a str, at: usize) -> Option<commits::Of<'a>> {
+        Some(commits::Of {
+            group,
+            topic: self.name(at)?,
+            topic_id: self.id(at),
+        })
+    }
+
+    /// Whose commit it is, for the rules.
+    fn of<'a>(&'a self, group: &'a str, at: usize) -> Of<'a> {
+        Of {
+            topic: self.name(at).map(|name| &**name),
+            group: Some(group),
+        }
     }
 }
 

@@ -138,41 +138,38 @@ fn a_produce_whose_answer_is_absorbed_costs_no_allocation_either() {
     }
 }
 
+/// Allocations of a hundred Fetch frames whose answers hold these batches.
+fn fetch_allocations(version: i16, isolation_level: i8, batches: &[Vec<u8>]) -> u64 {
+    let request = fetches::Request::new(version, isolation_level, 3, 40).frame();
+    let partition = fetches::Answered {
+        index: 3,
+        log_start_offset: 7,
+        records: batches.concat(),
+        ..fetches::Answered::default()
+    };
+    let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
+    of_turns(&request, &answer, answer.len(), None)
+}
+
 #[test]
 fn a_fetch_of_many_batches_whose_end_is_looked_for_costs_no_allocation_either() {
+    let batches: Vec<_> = (0..100)
+        .map(|batch| fetches::batch(40 + 5 * batch, 5, -1, 0))
+        .collect();
     for version in [4, 12, 13, 18] {
-        let request = fetches::Request::new(version, 1, 3, 40).frame();
-        let records: Vec<_> = (0..100)
-            .map(|batch| fetches::batch(40 + 5 * batch, 5, -1, 0))
-            .collect();
-        let partition = fetches::Answered {
-            index: 3,
-            log_start_offset: 7,
-            records: records.concat(),
-            ..fetches::Answered::default()
-        };
-        let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
-        let counted = of_turns(&request, &answer, answer.len(), None);
+        let counted = fetch_allocations(version, 1, &batches);
         assert_eq!(counted, 0, "version {version}");
     }
 }
 
 #[test]
 fn a_fetch_of_transactions_by_a_client_that_reads_uncommitted_costs_no_allocation_either() {
+    let batches = [
+        fetches::batch(40, 5, -1, 0),
+        fetches::batch(45, 5, 7, fetches::TRANSACTIONAL),
+    ];
     for version in [4, 5, 11, 12, 13, 16, 18] {
-        let request = fetches::Request::new(version, 0, 3, 40).frame();
-        let records = [
-            fetches::batch(40, 5, -1, 0),
-            fetches::batch(45, 5, 7, fetches::TRANSACTIONAL),
-        ];
-        let partition = fetches::Answered {
-            index: 3,
-            log_start_offset: 7,
-            records: records.concat(),
-            ..fetches::Answered::default()
-        };
-        let answer = fetches::answer(version, 1, &[("orders", vec![partition])]);
-        let counted = of_turns(&request, &answer, answer.len(), None);
+        let counted = fetch_allocations(version, 0, &batches);
         assert_eq!(counted, 0, "version {version}");
     }
 }
