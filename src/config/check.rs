@@ -16,6 +16,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// More than anyone keeps an eye on.
+const MAX_EXEMPTIONS: usize = 1000;
+
 /// Judges what was written; `problems` are those already found.
 pub fn check(file: &File, source: Source, problems: Vec<Problem>) -> Result<Settings, Error> {
     if problems.iter().any(|problem| problem.key.is_empty()) {
@@ -256,6 +259,13 @@ impl Checker<'_> {
     }
 
     fn exemptions(&mut self, found: &BTreeMap<String, super::file::Exemption>) -> Vec<Exemption> {
+        if found.len() > MAX_EXEMPTIONS {
+            let text = format!(
+                "found {} exemptions; allowed: at most {MAX_EXEMPTIONS} (each may be looked at for each request)",
+                found.len()
+            );
+            self.wrong("exemptions", None, text);
+        }
         found
             .iter()
             .map(|(name, file)| self.exemption(name, file))

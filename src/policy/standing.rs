@@ -13,7 +13,7 @@ pub enum Stand {
     Off,
     Apply(Mode),
     /// The exemption with that position in the settings keeps it from being applied.
-    Exempt(u32),
+    Exempt(u16),
     /// It depends on the topic or the group.
     ByTopic(Mode),
 }
@@ -75,11 +75,11 @@ impl Standing {
                 && names(&exemption.groups, group)
         });
         found.map_or(Stand::Apply(mode), |position| {
-            Stand::Exempt(position as u32)
+            Stand::Exempt(position as u16)
         })
     }
 
-    pub fn exemption(&self, position: u32) -> Option<&Exemption> {
+    pub fn exemption(&self, position: u16) -> Option<&Exemption> {
         self.settings.exemptions.get(position as usize)
     }
 }
@@ -95,7 +95,7 @@ fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> St
             continue;
         }
         if exemption.topics.is_empty() && exemption.groups.is_empty() {
-            return Stand::Exempt(position as u32);
+            return Stand::Exempt(position as u16);
         }
         stand = Stand::ByTopic(mode);
     }

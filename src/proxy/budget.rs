@@ -74,7 +74,7 @@ impl Budget {
         }
         let semaphore = waiting
             .0
-            .get_or_insert_with(|| PollSemaphore::new(self.units.clone()));
+            .get_or_insert_with(|| Box::new(PollSemaphore::new(self.units.clone())));
         match ready!(semaphore.poll_acquire_many(cx, units)) {
             Some(permit) => {
                 waiting.0 = None;
@@ -85,9 +85,9 @@ impl Budget {
     }
 }
 
-/// A place in the queue of a budget; dropped, the place is given up.
+/// A place in the queue of a budget; dropped, the place is given up. Boxed: few ever wait, and each connection has several.
 #[derive(Debug, Default)]
-pub struct Waiting(Option<PollSemaphore>);
+pub struct Waiting(Option<Box<PollSemaphore>>);
 
 impl Waiting {
     pub fn is_waiting(&self) -> bool {

@@ -103,12 +103,12 @@ enum Asked {
 }
 
 impl Lookup {
-    fn begun(watch: &Handle, question: Question, since: Instant) -> Lookup {
+    fn begun(watch: &Handle, question: Question, since: Instant) -> Box<Lookup> {
         let answer = match question {
             Question::Facts(topic) => Asked::Facts(watch.confirm(topic)),
             Question::LogEnds(partitions) => Asked::LogEnds(watch.log_ends(partitions)),
         };
-        Lookup { answer, since }
+        Box::new(Lookup { answer, since })
     }
 
     /// `None`: nobody answered.
@@ -183,9 +183,9 @@ pub struct Connection<D: Dial> {
     responses: Half,
     announced: Option<Share>,
     announce_wait: Waiting,
-    lookup: Option<Lookup>,
+    lookup: Option<Box<Lookup>>,
     /// A look that nothing waits for.
-    wonder: Option<Lookup>,
+    wonder: Option<Box<Lookup>>,
     meter: ConnectionMeter,
     phase: Phase,
     /// Wakes the task when the gateway drains, and then when it aborts.

@@ -10,6 +10,7 @@
 
 use super::event::Event;
 use super::inflight::{Sent, Topic};
+use super::topics::{Named, Topics};
 use super::{Env, Session};
 use crate::ledger::acked::{Cell, Truncation};
 use crate::ledger::room::Room;
@@ -18,7 +19,6 @@ use crate::policy::{Scenario, acked_truncation};
 use crate::wire::api::ErrorCode;
 use crate::wire::produce::{self, TopicKey};
 use crate::wire::record_batch::Entry;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Partitions that one connection holds on to.
@@ -35,9 +35,7 @@ pub(super) struct Placed(Option<Sent>);
 /// The partitions that a connection writes to.
 #[derive(Debug)]
 pub(super) struct Acked {
-    topics: Vec<TopicWritten>,
-    by_id: HashMap<[u8; 16], usize>,
-    by_name: HashMap<Box<[u8]>, usize>,
+    topics: Topics<TopicWritten>,
     places: Vec<Place>,
     room: Room,
     /// The topic and the place that came last.
@@ -271,10 +269,8 @@ fn first_place(
 impl Acked {
     fn new(env: &Env<'_>) -> Acked {
         Acked {
-            topics: Vec::new(),
-            by_id: HashMap::new(),
-            by_name: HashMap::new(),
-            places: Vec::new(),
+            topics: Topics::new(),
+            places: Vec::with_capacity(1),
             room: env.ledger.acked.room(),
             last: (0, u32::MAX),
             steady: None,
@@ -337,11 +333,7 @@ impl Acked {
         {
             return Some(last);
         }
-        match key {
-            TopicKey::Id(id) => self.by_id.get(&id),
-            TopicKey::Name(name) => self.by_name.get(name),
-        }
-        .copied()
+        self.topics.find(key)
     }
 
     /// Only what the view knows is followed, so that a client cannot make up topics.
@@ -351,22 +343,14 @@ impl Acked {
             env.ledger.acked.unnoticed(1);
             return None;
         }
-        let new = self.topics.len();
         let topic = match key {
-            TopicKey::Id(id) => {
-                self.by_id.insert(id, new);
-                Topic::Id(id, Some(name))
-            }
-            TopicKey::Name(key) => {
-                self.by_name.insert(key.into(), new);
-                Topic::Name(name)
-            }
+            TopicKey::Id(id) => Topic::Id(id, Some(name)),
+            TopicKey::Name(_) => Topic::Name(name),
         };
-        self.topics.push(TopicWritten {
+        Some(self.topics.add(TopicWritten {
             topic,
-            partitions: Vec::new(),
-        });
-        Some(new)
+            partitions: Vec::with_capacity(1),
+        }))
     }
 
     fn new_place(
@@ -395,6 +379,12 @@ impl Acked {
         let at = partitions.partition_point(|(index, _)| *index < partition);
         partitions.insert(at, (partition, new));
         Some(new)
+    }
+}
+
+impl Named for TopicWritten {
+    fn topic(&self) -> &Topic {
+        &self.topic
     }
 }
 

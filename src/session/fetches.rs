@@ -6,17 +6,18 @@
 use super::Env;
 use super::inflight::Topic;
 use super::produce::topic_of;
+use super::topics::{Named, Topics};
 use crate::ledger::deliveries::{Cell, Client, Reset, Unseen};
 use crate::ledger::room::Room;
 use crate::policy::{offset_reset, retention_overrun};
 use crate::wire::api::ErrorCode;
 use crate::wire::produce::TopicKey;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Partitions, and topics, that one connection is remembered to read.
 const MOST: usize = 10_000;
-/// Longer names cannot be topics (Kafka's `Topic.validate`); one would be kept as long as the connection.
+/// Longer names cannot be topics (Kafka's `Topic.validate`), nor those that are no text; one would be kept as long as the
+/// connection.
 const MAX_TOPIC_BYTES: usize = 249;
 /// How often a connection tells how close retention has come.
 const TELL_EVERY_MS: i64 = 1000;
@@ -24,9 +25,7 @@ const TELL_EVERY_MS: i64 = 1000;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Fetches {
-    topics: Vec<TopicRead>,
-    by_id: HashMap<[u8; 16], usize>,
-    by_name: HashMap<Box<[u8]>, usize>,
+    topics: Topics<TopicRead>,
     partitions: usize,
     room: Room,
     /// Grows with each request that lists everything that is read.
@@ -79,9 +78,7 @@ struct Read {
 impl Fetches {
     pub fn new(env: &Env<'_>) -> Fetches {
         Fetches {
-            topics: Vec::new(),
-            by_id: HashMap::new(),
-            by_name: HashMap::new(),
+            topics: Topics::new(),
             partitions: 0,
             room: env.ledger.fetches.room(),
             generation: 0,
@@ -255,7 +252,7 @@ impl Fetches {
             return;
         }
         self.told_ms = env.now_ms;
-        for topic in &self.topics {
+        for topic in self.topics.iter() {
             let read = topic.partitions.iter();
             let read = read.filter(|read| read.generation == self.generation);
             let lowest = read
@@ -274,28 +271,23 @@ impl Fetches {
         if let Some(last) = last.filter(|last| self.topics[*last].topic.is(key)) {
             return Some(last);
         }
-        let known = match key {
-            TopicKey::Id(id) => self.by_id.get(&id),
-            TopicKey::Name(name) => self.by_name.get(name),
-        };
-        if let Some(known) = known {
-            return Some(*known);
+        if let Some(known) = self.topics.find(key) {
+            return Some(known);
         }
-        let sound = !matches!(key, TopicKey::Name(name) if name.len() > MAX_TOPIC_BYTES);
+        let sound = match key {
+            TopicKey::Name(name) => {
+                name.len() <= MAX_TOPIC_BYTES && std::str::from_utf8(name).is_ok()
+            }
+            TopicKey::Id(_) => true,
+        };
         if !sound || self.topics.len() >= MOST || !self.room.take() {
             return None;
         }
-        let new = self.topics.len();
         let (topic, _) = topic_of(key, env);
-        self.topics.push(TopicRead {
+        Some(self.topics.add(TopicRead {
             topic,
-            partitions: Vec::new(),
-        });
-        match key {
-            TopicKey::Id(id) => self.by_id.insert(id, new),
-            TopicKey::Name(name) => self.by_name.insert(name.into(), new),
-        };
-        Some(new)
+            partitions: Vec::with_capacity(1),
+        }))
     }
 
     /// A partition of the topic that the request is at, new or not; `None`: there is no room for it.
@@ -338,7 +330,7 @@ impl Fetches {
     fn make_room(&mut self) {
         let generation = self.generation;
         self.partitions = 0;
-        for topic in &mut self.topics {
+        for topic in self.topics.iter_mut() {
             topic
                 .partitions
                 .retain(|read| read.generation == generation);
@@ -351,6 +343,12 @@ impl Fetches {
 fn unsee(unseen: &mut Option<Unseen>, client: Option<&Arc<Client>>) {
     if let Some(client) = client {
         unseen.get_or_insert_with(|| client.unseen());
+    }
+}
+
+impl Named for TopicRead {
+    fn topic(&self) -> &Topic {
+        &self.topic
     }
 }
 

@@ -171,13 +171,26 @@ impl RecordsOf {
 }
 
 /// All requests of a connection that wait, oldest first, and the records of those that nobody else counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct InFlight {
     queue: VecDeque<Pending>,
     records: VecDeque<RecordsOf>,
     sent: VecDeque<Sent>,
     absorbed: usize,
     absorbed_bytes: usize,
+}
+
+impl Default for InFlight {
+    /// With room for one: a client that waits for each answer needs no more.
+    fn default() -> InFlight {
+        InFlight {
+            queue: VecDeque::with_capacity(1),
+            records: VecDeque::new(),
+            sent: VecDeque::new(),
+            absorbed: 0,
+            absorbed_bytes: 0,
+        }
+    }
 }
 
 impl InFlight {
@@ -256,6 +269,9 @@ impl InFlight {
             && self.sent.len() < most
         {
             newest.sent += 1;
+            if self.sent.capacity() == 0 {
+                self.sent.reserve_exact(1);
+            }
             self.sent.push_back(sent);
         }
     }

@@ -21,6 +21,7 @@ mod readers;
 mod requests;
 mod responses;
 mod sole;
+mod topics;
 
 use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
 use crate::ledger::Ledger;
@@ -354,7 +355,8 @@ impl Session {
     }
 
     pub fn learned(&mut self) -> impl Iterator<Item = Learned> + '_ {
-        self.learned.drain(..)
+        // Rare: one that rests keeps no room for them.
+        std::mem::take(&mut self.learned).into_iter()
     }
 
     /// Every waiting request is forgotten; the records of the former acks=0 ones are counted. What was wholly written may

@@ -106,7 +106,7 @@ enum Settled {
     /// By topic: an exemption met so far, and whether a topic without one was met.
     Open {
         mode: Mode,
-        exempt: Option<u32>,
+        exempt: Option<u16>,
         strict: bool,
     },
 }

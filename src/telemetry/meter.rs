@@ -342,6 +342,7 @@ impl ConnectionMeter {
                 Deed::Count => (&counters.observations_by_client, completeness(mode)),
             };
             let counter = family.resolve(scenario.name(), label, self.client_id.as_deref());
+            self.clients.reserve_exact(1);
             self.clients.push(ClientHandle { met, counter });
             self.clients.len() - 1
         });
@@ -374,6 +375,7 @@ impl ConnectionMeter {
             topic,
         };
         if self.topics.len() < MAX_TOPICS {
+            self.topics.reserve_exact(1);
             self.topics.push(handle);
             return self.topics.len() - 1;
         }
