@@ -49,6 +49,11 @@ impl Session {
         };
         self.push_fetch(start, look);
         match head {
+            Some(head) if look.follows() && lane.fresh_len() >= frame_len => {
+                let frame = &lane.fresh()[..frame_len];
+                self.whole_fetch(env, frame, start, (look, head));
+                self.pass_frame(lane, frame_len);
+            }
             Some(head) if look.follows() => {
                 let left = (frame_len - head.topics_at) as u64;
                 let walker = fetch_request::Walker::new(start.api_version, left);
@@ -82,13 +87,7 @@ impl Session {
             Err(_) => return self.malformed_request(start, "body"),
         };
         if look.follows() {
-            let mut walker =
-                fetch_request::Walker::new(start.api_version, (frame_len - head.topics_at) as u64);
-            let mut at = head.topics_at;
-            while let FetchStep::Over(len) = self.fetch_request_look(env, &mut walker, &frame[at..])
-            {
-                at += usize::try_from(len).unwrap_or(usize::MAX);
-            }
+            self.whole_fetch(env, frame, start, (look, head));
         }
         self.push_fetch(start, look);
         self.request = match new {
@@ -236,13 +235,19 @@ impl Session {
         walker: &mut fetch_request::Walker,
         window: &[u8],
     ) -> FetchStep {
-        use fetch_request::{Part, Step};
+        use fetch_request::Step;
         let (part, len) = match walker.next(window) {
             Step::Pass(len) => return FetchStep::Over(len),
             Step::Need(n) => return FetchStep::Need(n),
             Step::Malformed(_) | Step::Done => return FetchStep::Rest,
             Step::Part(part, len) => (part, len),
         };
+        self.fetch_request_part(env, part);
+        FetchStep::Over(len)
+    }
+
+    pub(super) fn fetch_request_part(&mut self, env: &Env<'_>, part: fetch_request::Part<'_>) {
+        use fetch_request::Part;
         if let Some(fetches) = &mut self.fetches {
             match part {
                 Part::Topic(key) | Part::ForgottenTopic(key) => fetches.requested_topic(env, key),
@@ -253,7 +258,6 @@ impl Session {
                 Part::Forgotten { index } => fetches.forgotten(index),
             }
         }
-        FetchStep::Over(len)
     }
 
     pub(super) fn fetch_answer_step(
@@ -302,7 +306,7 @@ impl Session {
         }
     }
 
-    fn fetch_answer_part(&mut self, env: &Env<'_>, look: FetchLook, part: Part<'_>) {
+    pub(super) fn fetch_answer_part(&mut self, env: &Env<'_>, look: FetchLook, part: Part<'_>) {
         let Some(fetches) = self
             .fetches
             .as_mut()
@@ -373,7 +377,7 @@ impl Session {
         }
     }
 
-    fn tell_headroom(&mut self, env: &Env<'_>, look: FetchLook) {
+    pub(super) fn tell_headroom(&mut self, env: &Env<'_>, look: FetchLook) {
         if let Some(fetches) = self.fetches.as_mut().filter(|_| look.positions) {
             fetches.tell(env);
         }

@@ -6,6 +6,7 @@
 use super::Env;
 use super::inflight::Topic;
 use super::produce::topic_of;
+use super::sole_fetch::LastFetch;
 use super::topics::{Named, Topics};
 use crate::ledger::deliveries::{Cell, Client, Reset, Unseen};
 use crate::ledger::room::Room;
@@ -33,8 +34,11 @@ pub(super) struct Fetches {
     /// The topics that the request and the answer are at; `None`: there was no room for it.
     requested: Option<usize>,
     answered: Option<usize>,
+    /// The partition that the request is at.
+    place: Option<(usize, usize)>,
     /// The partition that the answer is at, by position.
     answering: Option<usize>,
+    pub(super) last: LastFetch,
     told_ms: i64,
     /// What all connections of the client share, while somebody wants to know.
     client: Option<Arc<Client>>,
@@ -84,7 +88,9 @@ impl Fetches {
             generation: 0,
             requested: None,
             answered: None,
+            place: None,
             answering: None,
+            last: LastFetch::default(),
             told_ms: env.now_ms,
             client: None,
             unseen: None,
@@ -92,8 +98,13 @@ impl Fetches {
         }
     }
 
-    /// A request begins; `full`: it lists all that is read.
+    /// A request begins that is walked; `full`: it lists all that is read.
     pub fn request(&mut self, full: bool) {
+        self.last.forget();
+        self.begin(full);
+    }
+
+    pub fn begin(&mut self, full: bool) {
         self.generation = self.generation.wrapping_add(u32::from(full));
     }
 
@@ -137,35 +148,48 @@ impl Fetches {
 
     /// A partition of that topic is read from here.
     pub fn requested(&mut self, env: &Env<'_>, index: i32, fetch_offset: i64) {
-        let generation = self.generation;
-        let Some((topic, at)) = self.read(env, index) else {
+        self.place = None;
+        let Some(place) = self.read(env, index) else {
             return self.blind();
         };
-        let topic = &mut self.topics[topic];
-        let Some(client) = &self.client else {
-            let read = &mut topic.partitions[at];
-            (read.position, read.generation) = (fetch_offset, generation);
-            return;
-        };
-        let known = topic.partitions[at].cell.as_ref();
-        if known.is_none_or(|cell| cell.is_gone()) {
+        if let Some(client) = self.client.as_ref().filter(|_| !self.goes_on(place)) {
+            let topic = &mut self.topics[place.0];
             let name = topic.name(env);
             let cell = name.and_then(|name| {
                 let id = env.view.topic(name).and_then(|topic| topic.id);
                 env.ledger.deliveries.cell(client, name, id, index)
             });
-            topic.partitions[at].cell = cell;
+            topic.partitions[place.1].cell = cell;
         }
-        let read = &mut topic.partitions[at];
-        (read.position, read.generation) = (fetch_offset, generation);
+        self.read_on(env, place, fetch_offset);
+        self.place = Some(place);
+    }
+
+    /// A partition in its place is read from here.
+    pub fn read_on(&mut self, env: &Env<'_>, (topic, at): (usize, usize), position: i64) {
+        let generation = self.generation;
+        let read = &mut self.topics[topic].partitions[at];
+        (read.position, read.generation) = (position, generation);
         match &read.cell {
+            _ if self.client.is_none() => {}
             Some(cell) => {
-                if let Some(reset) = cell.read_from(env.address, fetch_offset) {
+                if let Some(reset) = cell.read_from(env.address, position) {
                     read.reset = Some(Box::new(reset));
                 }
             }
             None => unsee(&mut self.unseen, self.client.as_ref()),
         }
+    }
+
+    /// Whether a partition needs no new cell.
+    pub fn goes_on(&self, (topic, at): (usize, usize)) -> bool {
+        let cell = &self.topics[topic].partitions[at].cell;
+        self.client.is_none() || cell.as_ref().is_some_and(|cell| !cell.is_gone())
+    }
+
+    /// Where the partition is that the request came to last, if it can be read on as it is.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.place.filter(|place| self.goes_on(*place))
     }
 
     /// A partition of that topic is not read any more.

@@ -21,6 +21,7 @@ mod readers;
 mod requests;
 mod responses;
 mod sole;
+mod sole_fetch;
 mod topics;
 
 use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};

@@ -43,6 +43,9 @@ impl Session {
     /// Judges the fresh bytes of the client, as far as they go.
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
         self.last.forget();
+        if let Some(fetches) = &mut self.fetches {
+            fetches.last.forget();
+        }
         self.clock_us = env.clock_us;
         loop {
             if let Err(want) = self.request_step(env, lane) {
@@ -144,6 +147,9 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
+        if start.api_key == ApiKey::FETCH && self.like_last_fetch(env, lane, start, frame_len) {
+            return Ok(());
+        }
         self.introduce(env, lane, start, frame_len)?;
         let listed = versions::listed(start.api_key);
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {

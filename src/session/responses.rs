@@ -125,9 +125,12 @@ impl Session {
             }
             Fate::Relay => self.response = Response::Pass(frame_len as u64),
             Fate::Fetch(look) if !look.repair => {
-                let left = (frame_len - RESPONSE_START_LEN) as u64;
-                let walker = fetch::Walker::new(front.api_version, left, look.of_batches());
-                self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64, look);
+                let version = front.api_version;
+                if !self.sole_fetch_answer(env, lane, frame_len, (version, look)) {
+                    let left = (frame_len - RESPONSE_START_LEN) as u64;
+                    let walker = fetch::Walker::new(version, left, look.of_batches());
+                    self.response = Response::Fetch(walker, RESPONSE_START_LEN as u64, look);
+                }
             }
             // The common answer: one partition, stored. There is nothing in it to look for.
             Fate::Produce { .. }

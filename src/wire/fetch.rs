@@ -24,6 +24,8 @@ pub const NODE_ENDPOINTS_FROM: i16 = 16;
 pub const WALKED_FROM: i16 = 4;
 /// First version whose partitions tell where their log starts.
 pub const LOG_START_FROM: i16 = 5;
+/// First version that names a replica to read from (KIP-392).
+pub(super) const PREFERRED_REPLICA_FROM: i16 = 11;
 /// First version with compact lengths and tags.
 pub(super) const FLEXIBLE_FROM: i16 = 12;
 /// First version that names topics by id.
@@ -140,6 +142,29 @@ impl Walker {
         walker
     }
 
+    /// At the beginning of a partition's records, of which there are that many bytes, and nothing else is of interest.
+    pub(super) fn of_records(
+        version: i16,
+        size: usize,
+        high_watermark: i64,
+        batches: Batches,
+    ) -> Walker {
+        let size = size as u64;
+        let mut walker = Walker::new(version, size, batches);
+        walker.high_watermark = high_watermark;
+        walker.told = !batches.transactions;
+        walker.at = match size > 0 && batches != Batches::default() {
+            true => At::Batches(size),
+            false => At::Done,
+        };
+        walker
+    }
+
+    /// Whether it stands at a batch.
+    pub fn at_batches(&self) -> bool {
+        matches!(self.at, At::Batches(1..))
+    }
+
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -238,7 +263,10 @@ impl Walker {
     }
 
     fn records<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
-        let fixed = if self.version >= 11 { 4 } else { 0 };
+        let fixed = match self.version >= PREFERRED_REPLICA_FROM {
+            true => 4,
+            false => 0,
+        };
         let (size, width) = self.lengths().count(window, fixed)?;
         let (head, size) = ((fixed + width) as u64, u64::from(size.unwrap_or(0)));
         if head + size > self.left {

@@ -69,6 +69,12 @@ pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Loo
     })
 }
 
+/// Where a partition's `fetch_offset` stands in it.
+pub fn fetch_offset_at(version: i16) -> usize {
+    // index, and current_leader_epoch
+    if version >= 9 { 8 } else { 4 }
+}
+
 /// One step of the walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step<'a> {
@@ -197,7 +203,7 @@ impl Walker {
     }
 
     fn partition<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
-        let offset_at = if self.version >= 9 { 8 } else { 4 };
+        let offset_at = fetch_offset_at(self.version);
         let len = offset_at
             + 8
             + if self.version >= FLEXIBLE_FROM { 4 } else { 0 }

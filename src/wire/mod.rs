@@ -10,6 +10,7 @@ pub mod endpoints;
 pub mod fetch;
 pub mod fetch_repair;
 pub mod fetch_request;
+pub mod fetch_sole;
 pub mod header;
 mod lengths;
 pub mod offsets;

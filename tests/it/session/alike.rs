@@ -1,11 +1,15 @@
 //! Requests that come in one read and begin alike are not parsed again: each is judged by its own batch all the same, as if
-//! it had come alone.
+//! it had come alone. The same of Fetch, in both directions.
 
+use crate::support::consumer::{Consumer, Versions};
+use crate::support::fetches::{Answered, Request, batch, plain};
 use crate::support::raw::{Batch, message_set, now_ms};
 use crate::support::rig::{Rig, frame, one, settings};
+use holdfast::ledger::Ledger;
 use holdfast::policy::appends::SCENARIOS;
 use holdfast::policy::{Mode, Scenario};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -84,6 +88,117 @@ fn requests_of_one_read_become_what_they_become_one_by_one() {
                     assert_eq!(counted.get("observe"), Some(&9), "{what}: {counted:?}");
                 }
             }
+        }
+    }
+}
+
+/// What a consumer asks for one after the other, and whether it is a request that begins like the one before.
+fn turns(version: i16) -> Vec<(Request, Vec<Answered>)> {
+    let of = |index: i32, from: i64, count: u64| Answered {
+        index,
+        high_watermark: 500,
+        last_stable_offset: 500,
+        log_start_offset: 7,
+        records: match count {
+            0 => Vec::new(),
+            count => batch(from, count, -1, 0),
+        },
+        ..Answered::default()
+    };
+    let one = |from: i64| (Request::new(version, 0, 0, from), vec![of(0, from, 10)]);
+    let mut both = Request::new(version, 0, 0, 80);
+    both.topics[0].1.push((1, 300));
+    let mut none = Request::new(version, 0, 0, 0);
+    (none.topics, none.session_epoch) = (Vec::new(), 4);
+    let out_of_range = Answered {
+        error_code: 1,
+        log_start_offset: -1,
+        ..of(0, 0, 0)
+    };
+    vec![
+        one(40),
+        one(50),
+        one(60),
+        (Request::new(version, 0, 1, 300), vec![of(1, 300, 5)]),
+        one(70),
+        one(80),
+        (both, vec![of(0, 80, 10), of(1, 305, 5)]),
+        one(90),
+        (none, vec![of(0, 100, 3)]),
+        // Out of range, and then on from where the log begins.
+        (Request::new(version, 0, 0, 2), vec![out_of_range]),
+        (Request::new(version, 0, 0, 7), vec![of(0, 103, 0)]),
+        one(103),
+        one(113),
+    ]
+}
+
+/// All requests in reads of `requests` bytes, then all answers in reads of `answers` bytes; and what was made of it.
+fn consumed(version: i16, requests: usize, answers: usize) -> (i64, Vec<String>) {
+    let mut policy = settings(Mode::Observe);
+    policy.modes[Scenario::CommitAhead as usize] = Mode::Enforce;
+    policy.single_instance = true;
+    let mut versions = Versions::some()[3];
+    versions.fetch = version;
+    let mut consumer = Consumer::of(&policy, versions, &Arc::<Ledger>::default());
+    consumer.begin(40);
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
+    let turns: Vec<_> = turns(version)
+        .into_iter()
+        .zip(1..)
+        .map(|((mut request, partitions), id)| {
+            request.correlation_id = id;
+            let answer = plain(version, id, &[("orders", partitions)]);
+            (request.frame(), answer)
+        })
+        .collect();
+    let leader = &mut consumer.leader;
+    // Where a position is out of range, the client waits for the answer.
+    let (before, rest) = turns.split_at(9);
+    let (out_of_range, after) = rest.split_at(1);
+    for round in [before, out_of_range, after] {
+        let (requests_of, answers_of): (Vec<_>, Vec<_>) = round.iter().cloned().unzip();
+        for piece in requests_of.concat().chunks(requests) {
+            leader.send(piece);
+        }
+        for piece in answers_of.concat().chunks(answers) {
+            leader.answer(piece);
+        }
+        asked.extend(requests_of.concat());
+        answered.extend(answers_of.concat());
+    }
+    assert!(leader.to_broker == asked && leader.to_client == answered);
+    let mut events: Vec<_> = leader
+        .events
+        .iter()
+        .filter(|event| format!("{event:?}").starts_with("Observed"))
+        .map(|event| format!("{event:?}"))
+        .collect();
+    events.sort();
+    (consumer.commit(999), events)
+}
+
+#[test]
+fn what_is_fetched_in_one_read_is_what_is_fetched_byte_by_byte() {
+    for version in [4, 7, 11, 12, 13, 16, 18] {
+        let slow = consumed(version, 1, 1);
+        // From 113 on ten records. Where answers tell where the log begins, five offsets are gone in front of it.
+        assert_eq!(slow.0, 123, "version {version}");
+        let lost =
+            |event: &String| event.contains("RetentionOverrun") && event.contains("count: 5");
+        let found = slow.1.iter().filter(|event| lost(event)).count();
+        assert_eq!(found, usize::from(version > 4), "{:?}", slow.1);
+        for (requests, answers) in [
+            (1, usize::MAX),
+            (usize::MAX, 1),
+            (usize::MAX, usize::MAX),
+            (300, 500),
+        ] {
+            assert_eq!(
+                consumed(version, requests, answers),
+                slow,
+                "version {version} {requests} {answers}"
+            );
         }
     }
 }

@@ -105,6 +105,20 @@ pub struct Answered {
 
 /// An answer about topics, each with its partitions. From version 16 on it names a broker.
 pub fn answer(version: i16, correlation_id: i32, topics: &[(&str, Vec<Answered>)]) -> Vec<u8> {
+    tagged(version, correlation_id, topics, true)
+}
+
+/// The same as brokers send it while leaders stay where they are: without a tagged field.
+pub fn plain(version: i16, correlation_id: i32, topics: &[(&str, Vec<Answered>)]) -> Vec<u8> {
+    tagged(version, correlation_id, topics, false)
+}
+
+fn tagged(
+    version: i16,
+    correlation_id: i32,
+    topics: &[(&str, Vec<Answered>)],
+    names_leader: bool,
+) -> Vec<u8> {
     let flexible = version >= 12;
     let mut body = Body::new();
     tags_if(&mut body, flexible);
@@ -132,14 +146,16 @@ pub fn answer(version: i16, correlation_id: i32, topics: &[(&str, Vec<Answered>)
             }
             body.array(partition.records.len(), flexible)
                 .bytes(&partition.records);
-            if flexible {
+            if flexible && !names_leader {
+                body.tags();
+            } else if flexible {
                 // current_leader
                 body.uvarint(1).uvarint(1).uvarint(9).i32(2).i32(7).tags();
             }
         }
         tags_if(&mut body, flexible);
     }
-    if version >= 16 {
+    if version >= 16 && names_leader {
         body.uvarint(1)
             .uvarint(0)
             .bytes(&rig::node_endpoints_field());

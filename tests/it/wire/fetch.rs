@@ -2,13 +2,13 @@
 //! windows of any size; and bytes that are neither.
 
 use super::random;
-use crate::support::fetches::{Answered, TRANSACTIONAL, answer, batch};
+use crate::support::fetches::{Answered, TRANSACTIONAL, answer, batch, plain};
 use bytes::Bytes;
 use holdfast::wire::fetch::{self, Batches, Part, Step, Walker};
-use holdfast::wire::fetch_request;
 use holdfast::wire::header::Look;
 use holdfast::wire::produce::TopicKey;
 use holdfast::wire::schema;
+use holdfast::wire::{fetch_request, fetch_sole};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::protocol::Decodable;
 use proptest::prelude::*;
@@ -284,4 +284,75 @@ fn a_length_that_nothing_backs_is_not_waited_for() {
         assert!(walked(13, &mut bytes, step, transactions(true)).is_err());
     }
     assert_eq!(fetch::NODE_ENDPOINTS_FROM, 16);
+}
+
+/// What the one look tells of a frame, in the words of a walk; `None`: it is left to one.
+fn told_at_once(version: i16, frame: &mut [u8], batches: Batches) -> Option<Told> {
+    let sole = fetch_sole::sole(frame, version)?;
+    let mut told = vec![
+        topic(sole.key),
+        format!("{} 0 {}", sole.index, sole.log_start_offset),
+    ];
+    let (mut at, end) = (sole.records.start, sole.records.end);
+    let mut walker = sole.walker(version, batches);
+    while walker.at_batches() {
+        at += match walker.next(&mut frame[at..end]) {
+            Step::Pass(n) => n as usize,
+            Step::Part(Part::Transactional, n) => {
+                told.push("transactional".to_owned());
+                n as usize
+            }
+            Step::Part(Part::Delivered(to), n) => {
+                told.push(format!("to {to}"));
+                n as usize
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    Some(told)
+}
+
+#[test]
+fn the_common_answer_says_at_one_look_what_a_walk_says_and_what_is_not_common_is_left_to_it() {
+    let two = [batch(40, 3, -1, 0), batch(43, 7, -1, 0)].concat();
+    let cut = [batch(40, 3, -1, 0), batch(43, 7, -1, 0)[..50].to_vec()].concat();
+    let of_transactions = [batch(40, 3, -1, 0), batch(43, 7, 9, TRANSACTIONAL)].concat();
+    let kinds = [Vec::new(), batch(40, 1, -1, 0), two, cut, of_transactions];
+    let (mut at_once, mut left) = (0, 0);
+    for version in 4..=18 {
+        for records in &kinds {
+            for (transactions, ends) in [(false, false), (true, false), (false, true), (true, true)]
+            {
+                let batches = Batches { transactions, ends };
+                let partition = Answered {
+                    index: 3,
+                    high_watermark: 500,
+                    last_stable_offset: 500,
+                    log_start_offset: 7,
+                    records: records.clone(),
+                    ..Answered::default()
+                };
+                let mut frame = plain(version, 1, &[("orders", vec![partition])]);
+                let told = told_at_once(version, &mut frame, batches);
+                assert_eq!(told.is_some(), version >= 7, "version {version}");
+                // Each byte in turn is another one: what is still common must be that for a walk, too.
+                for changed in 8..frame.len() {
+                    for by in [1, 2, 0x80, 0xff] {
+                        let mut bytes = frame.clone();
+                        bytes[changed] ^= by;
+                        let Some(told) = told_at_once(version, &mut bytes, batches) else {
+                            left += 1;
+                            continue;
+                        };
+                        at_once += 1;
+                        let mut walked_bytes = bytes[8..].to_vec();
+                        let walk = walked(version, &mut walked_bytes, usize::MAX >> 1, batches);
+                        assert_eq!(Ok(told), walk, "version {version} byte {changed} by {by}");
+                        assert_eq!(walked_bytes, bytes[8..], "nothing in it is to be changed");
+                    }
+                }
+            }
+        }
+    }
+    assert!(at_once > 10_000 && left > 10_000, "{at_once} {left}");
 }

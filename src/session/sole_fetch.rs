@@ -1,0 +1,190 @@
+//! The common Fetch, dealt with in one look. A request that is all here is walked at once; those that follow it in the same
+//! read and differ from it in nothing but the position are not walked again. Of an answer that is all here and holds one
+//! partition, its batches are all that is walked. Everything else takes the long way (`fetch.rs`), to the same end.
+
+use super::fetches::Fetches;
+use super::inflight::{Fate, FetchLook};
+use super::lane::Lane;
+use super::{Env, Session};
+use crate::wire::api::ErrorCode;
+use crate::wire::fetch::{Part, Step};
+use crate::wire::fetch_request::{self, Head};
+use crate::wire::fetch_sole;
+use crate::wire::header::{START_LEN, Start};
+
+/// Longer requests are not remembered; those of one partition have some hundred bytes.
+const MAX_REQUEST_BYTES: usize = 512;
+/// `fetch_offset`.
+const POSITION_LEN: usize = 8;
+
+/// The last Fetch of this read, if it was of one partition. It holds for one call of the session, under one view and one
+/// set of settings.
+#[derive(Debug, Default)]
+pub(super) struct LastFetch {
+    holds: bool,
+    version: i16,
+    /// From behind the correlation id on, as the client wrote it.
+    bytes: Vec<u8>,
+    /// Where the position stands in them.
+    position_at: usize,
+    look: FetchLook,
+    full: bool,
+    place: (usize, usize),
+}
+
+impl LastFetch {
+    /// The next call of the session may see another cluster.
+    pub fn forget(&mut self) {
+        self.holds = false;
+    }
+
+    /// The position that a request is of which nothing else is new.
+    fn position(&self, start: Start, frame: &[u8]) -> Option<i64> {
+        if !self.holds || start.api_version != self.version {
+            return None;
+        }
+        let (before, from) = frame.get(START_LEN..)?.split_at_checked(self.position_at)?;
+        let (position, behind) = from.split_first_chunk::<POSITION_LEN>()?;
+        let (known, from) = self.bytes.split_at(self.position_at);
+        (before == known && behind == &from[POSITION_LEN..]).then(|| i64::from_be_bytes(*position))
+    }
+}
+
+impl Session {
+    /// Whether the request is like the one before in this read, and was dealt with.
+    pub(super) fn like_last_fetch(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        start: Start,
+        frame_len: usize,
+    ) -> bool {
+        let Some(fetches) = &mut self.fetches else {
+            return false;
+        };
+        let position = lane
+            .fresh()
+            .get(..frame_len)
+            .and_then(|frame| fetches.last.position(start, frame));
+        let Some(position) = position else {
+            return false;
+        };
+        let LastFetch {
+            look, full, place, ..
+        } = fetches.last;
+        if !fetches.requested_again(env, place, position, full) {
+            return false;
+        }
+        self.events.request(start.api_key);
+        self.push(start, 0, Fate::Fetch(look));
+        lane.forward(frame_len);
+        self.ended(lane);
+        true
+    }
+
+    /// All of a request is here: what it reads is remembered, and what the next one may be like.
+    pub(super) fn whole_fetch(
+        &mut self,
+        env: &Env<'_>,
+        frame: &[u8],
+        start: Start,
+        (look, head): (FetchLook, Head),
+    ) {
+        let left = frame.len() - head.topics_at;
+        let mut walker = fetch_request::Walker::new(start.api_version, left as u64);
+        let (mut at, mut parts, mut partition_at) = (head.topics_at, 0, None);
+        loop {
+            let window = frame.get(at..).unwrap_or_default();
+            let (part, len) = match walker.next(window) {
+                fetch_request::Step::Pass(len) => (None, len),
+                fetch_request::Step::Part(part, len) => (Some(part), len),
+                // What does not follow its schema is the broker's to judge.
+                _ => break,
+            };
+            if let Some(part) = part {
+                parts += 1;
+                if matches!(part, fetch_request::Part::Partition { .. }) {
+                    partition_at = Some(at);
+                }
+                self.fetch_request_part(env, part);
+            }
+            at += usize::try_from(len).unwrap_or(usize::MAX);
+        }
+        let Some(fetches) = &mut self.fetches else {
+            return;
+        };
+        fetches.last.forget();
+        // While racks are blanked, each request is.
+        let as_is = !look.repair && !env.brokers_outside;
+        let alone = parts == 2 && frame.len() <= MAX_REQUEST_BYTES && as_is;
+        if let (true, Some(at), Some(place)) = (alone, partition_at, fetches.place()) {
+            let last = &mut fetches.last;
+            last.holds = true;
+            last.version = start.api_version;
+            last.bytes.clear();
+            last.bytes.extend_from_slice(&frame[START_LEN..]);
+            last.position_at = at + fetch_request::fetch_offset_at(start.api_version) - START_LEN;
+            (last.look, last.full, last.place) = (look, head.full, place);
+        }
+    }
+
+    /// Whether an answer that is all here was of the common kind, and dealt with.
+    pub(super) fn sole_fetch_answer(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        frame_len: usize,
+        (version, look): (i16, FetchLook),
+    ) -> bool {
+        let Some(frame) = lane.fresh().get_mut(..frame_len) else {
+            return false;
+        };
+        let Some(sole) = fetch_sole::sole(frame, version) else {
+            return false;
+        };
+        if look != FetchLook::default() {
+            self.fetch_answer_part(env, look, Part::Topic(sole.key));
+            let part = Part::Partition {
+                index: sole.index,
+                error_code: ErrorCode::NONE,
+                log_start_offset: sole.log_start_offset,
+            };
+            self.fetch_answer_part(env, look, part);
+            let mut walker = sole.walker(version, look.of_batches());
+            let (mut at, end) = (sole.records.start, sole.records.end);
+            while walker.at_batches() {
+                at += match walker.next(&mut frame[at..end]) {
+                    Step::Part(part, len) => {
+                        self.fetch_answer_part(env, look, part);
+                        len as usize
+                    }
+                    Step::Pass(len) => len as usize,
+                    // All of them are here.
+                    Step::Need(_) | Step::Malformed(_) | Step::Done => break,
+                };
+            }
+            self.tell_headroom(env, look);
+        }
+        lane.forward(frame_len);
+        self.answered();
+        true
+    }
+}
+
+impl Fetches {
+    /// The partition of the last request is read from here now; `false`: there is more to it.
+    fn requested_again(
+        &mut self,
+        env: &Env<'_>,
+        place: (usize, usize),
+        position: i64,
+        full: bool,
+    ) -> bool {
+        if !self.goes_on(place) {
+            return false;
+        }
+        self.begin(full);
+        self.read_on(env, place, position);
+        true
+    }
+}
