@@ -506,7 +506,8 @@ impl Looker {
                 config: known.map(|known| known.config).unwrap_or_default(),
             };
             self.broker_configs.insert(*id, asked);
-            self.brokers.spawn(ask_broker(*id, server, self.dialing.clone()));
+            self.brokers
+                .spawn(ask_broker(*id, server, self.dialing.clone()));
         }
     }
 
