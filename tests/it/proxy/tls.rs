@@ -254,16 +254,21 @@ async fn brokers_are_reached_by_tls_while_clients_come_in_plaintext_and_by_tls()
     );
     let both = format!("{}{cluster}", listener_toml(folder.path(), ""));
     let running = Running::start(&secured.to_string(), &both).await;
-    let mut stream = connect(running.port, client(&ca, None, true))
-        .await
-        .unwrap();
-    assert!(asks(&mut stream).await, "TLS on both sides");
     running
         .until("the watch has looked by TLS", || {
             running.telemetry.readiness() == holdfast::telemetry::Readiness::Ready
         })
         .await;
+    let mut stream = connect(running.port, client(&ca, None, true))
+        .await
+        .unwrap();
+    assert!(asks(&mut stream).await, "TLS on both sides");
     let running = Running::start(&secured.to_string(), &cluster).await;
+    running
+        .until("the watch has looked by TLS", || {
+            running.telemetry.readiness() == holdfast::telemetry::Readiness::Ready
+        })
+        .await;
     let mut stream = TcpStream::connect(("127.0.0.1", running.port))
         .await
         .unwrap();
