@@ -63,6 +63,7 @@ async fn look(settings: &settings::Cluster) -> Result<Report, Error> {
     let dialing = Dialing {
         connect_timeout: settings.connect_timeout,
         tcp_user_timeout: settings.tcp_user_timeout,
+        tls: settings.tls.clone(),
         request_timeout: REQUEST_TIMEOUT,
     };
     let mut asker = Asker::new(dialing);

@@ -7,6 +7,7 @@ use clap::Parser;
 use holdfast::audit;
 use holdfast::cli::{self, AuditFlags, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
+use holdfast::proxy;
 use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
@@ -80,6 +81,16 @@ fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {
     };
     config::load(&name, &text, &flags.overrides(), &|name| {
         std::env::var(name).ok()
+    })
+    .and_then(|settings| {
+        proxy::load_tls(&settings.proxy).map_err(|error| {
+            config::Error(vec![config::Problem {
+                place: config::Place::Nowhere,
+                key: error.key.to_owned(),
+                text: error.told(),
+            }])
+        })?;
+        Ok(settings)
     })
     .map_err(|error| {
         let problems = error.0.len();

@@ -54,7 +54,7 @@ impl Asker {
         if let Some(reason) = self.silent.get(server) {
             return Err(reason.clone());
         }
-        let dialing = self.dialing;
+        let dialing = self.dialing.clone();
         if let Some(mut link) = self.links.remove(server) {
             match question(&mut link, &dialing).await {
                 // Brokers close a connection that was idle for long: the next one gets an answer.

@@ -9,10 +9,14 @@ use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
 use crate::policy::{self, BelowMinIsr, Exemption, Floors, Mode, Pattern, Preset, Scenario};
 use crate::proxy::settings::{Cluster, Drain, HostPort, Limits, Listener};
+use crate::proxy::tls::{
+    ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
+};
 use crate::{admin, proxy, telemetry};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -82,6 +86,7 @@ impl Checker<'_> {
             .parsed(&keys::BROKER_IDS, &file.broker_ids, broker_ids)
             .unwrap_or_default();
         Listener {
+            tls: self.listener_tls(&file.tls),
             bind,
             bootstrap_port: self.port(&keys::BOOTSTRAP_PORT, &file.bootstrap_port),
             broker_port_base,
@@ -115,12 +120,120 @@ impl Checker<'_> {
     fn cluster(&mut self, file: &File) -> Cluster {
         let file = &file.cluster;
         Cluster {
+            tls: self.cluster_tls(&file.tls),
             bootstrap_servers: self.bootstrap_servers(&file.bootstrap_servers),
             connect_timeout: self.millis(&keys::CONNECT_TIMEOUT, &file.connect_timeout_ms),
             metadata_refresh: self.millis(&keys::METADATA_REFRESH, &file.metadata_refresh_ms),
             lookup_timeout: self.millis(&keys::LOOKUP_TIMEOUT, &file.lookup_timeout_ms),
             tcp_user_timeout: self.millis(&keys::TCP_USER_TIMEOUT, &file.tcp_user_timeout_ms),
         }
+    }
+
+    /// What the files hold is judged when they are read, by `proxy::tls`.
+    fn listener_tls(&mut self, file: &super::file::ListenerTls) -> Option<Arc<ListenerTls>> {
+        let client_auth = match self.choice(&keys::TLS_CLIENT_AUTH, &file.client_auth) {
+            "required" => ClientAuth::Required,
+            "requested" => ClientAuth::Requested,
+            _ => ClientAuth::None,
+        };
+        let min_version = min_version(self.choice(&keys::TLS_MIN_VERSION, &file.min_version));
+        let client_ca = path(&file.client_ca_file);
+        let crls = file.client_crl_files.as_ref();
+        let identity = self.identity(
+            (&keys::TLS_CERTIFICATE, &file.certificate_file),
+            (&keys::TLS_KEY, &file.private_key_file),
+        );
+        if client_auth != ClientAuth::None && client_ca.is_none() {
+            let text = format!(
+                "found nothing; allowed: {}, as client_auth is \"{}\"",
+                keys::TLS_CLIENT_CA.allowed,
+                client_auth.name()
+            );
+            self.wrong(
+                &keys::TLS_CLIENT_CA.path(),
+                place_of(&file.client_auth),
+                text,
+            );
+        }
+        if client_auth == ClientAuth::None {
+            for (key, at) in [
+                (&keys::TLS_CLIENT_CA, place_of(&file.client_ca_file)),
+                (&keys::TLS_CLIENT_CRLS, place_of(&file.client_crl_files)),
+            ] {
+                if at.is_some() {
+                    let text = "found a value while client_auth is \"none\", which asks nobody for a certificate; allowed: nothing, or client_auth = \"requested\" or \"required\"";
+                    self.wrong(&key.path(), at, text.into());
+                }
+            }
+        }
+        let Some((certificate, private_key)) = identity else {
+            if client_auth != ClientAuth::None && file.certificate_file.is_none() {
+                let text = format!(
+                    "found nothing; allowed: {}, as client_auth is \"{}\"",
+                    keys::TLS_CERTIFICATE.allowed,
+                    client_auth.name()
+                );
+                self.wrong(
+                    &keys::TLS_CERTIFICATE.path(),
+                    place_of(&file.client_auth),
+                    text,
+                );
+            }
+            return None;
+        };
+        Some(Arc::new(ListenerTls::new(ListenerFiles {
+            certificate,
+            private_key,
+            client_auth,
+            client_ca,
+            client_crls: crls.map_or_else(Vec::new, |list| {
+                list.value.iter().map(PathBuf::from).collect()
+            }),
+            min_version,
+        })))
+    }
+
+    fn cluster_tls(&mut self, file: &super::file::ClusterTls) -> Option<Arc<ClusterTls>> {
+        let min_version = min_version(self.choice(&keys::BROKER_MIN_VERSION, &file.min_version));
+        let identity = self.identity(
+            (&keys::BROKER_CERTIFICATE, &file.certificate_file),
+            (&keys::BROKER_KEY, &file.private_key_file),
+        );
+        if !truth(&keys::BROKER_TLS, &file.enabled) {
+            for (key, found) in [
+                (&keys::BROKER_CA, &file.ca_file),
+                (&keys::BROKER_CERTIFICATE, &file.certificate_file),
+            ] {
+                if found.is_some() {
+                    let text = "found a value while cluster.tls.enabled is false; allowed: nothing, or enabled = true";
+                    self.wrong(&key.path(), place_of(found), text.into());
+                }
+            }
+            return None;
+        }
+        Some(Arc::new(ClusterTls::new(ClusterFiles {
+            ca: path(&file.ca_file),
+            identity,
+            min_version,
+        })))
+    }
+
+    /// A certificate and its key: both, or none.
+    fn identity(
+        &mut self,
+        certificate: (&Key, &Text),
+        key: (&Key, &Text),
+    ) -> Option<(PathBuf, PathBuf)> {
+        for ((missing, none), (given, found)) in [(certificate, key), (key, certificate)] {
+            if none.is_none() && found.is_some() {
+                let text = format!(
+                    "found nothing; allowed: {}, as {} is given",
+                    missing.allowed, given.name
+                );
+                self.wrong(&missing.path(), place_of(found), text);
+            }
+        }
+        Some((path(certificate.1)?, path(key.1)?))
     }
 
     fn bootstrap_servers(&mut self, found: &List) -> Vec<HostPort> {
@@ -676,6 +789,17 @@ impl Checker<'_> {
             key: path.to_owned(),
             text,
         });
+    }
+}
+
+fn path(found: &Text) -> Option<PathBuf> {
+    found.as_ref().map(|found| PathBuf::from(&found.value))
+}
+
+fn min_version(name: &str) -> MinVersion {
+    match name {
+        "TLSv1.3" => MinVersion::Tls13,
+        _ => MinVersion::Tls12,
     }
 }
 

@@ -64,6 +64,18 @@ pub struct Listener {
     pub broker_ids: Text,
     pub advertised_host: Text,
     pub advertised_broker_port_base: Number,
+    pub tls: ListenerTls,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerTls {
+    pub certificate_file: Text,
+    pub private_key_file: Text,
+    pub client_auth: Text,
+    pub client_ca_file: Text,
+    pub client_crl_files: List,
+    pub min_version: Text,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,6 +86,17 @@ pub struct Cluster {
     pub metadata_refresh_ms: Number,
     pub lookup_timeout_ms: Number,
     pub tcp_user_timeout_ms: Number,
+    pub tls: ClusterTls,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterTls {
+    pub enabled: Truth,
+    pub ca_file: Text,
+    pub certificate_file: Text,
+    pub private_key_file: Text,
+    pub min_version: Text,
 }
 
 /// `[policy]`, and a table for each scenario: its mode, and what else it is told.

@@ -99,7 +99,9 @@ impl std::fmt::Display for Allowed {
 /// What each table is about, in the order of `gateway.toml`.
 pub const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect. All ports are bound at start, so that every replica of the gateway agrees."),
+    ("listener.tls", "TLS with clients, on all Kafka ports. Without certificate_file they are plaintext. Files are read anew when their\ncontent changes, for new connections."),
     ("cluster", "The Kafka cluster behind the gateway."),
+    ("cluster.tls", "TLS with brokers. The certificate must be for the name that is dialled: of bootstrap_servers, and as brokers advertise."),
     ("policy", "What is done about each way of losing records. `holdfast explain <scenario>` prints the manual of one."),
     ("policy.acks_none", "acks=0 becomes acks=all; the answers that nobody asked for are absorbed and counted."),
     ("policy.acks_leader", "acks=1 becomes acks=all."),
@@ -176,6 +178,28 @@ pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1,
     "How long the refusal of a batch by a learned limit waits for a fresh DescribeConfigs; without an answer the batch is\nforwarded, and counted in holdfast_unverified_total. Forwarding never waits.");
 pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_000, 1000, HOUR_MS, MS,
     "TCP_USER_TIMEOUT towards brokers: bytes that are not acknowledged end a dead connection after this time. Linux counts\nthe time in which the broker takes nothing, too, and a broker reads nothing while it works on a request: keep it above\nthe largest timeout_ms of your producers.");
+
+const PEM: &str = "the path of a PEM file";
+const VERSIONS: &[&str] = &["TLSv1.2", "TLSv1.3"];
+pub static TLS_CERTIFICATE: Key = unset("listener.tls", "certificate_file", "none, and the ports are plaintext", "\"/etc/holdfast/tls/tls.crt\"", PEM,
+    "The gateway's certificate and its chain, leaf first. Prefer ECDSA: handshakes cost a third of RSA's.");
+pub static TLS_KEY: Key = unset("listener.tls", "private_key_file", "none", "\"/etc/holdfast/tls/tls.key\"", PEM,
+    "The certificate's private key, not encrypted.");
+pub static TLS_CLIENT_AUTH: Key = choice("listener.tls", "client_auth", "none", &["none", "requested", "required"],
+    "Whether clients are asked for a certificate, in the words of Kafka's ssl.client.auth.");
+pub static TLS_CLIENT_CA: Key = unset("listener.tls", "client_ca_file", "none", "\"/etc/holdfast/tls/client-ca.crt\"", PEM,
+    "The CAs of clients' certificates; must be given unless client_auth is \"none\".");
+pub static TLS_CLIENT_CRLS: Key = unset("listener.tls", "client_crl_files", "none", "[\"/etc/holdfast/tls/client.crl\"]", "a list of paths of PEM files",
+    "Revocation lists of those CAs. A client that a list names is refused; a CA without a list revokes nobody.");
+pub static TLS_MIN_VERSION: Key = choice("listener.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with clients.");
+pub static BROKER_TLS: Key = truth("cluster.tls", "enabled", "Whether brokers are reached by TLS (security.protocol SSL or SASL_SSL).");
+pub static BROKER_CA: Key = unset("cluster.tls", "ca_file", "the system's roots", "\"/etc/holdfast/tls/kafka-ca.crt\"", PEM,
+    "The CAs of the brokers' certificates.");
+pub static BROKER_CERTIFICATE: Key = unset("cluster.tls", "certificate_file", "none", "\"/etc/holdfast/tls/client.crt\"", PEM,
+    "The gateway's own certificate, where brokers ask for one (ssl.client.auth). They then see the gateway, not its clients.");
+pub static BROKER_KEY: Key = unset("cluster.tls", "private_key_file", "none", "\"/etc/holdfast/tls/client.key\"", PEM,
+    "Its private key, not encrypted.");
+pub static BROKER_MIN_VERSION: Key = choice("cluster.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with brokers.");
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
@@ -282,7 +306,9 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 /// Every key, in the order of `gateway.toml`.
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
+    &TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_AUTH, &TLS_CLIENT_CA, &TLS_CLIENT_CRLS, &TLS_MIN_VERSION,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
+    &BROKER_TLS, &BROKER_CA, &BROKER_CERTIFICATE, &BROKER_KEY, &BROKER_MIN_VERSION,
     &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,

@@ -4,6 +4,7 @@ use super::keys::{Default, EXEMPTION, KEYS, Key, TABLES};
 use super::{LogFormat, Settings};
 use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
 use std::fmt::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The complete configuration with every default, unit, range and source.
@@ -100,6 +101,20 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "cluster.metadata_refresh_ms" => millis(cluster.metadata_refresh),
         "cluster.lookup_timeout_ms" => millis(cluster.lookup_timeout),
         "cluster.tcp_user_timeout_ms" => millis(cluster.tcp_user_timeout),
+        "listener.tls.certificate_file" => file(&listener.tls.as_ref()?.files.certificate),
+        "listener.tls.private_key_file" => file(&listener.tls.as_ref()?.files.private_key),
+        "listener.tls.client_auth" => quoted(listener.tls.as_ref()?.files.client_auth.name()),
+        "listener.tls.client_ca_file" => file(listener.tls.as_ref()?.files.client_ca.as_ref()?),
+        "listener.tls.client_crl_files" => {
+            let crls = &listener.tls.as_ref()?.files.client_crls;
+            (!crls.is_empty()).then(|| list(crls.iter().map(|path| path.display())))?
+        }
+        "listener.tls.min_version" => quoted(listener.tls.as_ref()?.files.min_version.name()),
+        "cluster.tls.enabled" => cluster.tls.is_some().to_string(),
+        "cluster.tls.ca_file" => file(cluster.tls.as_ref()?.files.ca.as_ref()?),
+        "cluster.tls.certificate_file" => file(&cluster.tls.as_ref()?.files.identity.as_ref()?.0),
+        "cluster.tls.private_key_file" => file(&cluster.tls.as_ref()?.files.identity.as_ref()?.1),
+        "cluster.tls.min_version" => quoted(cluster.tls.as_ref()?.files.min_version.name()),
         "policy.preset" => quoted(settings.preset),
         "policy.single_instance" => policy.single_instance.to_string(),
         "policy.offsets_expired.repair" => policy.repair_offsets_expired.to_string(),
@@ -214,6 +229,10 @@ fn last_day(end: SystemTime) -> Option<String> {
     };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     Some(format!("{year:04}-{month:02}-{day:02}"))
+}
+
+fn file(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 fn millis(duration: Duration) -> String {

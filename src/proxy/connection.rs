@@ -85,6 +85,8 @@ struct Half {
     news: bool,
     /// Since when there has been something in the lane.
     since: Option<Instant>,
+    /// Written to a stream that may hold some of it back until it is flushed (TLS).
+    unflushed: bool,
     /// Bytes written when the telemetry was told last.
     told_bytes: u64,
     /// Since when the other side has taken nothing of what is to be written.
@@ -288,6 +290,9 @@ impl<D: Dial> Connection<D> {
             if self.requests.lane.has_output() && !self.write_to_broker(cx, &mut moved) {
                 return moved;
             }
+            if self.requests.unflushed && !self.flush_to_broker(cx) {
+                return moved;
+            }
             // What we answer ourselves costs the client nothing: one that takes no answers must not pile them up here.
             if self.responses.lane.output_len() > OWN_ANSWERS_BYTES && !self.ending() {
                 return moved;
@@ -418,6 +423,27 @@ impl<D: Dial> Connection<D> {
         }
     }
 
+    /// Whether nothing is held back any more. A failure shows when the stream is written or read next.
+    fn flush_to_broker(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Broker::Open(stream) = &mut self.broker
+            && Pin::new(stream).poll_flush(cx).is_pending()
+        {
+            self.requests.blocked_since.get_or_insert(self.now);
+            return false;
+        }
+        self.requests.flushed();
+        true
+    }
+
+    fn flush_to_client(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.client_writes && Pin::new(&mut self.client).poll_flush(cx).is_pending() {
+            self.responses.blocked_since.get_or_insert(self.now);
+            return false;
+        }
+        self.responses.flushed();
+        true
+    }
+
     /// Whether the client is to be read now, with a buffer for it.
     fn ready_to_read_client(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
         if !self.client_reads {
@@ -541,6 +567,9 @@ impl<D: Dial> Connection<D> {
         let mut moved = false;
         loop {
             if self.responses.lane.has_output() && !self.write_to_client(cx, &mut moved) {
+                return moved;
+            }
+            if self.responses.unflushed && !self.flush_to_client(cx) {
                 return moved;
             }
             if self.responses.may_judge() {
@@ -667,7 +696,7 @@ impl<D: Dial> Connection<D> {
         self.session
             .broker_lost(self.requests.lane.written_bytes(), cause);
         self.requests.lane.clear_plan();
-        self.requests.blocked_since = None;
+        self.requests.flushed();
         let rest = self.responses.lane.fresh_len();
         self.responses.lane.skip(rest);
         self.session.flush_answers(&mut self.responses.lane);
@@ -687,8 +716,9 @@ impl<D: Dial> Connection<D> {
             return true;
         }
         let mut changed = false;
-        let forwarding =
-            self.requests.lane.has_output() || (self.client_reads && cause == CloseCause::Drain);
+        let forwarding = self.requests.lane.has_output()
+            || self.requests.unflushed
+            || (self.client_reads && cause == CloseCause::Drain);
         if !self.session.in_flight().broker_owes()
             && !forwarding
             && !matches!(self.broker, Broker::Gone)
@@ -707,10 +737,7 @@ impl<D: Dial> Connection<D> {
                 }
             }
         }
-        if !self.client_reads
-            && matches!(self.broker, Broker::Gone)
-            && (!self.client_writes || !self.responses.lane.has_output())
-        {
+        if !self.client_reads && matches!(self.broker, Broker::Gone) && !self.client_writes {
             self.over = true;
         }
         changed
@@ -839,7 +866,12 @@ impl<D: Dial> Connection<D> {
             && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_))
             && self.budget_since.is_none()
             && !self.requests.lease_wait.is_waiting();
-        if !begun || !reading || self.requests.lane.has_output() || self.closing_since.is_some() {
+        if !begun
+            || !reading
+            || self.requests.lane.has_output()
+            || self.requests.unflushed
+            || self.closing_since.is_some()
+        {
             self.frame_since = None;
             return false;
         }
@@ -1074,6 +1106,7 @@ impl Half {
             want: Want::Bytes(1),
             news: false,
             since: None,
+            unflushed: false,
             told_bytes: 0,
             blocked_since: None,
         }
@@ -1099,7 +1132,13 @@ impl Half {
 
     fn wrote(&mut self, n: usize) {
         self.blocked_since = None;
+        self.unflushed = true;
         self.lane.wrote(n);
+    }
+
+    fn flushed(&mut self) {
+        self.unflushed = false;
+        self.blocked_since = None;
     }
 
     fn filled(&mut self, n: usize, now: Instant) {

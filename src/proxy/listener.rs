@@ -2,10 +2,12 @@
 //! a client that comes back with old metadata finds its broker. Accepts, counts, and starts a connection's task.
 
 use super::connection::{Connection, Dial, Dialing};
-use super::settings::{Cluster, HostPort, Listener};
+use super::settings::{HostPort, Listener};
 use super::stream::Stream;
-use super::{Error, Shared, upstream};
+use super::upstream::DialError;
+use super::{Error, Shared, tls, upstream};
 use crate::session::event::CloseCause;
+use crate::telemetry::TlsSide;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -110,6 +113,15 @@ async fn serve(
     {
         tracing::debug!(%peer, %error, "socket options");
     }
+    let handshake = secure(&shared, stream, peer);
+    let stream = tokio::select! {
+        () = shared.drain.cancelled() => None,
+        stream = handshake => stream,
+    };
+    let Some(stream) = stream else {
+        drop(seat);
+        return;
+    };
     if node_id.is_some() && !first_view(&shared).await {
         drop(seat);
         return;
@@ -119,8 +131,35 @@ async fn serve(
         shared: shared.clone(),
         node_id,
     };
-    Connection::new(shared, Stream::Plain(stream), dial, node_id, meter).await;
+    Connection::new(shared, stream, dial, node_id, meter).await;
     drop(seat);
+}
+
+/// The client's side of the connection, after the TLS handshake where `[listener.tls]` asks for one.
+async fn secure(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+    let Some(tls) = &shared.settings.listener.tls else {
+        return Some(Stream::Plain(stream));
+    };
+    let handshake = async {
+        let config = tls.current().ok_or(std::io::ErrorKind::NotConnected)?;
+        TlsAcceptor::from(config).accept(stream).await
+    };
+    let within = shared.settings.limits.header_timeout;
+    let failure = match tokio::time::timeout(within, handshake).await {
+        Ok(Ok(stream)) => {
+            let stream = Stream::ClientTls(Box::new(stream));
+            if let Some(principal) = stream.principal() {
+                tracing::debug!(%peer, principal, "client certificate");
+            }
+            return Some(stream);
+        }
+        Ok(Err(failure)) => failure,
+        Err(_) => std::io::ErrorKind::TimedOut.into(),
+    };
+    shared
+        .telemetry
+        .tls_failed(TlsSide::Client, tls::cause(&failure), &peer.ip(), &failure);
+    None
 }
 
 /// Which broker a port leads to is not known before the first view: held unread. `false` when the gateway goes down first.
@@ -164,16 +203,14 @@ impl Dial for BrokerDial {
                     }
                 },
             };
-            dial_any(&targets, settings).await
+            dial_any(&targets, &shared).await
         })
     }
 }
 
 /// The first of `targets` that accepts; each but the last has half of the time that is left.
-async fn dial_any(
-    targets: &[HostPort],
-    settings: &Cluster,
-) -> Result<Stream, (CloseCause, String)> {
+async fn dial_any(targets: &[HostPort], shared: &Shared) -> Result<Stream, (CloseCause, String)> {
+    let settings = &shared.settings.cluster;
     let deadline = Instant::now() + settings.connect_timeout;
     let mut failed = (
         CloseCause::BrokerUnknown,
@@ -186,9 +223,26 @@ async fn dial_any(
         } else {
             left / 2
         };
-        match upstream::dial(target, within, settings.tcp_user_timeout).await {
-            Ok(stream) => return Ok(Stream::Plain(stream)),
-            Err(error) => failed = (error.close_cause(), error.to_string()),
+        match upstream::open(
+            target,
+            within,
+            settings.tcp_user_timeout,
+            settings.tls.as_deref(),
+        )
+        .await
+        {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                if let DialError::Tls { reason, .. } = &error {
+                    shared.telemetry.tls_failed(
+                        TlsSide::Broker,
+                        tls::cause(reason),
+                        target,
+                        reason,
+                    );
+                }
+                failed = (error.close_cause(), error.to_string());
+            }
         }
     }
     Err(failed)

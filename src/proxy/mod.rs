@@ -6,6 +6,7 @@ pub mod exemptions;
 pub mod listener;
 pub mod settings;
 pub mod stream;
+pub mod tls;
 pub mod truncations;
 pub mod upstream;
 pub mod watch;
@@ -25,6 +26,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
+
+/// How often the content of TLS files is looked at.
+const TLS_LOOK: Duration = Duration::from_secs(2);
 
 /// How far the gateway has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,6 +121,8 @@ pub enum Error {
         address: std::net::SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
 }
 
 /// Runs until `shutdown` is cancelled and everything in flight is done, or `drain.timeout` has passed.
@@ -125,6 +131,7 @@ pub async fn run(
     telemetry: Arc<Telemetry>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    load_tls(&settings)?;
     let listeners = listener::bind(&settings.listener)?;
     let tasks = TaskTracker::new();
     let background = CancellationToken::new();
@@ -155,12 +162,65 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(watch::repair::repair(shared.clone())),
     );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(follow_tls(shared.clone())),
+    );
     tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
     shared.telemetry.set_sampler(sampler(&shared));
 
     shutdown.cancelled().await;
     drain(&shared, accepting, tasks).await;
     Ok(())
+}
+
+/// Reads the files of both sides: whether anything changed. Both are looked at, whatever becomes of the first.
+///
+/// # Errors
+/// Files that cannot be used. What was in force stays.
+pub fn load_tls(settings: &Settings) -> Result<bool, tls::Error> {
+    let listener = settings.listener.tls.as_ref().map(|tls| tls.reload());
+    let cluster = settings.cluster.tls.as_ref().map(|tls| tls.reload());
+    Ok(listener.unwrap_or(Ok(false))? | cluster.unwrap_or(Ok(false))?)
+}
+
+/// Looks at the files now and then; what is wrong with them is told once.
+async fn follow_tls(shared: Arc<Shared>) {
+    let mut told = None;
+    let tell = |shared: &Shared| {
+        let (listener, cluster) = (&shared.settings.listener, &shared.settings.cluster);
+        let listener = listener.tls.as_ref().and_then(|tls| tls.not_after());
+        let cluster = cluster.tls.as_ref().and_then(|tls| tls.not_after());
+        for (usage, not_after) in [("listener", listener), ("cluster", cluster)] {
+            if let Some(seconds) = not_after {
+                shared.telemetry.set_tls_not_after(usage, seconds);
+            }
+        }
+    };
+    tell(&shared);
+    loop {
+        tokio::time::sleep(TLS_LOOK).await;
+        let reader = shared.clone();
+        let Ok(loaded) = tokio::task::spawn_blocking(move || load_tls(&reader.settings)).await
+        else {
+            continue;
+        };
+        match loaded {
+            Ok(changed) => {
+                told = None;
+                if changed {
+                    tracing::info!("TLS files were read anew: new connections use them");
+                }
+            }
+            Err(error) if told.as_ref() == Some(&error) => {}
+            Err(error) => {
+                shared.telemetry.tls_reload_failed(&error);
+                told = Some(error);
+            }
+        }
+        tell(&shared);
+    }
 }
 
 /// Ready once the first view was learned; never again not, whatever the brokers do.

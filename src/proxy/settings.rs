@@ -1,5 +1,6 @@
 //! Everything the proxy is told: complete, checked values without a default among them. `config.rs` makes them.
 
+use super::tls::{ClusterTls, ListenerTls};
 use crate::cluster::Advertised;
 use crate::policy;
 use std::net::IpAddr;
@@ -41,6 +42,8 @@ pub struct Listener {
     pub broker_port_base: u16,
     /// What clients are told; `advertised.ids` are also the ports that are bound.
     pub advertised: Advertised,
+    /// `[listener.tls]`; `None`: plaintext.
+    pub tls: Option<Arc<ListenerTls>>,
 }
 
 /// `[cluster]`
@@ -55,6 +58,8 @@ pub struct Cluster {
     pub lookup_timeout: Duration,
     /// TCP_USER_TIMEOUT towards brokers.
     pub tcp_user_timeout: Duration,
+    /// `[cluster.tls]`; `None`: plaintext.
+    pub tls: Option<Arc<ClusterTls>>,
 }
 
 /// `[limits]`

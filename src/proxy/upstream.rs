@@ -4,13 +4,17 @@
 //! Floor 5. Does not choose which broker, does not retry, does not speak Kafka.
 
 use super::settings::HostPort;
+use super::stream::Stream;
+use super::tls::{self, ClusterTls};
 use crate::session::event::CloseCause;
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
 
 /// A name with more addresses than this is tried at the first ones only.
 const MAX_ADDRESSES: usize = 16;
@@ -29,6 +33,11 @@ pub enum DialError {
     },
     #[error("{server} was not connected to within {} ms", within.as_millis())]
     Timeout { server: HostPort, within: Duration },
+    #[error(
+        "{server} was connected to, but there is no TLS with it ({}): {reason}",
+        tls::cause(reason)
+    )]
+    Tls { server: HostPort, reason: io::Error },
 }
 
 impl DialError {
@@ -38,7 +47,37 @@ impl DialError {
             DialError::Unresolved { .. } => CloseCause::BrokerUnresolved,
             DialError::Unreachable { .. } => CloseCause::BrokerUnreachable,
             DialError::Timeout { .. } => CloseCause::BrokerConnectTimeout,
+            DialError::Tls { .. } => CloseCause::BrokerTls,
         }
+    }
+}
+
+/// [`dial`], and the TLS handshake where there is to be one, in the same time. The certificate must be for the name dialled.
+pub async fn open(
+    server: &HostPort,
+    connect_timeout: Duration,
+    tcp_user_timeout: Duration,
+    tls: Option<&ClusterTls>,
+) -> Result<Stream, DialError> {
+    let deadline = Instant::now() + connect_timeout;
+    let stream = dial(server, connect_timeout, tcp_user_timeout).await?;
+    let Some(tls) = tls else {
+        return Ok(Stream::Plain(stream));
+    };
+    let failed = |reason| DialError::Tls {
+        server: server.clone(),
+        reason,
+    };
+    let config = tls
+        .current()
+        .ok_or_else(|| failed(io::Error::other("no usable [cluster.tls]")))?;
+    let name = ServerName::try_from(server.host.clone())
+        .map_err(|error| failed(io::Error::other(error)))?;
+    let handshake = TlsConnector::from(config).connect(name, stream);
+    match timeout_at(deadline, handshake).await {
+        Ok(Ok(stream)) => Ok(Stream::BrokerTls(Box::new(stream))),
+        Ok(Err(reason)) => Err(failed(reason)),
+        Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
     }
 }
 

@@ -316,7 +316,7 @@ impl Looker {
         } else {
             Job::Configs(std::mem::take(&mut due.configs))
         };
-        let (dialing, shared) = (self.dialing, self.shared.clone());
+        let (dialing, shared) = (self.dialing.clone(), self.shared.clone());
         self.jobs.spawn(run(job, servers, dialing, shared));
         far
     }
@@ -506,7 +506,8 @@ impl Looker {
                 config: known.map(|known| known.config).unwrap_or_default(),
             };
             self.broker_configs.insert(*id, asked);
-            self.brokers.spawn(ask_broker(*id, server, self.dialing));
+            self.brokers
+                .spawn(ask_broker(*id, server, self.dialing.clone()));
         }
     }
 
@@ -554,6 +555,7 @@ fn dialing(settings: &settings::Cluster, request_timeout: Duration) -> Dialing {
     Dialing {
         connect_timeout: settings.connect_timeout.min(CONNECT_TIMEOUT),
         tcp_user_timeout: settings.tcp_user_timeout,
+        tls: settings.tls.clone(),
         request_timeout,
     }
 }

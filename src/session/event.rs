@@ -98,6 +98,8 @@ pub enum CloseCause {
     BrokerUnreachable,
     /// The connection to the broker was not up within `connect_timeout_ms`.
     BrokerConnectTimeout,
+    /// The broker was reached, and the TLS handshake with it failed.
+    BrokerTls,
     /// No living broker has this port's node id.
     BrokerUnknown,
     /// A size prefix that no frame can have (negative, or above the limit on a request that cannot be refused).
@@ -133,7 +135,7 @@ pub enum CloseCause {
 }
 
 impl CloseCause {
-    pub const ALL: [CloseCause; 23] = [
+    pub const ALL: [CloseCause; 24] = [
         CloseCause::ClientClosed,
         CloseCause::ClientReset,
         CloseCause::BrokerClosed,
@@ -141,6 +143,7 @@ impl CloseCause {
         CloseCause::BrokerUnresolved,
         CloseCause::BrokerUnreachable,
         CloseCause::BrokerConnectTimeout,
+        CloseCause::BrokerTls,
         CloseCause::BrokerUnknown,
         CloseCause::FrameSize,
         CloseCause::TlsOnPlainPort,
@@ -168,6 +171,7 @@ impl CloseCause {
             CloseCause::BrokerUnresolved => "broker_unresolved",
             CloseCause::BrokerUnreachable => "broker_unreachable",
             CloseCause::BrokerConnectTimeout => "broker_connect_timeout",
+            CloseCause::BrokerTls => "broker_tls",
             CloseCause::BrokerUnknown => "broker_unknown",
             CloseCause::FrameSize => "frame_size",
             CloseCause::TlsOnPlainPort => "tls_on_plain_port",

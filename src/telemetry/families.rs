@@ -81,6 +81,9 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_clients_left_out_total", &[], "Clients that made room for others in /report, or found none: told of together"),
     gauge("holdfast_upstream_connections", &[], "Connections to brokers that are open"),
     counter("holdfast_upstream_errors_total", &["kind"], "Connections to brokers that could not be made, or failed"),
+    counter("holdfast_tls_handshake_failures_total", &["side", "cause"], "TLS handshakes that failed, with clients and with brokers (the gateway's own looks excepted)"),
+    counter("holdfast_tls_reload_failures_total", &[], "Changed TLS files that could not be used: what was in force stayed"),
+    gauge("holdfast_tls_certificate_not_after_timestamp_seconds", &["usage"], "When the gateway's own certificate ends: usage listener, or cluster"),
     // Budgets.
     gauge("holdfast_buffer_bytes", &[], "Memory leased for relay buffers and collected frames"),
     gauge("holdfast_buffer_limit_bytes", &[], "limits.buffer_bytes"),

@@ -8,6 +8,7 @@ use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::CloseCause;
 use crate::wire::api::ErrorCode;
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,6 +87,7 @@ pub struct Journal {
     absorbed_errors: [Throttle; CODES],
     override_failures: [Throttle; CODES],
     rejected: Throttle,
+    tls_failed: Throttle,
     accept_failed: Throttle,
     suspected: Throttle,
     /// Alarms that the log has told of in this period.
@@ -103,6 +105,7 @@ impl Journal {
             absorbed_errors: [const { Throttle(AtomicU64::new(0)) }; CODES],
             override_failures: [const { Throttle(AtomicU64::new(0)) }; CODES],
             rejected: Throttle::default(),
+            tls_failed: Throttle::default(),
             accept_failed: Throttle::default(),
             suspected: Throttle::default(),
             truncated: AtomicU64::new(0),
@@ -219,6 +222,19 @@ impl Journal {
         }
     }
 
+    /// There is no TLS with a peer.
+    pub fn tls_failed(
+        &self,
+        side: &'static str,
+        cause: &'static str,
+        peer: &dyn fmt::Display,
+        reason: &dyn fmt::Display,
+    ) {
+        if self.tls_failed.admits() {
+            warn!(side, cause, %peer, %reason, "TLS handshake failed");
+        }
+    }
+
     /// The system gave no connection.
     pub fn accept_failed(&self, error: &io::Error) {
         if self.accept_failed.admits() {
@@ -290,6 +306,9 @@ impl Journal {
                     suppressed, "more records failed because acks was raised to all"
                 );
             }
+        }
+        if let Some(suppressed) = self.tls_failed.suppressed() {
+            warn!(suppressed, "more TLS handshakes failed");
         }
         if let Some(suppressed) = self.rejected.suppressed() {
             warn!(suppressed, "more connections were turned away");

@@ -62,7 +62,8 @@ pub enum Direction {
 }
 
 /// `kind` of `holdfast_upstream_errors_total`, by the cause that the driver gives.
-const UPSTREAM_ERRORS: [(CloseCause, &str); 6] = [
+const UPSTREAM_ERRORS: [(CloseCause, &str); 7] = [
+    (CloseCause::BrokerTls, "tls"),
     (CloseCause::BrokerUnresolved, "dns"),
     (CloseCause::BrokerUnreachable, "connect"),
     (CloseCause::BrokerConnectTimeout, "timeout"),
@@ -79,6 +80,40 @@ fn upstream_error(cause: CloseCause) -> &'static str {
 /// `limit` of `holdfast_client_connections_rejected_total`: the keys of `[limits]`, and what the system refuses.
 const CONNECTION_LIMITS: [&str; 3] = ["max_connections", "max_connections_per_ip", ACCEPT_FAILED];
 const ACCEPT_FAILED: &str = "system";
+
+/// With whom a TLS handshake failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlsSide {
+    Client,
+    Broker,
+}
+
+impl TlsSide {
+    pub const ALL: [TlsSide; 2] = [TlsSide::Client, TlsSide::Broker];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsSide::Client => "client",
+            TlsSide::Broker => "broker",
+        }
+    }
+}
+
+/// `cause` of `holdfast_tls_handshake_failures_total`.
+pub const TLS_CAUSES: [&str; 12] = [
+    "timeout",
+    "closed",
+    "not_tls",
+    "incompatible",
+    "no_certificate",
+    "expired",
+    "revoked",
+    "unknown_ca",
+    "wrong_name",
+    "bad_certificate",
+    "refused_by_peer",
+    "other",
+];
 
 /// What came of the repair of a weak topic.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -194,6 +229,9 @@ struct Counters {
     connections_total: IntCounter,
     closed: Pairs<CloseCause, 1>,
     rejected: Pairs<&'static str, 1>,
+    tls_failures: Pairs<(TlsSide, &'static str), 2>,
+    tls_reload_failures: IntCounter,
+    tls_not_after: IntGaugeVec,
     upstream: IntGauge,
     upstream_errors: Pairs<CloseCause, 1>,
     buffer: IntGauge,
@@ -259,6 +297,30 @@ impl Telemetry {
     pub fn connection_rejected(&self, limit: &'static str, client: IpAddr) {
         self.counters.rejected.add(limit, 1);
         self.journal.rejected(limit, client);
+    }
+
+    /// There is no TLS with a peer, because of one of [`TLS_CAUSES`].
+    pub fn tls_failed(
+        &self,
+        side: TlsSide,
+        cause: &'static str,
+        peer: &dyn fmt::Display,
+        reason: &dyn fmt::Display,
+    ) {
+        self.counters.tls_failures.add((side, cause), 1);
+        self.journal.tls_failed(side.name(), cause, peer, reason);
+    }
+
+    /// Changed files cannot be used: those before them stay in force. Once for each change.
+    pub fn tls_reload_failed(&self, reason: &dyn fmt::Display) {
+        self.counters.tls_reload_failures.inc();
+        tracing::error!(%reason, "changed TLS files cannot be used: what was in force stays");
+    }
+
+    /// When the own certificate of `usage` ends, in seconds since 1970.
+    pub fn set_tls_not_after(&self, usage: &str, seconds: i64) {
+        let gauges = &self.counters.tls_not_after;
+        gauges.with_label_values(&[usage]).set(seconds);
     }
 
     /// The system gave no connection: it is out of descriptors, mostly.
@@ -715,6 +777,15 @@ impl Counters {
                 |limit| [limit],
                 CONNECTION_LIMITS,
             ),
+            tls_failures: Pairs::new(
+                make.counters("holdfast_tls_handshake_failures_total"),
+                |(side, cause)| [side.name(), cause],
+                TlsSide::ALL
+                    .into_iter()
+                    .flat_map(|side| TLS_CAUSES.map(|cause| (side, cause))),
+            ),
+            tls_reload_failures: make.counter("holdfast_tls_reload_failures_total"),
+            tls_not_after: make.gauges("holdfast_tls_certificate_not_after_timestamp_seconds"),
             upstream: make.gauge("holdfast_upstream_connections"),
             upstream_errors: Pairs::new(
                 make.counters("holdfast_upstream_errors_total"),

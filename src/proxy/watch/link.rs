@@ -5,6 +5,8 @@
 //! is of no use any more: there is no telling what else comes.
 
 use crate::proxy::settings::HostPort;
+use crate::proxy::stream::Stream;
+use crate::proxy::tls::ClusterTls;
 use crate::proxy::upstream::{self, DialError};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::reader::Reader;
@@ -15,9 +17,9 @@ use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 /// A cluster of a million partitions answers Metadata in about this many bytes.
@@ -28,10 +30,11 @@ const LIST_OFFSETS_LAST: i16 = 9;
 const CLIENT_ID: &str = "holdfast";
 
 /// How connections are made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialing {
     pub connect_timeout: Duration,
     pub tcp_user_timeout: Duration,
+    pub tls: Option<Arc<ClusterTls>>,
     /// From a request's first byte to its answer's last.
     pub request_timeout: Duration,
 }
@@ -75,7 +78,7 @@ pub enum Failure {
 /// A connection whose broker has told which versions it understands.
 #[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
+    stream: Stream,
     pub server: HostPort,
     pub opened: Instant,
     correlation_id: i32,
@@ -91,8 +94,13 @@ pub struct Link {
 impl Link {
     /// Dials and asks for the versions.
     pub async fn open(server: &HostPort, dialing: &Dialing) -> Result<Link, Failure> {
-        let stream =
-            upstream::dial(server, dialing.connect_timeout, dialing.tcp_user_timeout).await?;
+        let stream = upstream::open(
+            server,
+            dialing.connect_timeout,
+            dialing.tcp_user_timeout,
+            dialing.tls.as_deref(),
+        )
+        .await?;
         let mut link = Link {
             stream,
             server: server.clone(),
@@ -174,6 +182,7 @@ impl Link {
 
     async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
         self.stream.write_all(frame).await?;
+        self.stream.flush().await?;
         let found = self.stream.read_i32().await?;
         let size = usize::try_from(found)
             .ok()

@@ -95,7 +95,7 @@ impl Router {
     }
 
     fn leader(&mut self, server: HostPort) -> &mpsc::Sender<Part> {
-        let (dialing, shared, tasks) = (self.dialing, &self.shared, &mut self.tasks);
+        let (dialing, shared, tasks) = (self.dialing.clone(), &self.shared, &mut self.tasks);
         self.leaders.entry(server.clone()).or_insert_with(|| {
             let (sender, parts) = mpsc::channel(BATCH);
             let leader = Leader {

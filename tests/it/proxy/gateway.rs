@@ -16,18 +16,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const SOON: Duration = Duration::from_secs(20);
 
 /// Ends with the test.
-struct Running {
-    port: u16,
+pub(super) struct Running {
+    pub(super) port: u16,
     broker_port: u16,
     admin: std::net::SocketAddr,
-    telemetry: Arc<Telemetry>,
+    pub(super) telemetry: Arc<Telemetry>,
     shutdown: CancellationToken,
     proxy: JoinHandle<Result<(), proxy::Error>>,
     _admin: DropGuard,
 }
 
 impl Running {
-    async fn start(bootstrap: &str, toml: &str) -> Running {
+    pub(super) async fn start(bootstrap: &str, toml: &str) -> Running {
         let (port, base) = (ports::free(), ports::base(10));
         let overrides = Overrides {
             bootstrap_servers: Some(bootstrap.split(',').map(str::to_owned).collect()),
@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// In front of a fake that answers, and ready.
-    async fn ready(fake: &Fake, toml: &str) -> Running {
+    pub(super) async fn ready(fake: &Fake, toml: &str) -> Running {
         let running = Running::start(&fake.server.to_string(), toml).await;
         running
             .until("ready", || {
@@ -70,7 +70,7 @@ impl Running {
         running
     }
 
-    async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let begun = Instant::now();
         while !holds() {
             assert!(begun.elapsed() < SOON, "{what}: not within {SOON:?}");

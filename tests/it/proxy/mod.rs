@@ -10,5 +10,6 @@ mod limits;
 mod memory;
 mod resident;
 mod room;
+mod tls;
 mod upstream;
 mod watch;

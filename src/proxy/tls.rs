@@ -1,0 +1,526 @@
+//! TLS on both sides: files -> rustls configurations, replaced for new connections when the files' content changes.
+//!
+//! Floor 5. One crypto provider, passed explicitly. A set of files that cannot be used leaves the one in force standing.
+//! Old connections keep what they began with.
+
+use arc_swap::ArcSwapOption;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    CertificateError, ClientConfig, PeerIncompatible, RootCertStore, ServerConfig,
+    SupportedProtocolVersion,
+};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+static TLS13_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// The oldest version that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinVersion {
+    Tls12,
+    Tls13,
+}
+
+impl MinVersion {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            MinVersion::Tls12 => rustls::ALL_VERSIONS,
+            MinVersion::Tls13 => TLS13_ONLY,
+        }
+    }
+
+    /// As Kafka writes it in `ssl.enabled.protocols`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MinVersion::Tls12 => "TLSv1.2",
+            MinVersion::Tls13 => "TLSv1.3",
+        }
+    }
+}
+
+/// Kafka's `ssl.client.auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    None,
+    Requested,
+    Required,
+}
+
+impl ClientAuth {
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientAuth::None => "none",
+            ClientAuth::Requested => "requested",
+            ClientAuth::Required => "required",
+        }
+    }
+}
+
+/// `[listener.tls]`
+#[derive(Clone, Debug)]
+pub struct ListenerFiles {
+    pub certificate: PathBuf,
+    pub private_key: PathBuf,
+    pub client_auth: ClientAuth,
+    pub client_ca: Option<PathBuf>,
+    pub client_crls: Vec<PathBuf>,
+    pub min_version: MinVersion,
+}
+
+/// `[cluster.tls]`
+#[derive(Clone, Debug)]
+pub struct ClusterFiles {
+    /// `None`: the system's roots.
+    pub ca: Option<PathBuf>,
+    /// Certificate and private key, where the brokers ask for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    pub min_version: MinVersion,
+}
+
+/// A file that cannot be used: the key that names it, the file, what was found, what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {}: found {found}; allowed: {allowed}", file.display())]
+pub struct Error {
+    pub key: &'static str,
+    pub file: PathBuf,
+    pub found: String,
+    pub allowed: &'static str,
+}
+
+impl Error {
+    /// Without the key.
+    pub fn told(&self) -> String {
+        format!(
+            "{}: found {}; allowed: {}",
+            self.file.display(),
+            self.found,
+            self.allowed
+        )
+    }
+}
+
+const CERTIFICATE: &str = "a PEM file of the certificate and its chain, leaf first, valid now";
+const KEY: &str = "the certificate's private key, PEM, not encrypted (PKCS#8, PKCS#1 or SEC1)";
+const CA: &str = "a PEM file of at least one CA certificate";
+const CRL: &str = "a PEM file of certificate revocation lists";
+const ROOTS: &str = "at least one root certificate of the system; or cluster.tls.ca_file";
+/// No certificate, key or list is larger; a path to something endless must not be read to its end.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One side's files, and what was made of them last.
+pub struct Side<F, C> {
+    pub files: F,
+    current: ArcSwapOption<C>,
+    /// What `current` was made of, and when its own certificate ends.
+    read: Mutex<Read>,
+}
+
+/// What clients of the gateway meet.
+pub type ListenerTls = Side<ListenerFiles, ServerConfig>;
+/// What the gateway brings to brokers.
+pub type ClusterTls = Side<ClusterFiles, ClientConfig>;
+
+#[derive(Default)]
+struct Read {
+    contents: Vec<Vec<u8>>,
+    not_after: Option<i64>,
+}
+
+/// Files from which a configuration is made.
+pub trait Files: Sized {
+    type Config;
+
+    /// Every file, with the key that names it.
+    fn list(&self) -> Vec<(&'static str, &Path, &'static str)>;
+    /// `contents` in the order of `list`; also when the own certificate ends, in seconds since 1970.
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(Self::Config, Option<i64>), Error>;
+}
+
+impl<F: Files<Config = C>, C> Side<F, C> {
+    /// Reads nothing yet.
+    pub fn new(files: F) -> Side<F, C> {
+        Side {
+            files,
+            current: ArcSwapOption::empty(),
+            read: Mutex::default(),
+        }
+    }
+
+    /// Reads the files: whether new connections begin with something else than before.
+    ///
+    /// # Errors
+    /// A file cannot be used. What was in force stays.
+    pub fn reload(&self) -> Result<bool, Error> {
+        let mut contents = Vec::new();
+        for (key, file, allowed) in self.files.list() {
+            contents.push(read_file(key, file, allowed)?);
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.contents == contents && self.current.load().is_some() {
+            return Ok(false);
+        }
+        let (config, not_after) = self.files.build(&contents)?;
+        self.current.store(Some(Arc::new(config)));
+        *read = Read {
+            contents,
+            not_after,
+        };
+        Ok(true)
+    }
+
+    /// What a connection made now begins with; `None` before the first [`Self::reload`] that succeeded.
+    pub fn current(&self) -> Option<Arc<C>> {
+        self.current.load_full()
+    }
+
+    /// When the own certificate ends, in seconds since 1970.
+    pub fn not_after(&self) -> Option<i64> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.not_after
+    }
+}
+
+impl<F: std::fmt::Debug, C> std::fmt::Debug for Side<F, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.files.fmt(f)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+fn read_file(key: &'static str, file: &Path, allowed: &'static str) -> Result<Vec<u8>, Error> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file)
+        .and_then(|opened| opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Error {
+            key,
+            file: file.to_owned(),
+            found: format!("no file that can be read ({error})"),
+            allowed,
+        }),
+    }
+}
+
+/// A key, its file and what is allowed there, to name in an error.
+#[derive(Clone, Copy)]
+struct At<'a>(&'static str, &'a Path, &'static str);
+
+impl At<'_> {
+    fn wrong(self, found: impl Into<String>) -> Error {
+        Error {
+            key: self.0,
+            file: self.1.to_owned(),
+            found: found.into(),
+            allowed: self.2,
+        }
+    }
+}
+
+fn certificates(at: At, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| at.wrong(format!("PEM that is none ({error})")))?;
+    match found.is_empty() {
+        true => Err(at.wrong(match pem.is_empty() {
+            true => "an empty file",
+            false => "no PEM certificate in it",
+        })),
+        false => Ok(found),
+    }
+}
+
+/// A chain whose leaf is valid now, and when it ends.
+fn chain(at: At, pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64), Error> {
+    let chain = certificates(at, pem)?;
+    let (_, leaf) = X509Certificate::from_der(&chain[0])
+        .map_err(|error| at.wrong(format!("a certificate that is none ({error})")))?;
+    let validity = leaf.validity();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+    let (begins, ends) = (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    );
+    if now > ends {
+        return Err(at.wrong(format!(
+            "a certificate that expired on {}",
+            validity.not_after
+        )));
+    }
+    if now < begins {
+        return Err(at.wrong(format!(
+            "a certificate that is not valid before {}",
+            validity.not_before
+        )));
+    }
+    Ok((chain, ends))
+}
+
+fn private_key(at: At, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
+    let text = String::from_utf8_lossy(pem);
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(at.wrong("an encrypted private key"));
+    }
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|error| at.wrong(format!("no PEM private key ({error})")))
+}
+
+fn roots(at: At, pem: &[u8]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(at, pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| at.wrong(format!("a CA certificate that is none ({error})")))?;
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, Error> {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(loaded.certs);
+    match added {
+        0 => Err(At(
+            "cluster.tls.ca_file",
+            Path::new("the system's roots"),
+            ROOTS,
+        )
+        .wrong("none")),
+        _ => Ok(roots),
+    }
+}
+
+/// What rustls says of a certificate with its key, blamed on the key's file.
+fn pair_error(at: At, error: &rustls::Error) -> Error {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            at.wrong("a private key that does not belong to the certificate")
+        }
+        error => at.wrong(format!("a private key that cannot be used ({error})")),
+    }
+}
+
+impl Files for ListenerFiles {
+    type Config = ServerConfig;
+
+    fn list(&self) -> Vec<(&'static str, &Path, &'static str)> {
+        let mut list: Vec<(&'static str, &Path, &'static str)> = vec![
+            (
+                "listener.tls.certificate_file",
+                &self.certificate,
+                CERTIFICATE,
+            ),
+            ("listener.tls.private_key_file", &self.private_key, KEY),
+        ];
+        if let Some(ca) = &self.client_ca {
+            list.push(("listener.tls.client_ca_file", ca, CA));
+        }
+        for crl in &self.client_crls {
+            list.push(("listener.tls.client_crl_files", crl, CRL));
+        }
+        list
+    }
+
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(ServerConfig, Option<i64>), Error> {
+        let list = self.list();
+        let at = |position: usize| {
+            let (key, file, allowed) = list[position];
+            At(key, file, allowed)
+        };
+        let (chain, not_after) = chain(at(0), &contents[0])?;
+        let key = private_key(at(1), &contents[1])?;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(self.min_version.versions())
+            .map_err(|error| pair_error(at(1), &error))?;
+        let builder = match (self.client_auth, &self.client_ca) {
+            (ClientAuth::None, _) | (_, None) => builder.with_no_client_auth(),
+            (auth, Some(_)) => {
+                let roots = Arc::new(roots(at(2), &contents[2])?);
+                let mut crls = Vec::new();
+                for (position, pem) in contents.iter().enumerate().skip(3) {
+                    crls.extend(revoked(at(position), pem)?);
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+                let verifier = match crls.is_empty() {
+                    true => verifier,
+                    // A client whose CA has no list here is let in; one that a list names is not.
+                    false => verifier
+                        .with_crls(crls)
+                        .only_check_end_entity_revocation()
+                        .allow_unknown_revocation_status(),
+                };
+                let verifier = match auth {
+                    ClientAuth::Required => verifier.build(),
+                    _ => verifier.allow_unauthenticated().build(),
+                };
+                let blamed = at(if contents.len() > 3 { 3 } else { 2 });
+                builder.with_client_cert_verifier(
+                    verifier.map_err(|error| blamed.wrong(format!("{error}")))?,
+                )
+            }
+        };
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| pair_error(at(1), &error))?;
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| pair_error(at(1), &error))?;
+        Ok((config, Some(not_after)))
+    }
+}
+
+fn revoked(at: At, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(lists) if !lists.is_empty() => Ok(lists),
+        Ok(_) => Err(at.wrong("no PEM revocation list in it")),
+        Err(error) => Err(at.wrong(format!("PEM that is none ({error})"))),
+    }
+}
+
+impl Files for ClusterFiles {
+    type Config = ClientConfig;
+
+    fn list(&self) -> Vec<(&'static str, &Path, &'static str)> {
+        let mut list: Vec<(&'static str, &Path, &'static str)> = Vec::new();
+        if let Some((certificate, key)) = &self.identity {
+            list.push(("cluster.tls.certificate_file", certificate, CERTIFICATE));
+            list.push(("cluster.tls.private_key_file", key, KEY));
+        }
+        if let Some(ca) = &self.ca {
+            list.push(("cluster.tls.ca_file", ca, CA));
+        }
+        list
+    }
+
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(ClientConfig, Option<i64>), Error> {
+        let list = self.list();
+        let at = |position: usize| {
+            let (key, file, allowed) = list[position];
+            At(key, file, allowed)
+        };
+        let roots = match &self.ca {
+            Some(_) => roots(at(list.len() - 1), &contents[list.len() - 1])?,
+            None => system_roots()?,
+        };
+        let blamed = At(
+            "cluster.tls.ca_file",
+            self.ca.as_deref().unwrap_or(Path::new("")),
+            CA,
+        );
+        let wrong = |error: &dyn std::fmt::Display| blamed.wrong(format!("{error}"));
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|error| wrong(&error))?;
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(self.min_version.versions())
+            .map_err(|error| wrong(&error))?
+            .with_webpki_verifier(verifier);
+        if self.identity.is_none() {
+            return Ok((builder.with_no_client_auth(), None));
+        }
+        let (chain, not_after) = chain(at(0), &contents[0])?;
+        let key = private_key(at(1), &contents[1])?;
+        let config = builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| pair_error(at(1), &error))?;
+        Ok((config, Some(not_after)))
+    }
+}
+
+/// The name in Kafka's form of a verified client certificate, `User:CN=app,OU=team,O=org`: RFC 2253, most specific first.
+pub fn principal(certificates: Option<&[CertificateDer<'_>]>) -> Option<String> {
+    let leaf = certificates?.first()?;
+    let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+    let mut parts: Vec<String> = Vec::new();
+    for rdn in leaf.subject().iter_rdn() {
+        let attributes = rdn.iter().map(|attribute| {
+            let oid = attribute.attr_type().to_id_string();
+            let value = attribute.as_str().unwrap_or_default();
+            match short_name(&oid) {
+                Some(name) => format!("{name}={}", escaped(value)),
+                None => format!("{oid}={}", escaped(value)),
+            }
+        });
+        parts.push(attributes.collect::<Vec<_>>().join("+"));
+    }
+    parts.reverse();
+    Some(format!("User:{}", parts.join(",")))
+}
+
+/// The attribute names of RFC 2253; Java writes others by their numbers.
+fn short_name(oid: &str) -> Option<&'static str> {
+    Some(match oid {
+        "2.5.4.3" => "CN",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.6" => "C",
+        "2.5.4.9" => "STREET",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        _ => return None,
+    })
+}
+
+fn escaped(value: &str) -> String {
+    let mut out = String::new();
+    let last = value.chars().count().saturating_sub(1);
+    for (position, c) in value.chars().enumerate() {
+        let edge = (position == 0 && (c == '#' || c == ' ')) || (position == last && c == ' ');
+        if edge || matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Why a handshake failed: one of `telemetry::TLS_CAUSES`.
+pub fn cause(error: &io::Error) -> &'static str {
+    let Some(error) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => "closed",
+            io::ErrorKind::TimedOut => "timeout",
+            _ => "other",
+        };
+    };
+    match error {
+        rustls::Error::InvalidMessage(_) => "not_tls",
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon,
+        ) => "bad_certificate",
+        rustls::Error::PeerIncompatible(_) => "incompatible",
+        rustls::Error::NoCertificatesPresented => "no_certificate",
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => "expired",
+            CertificateError::Revoked => "revoked",
+            CertificateError::UnknownIssuer => "unknown_ca",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "wrong_name"
+            }
+            _ => "bad_certificate",
+        },
+        rustls::Error::AlertReceived(_) => "refused_by_peer",
+        _ => "other",
+    }
+}

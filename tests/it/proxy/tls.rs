@@ -1,0 +1,560 @@
+//! TLS over real sockets: with clients that are plain rustls, with a broker behind a TLS relay of the test's own, and what is
+//! said of files that cannot be used.
+
+use super::fake::Fake;
+use super::gateway::Running;
+use crate::support::raw;
+use holdfast::proxy::settings::HostPort;
+use holdfast::proxy::tls::{
+    ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
+};
+use holdfast::proxy::{stream::Stream, tls, upstream};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Ca {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate with its key, both as PEM.
+#[derive(Clone)]
+struct Identity {
+    certificate: String,
+    key: String,
+}
+
+impl Ca {
+    fn new(name: &str) -> Ca {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Ca {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn sign(&self, names: &[&str], change: impl Fn(&mut CertificateParams)) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.serial_number = Some(SerialNumber::from(7_u64));
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Identity {
+            certificate: params.signed_by(&key, &self.issuer).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    fn localhost(&self) -> Identity {
+        self.sign(&["localhost", "127.0.0.1"], |_| {})
+    }
+
+    /// A list that names the serial number of all that [`Self::sign`] makes.
+    fn revoke(&self) -> String {
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2099, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from(7_u64),
+                revocation_time: date_time_ymd(2024, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn write_identity(folder: &Path, identity: &Identity) {
+    write(folder, "tls.crt", &identity.certificate);
+    write(folder, "tls.key", &identity.key);
+}
+
+fn client(ca: &Ca, identity: Option<&Identity>, newest: bool) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap())
+        .unwrap();
+    let versions: &[&rustls::SupportedProtocolVersion] = match newest {
+        true => &[&rustls::version::TLS13],
+        false => &[&rustls::version::TLS12],
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    Arc::new(match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+    })
+}
+
+async fn connect(
+    port: u16,
+    config: Arc<ClientConfig>,
+) -> std::io::Result<client::TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+/// ApiVersions v0 there and back: whether it was answered.
+async fn asks(stream: &mut client::TlsStream<TcpStream>) -> bool {
+    let answer = async {
+        let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
+        stream.write_all(&frame).await.ok()?;
+        stream.flush().await.ok()?;
+        let size = stream.read_u32().await.ok()?;
+        let mut frame = vec![0; size as usize];
+        stream.read_exact(&mut frame).await.ok()?;
+        frame.starts_with(&[0, 0, 0, 7]).then_some(())
+    };
+    timeout(SOON, answer).await.expect("an answer, or the end") == Some(())
+}
+
+fn listener_toml(folder: &Path, more: &str) -> String {
+    let path = folder.display();
+    format!(
+        "[listener.tls]\ncertificate_file = \"{path}/tls.crt\"\nprivate_key_file = \"{path}/tls.key\"\n{more}"
+    )
+}
+
+/// A TLS relay in front of `server`, by this certificate.
+async fn relay(server: HostPort, identity: &Identity) -> HostPort {
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                let mut inside = acceptor.accept(stream).await.ok()?;
+                let mut outside = TcpStream::connect((&*server.host, server.port))
+                    .await
+                    .ok()?;
+                tokio::io::copy_bidirectional(&mut inside, &mut outside)
+                    .await
+                    .ok()
+            });
+        }
+    });
+    HostPort {
+        host: "127.0.0.1".into(),
+        port,
+    }
+}
+
+impl Running {
+    async fn failed(&self, side: &str, cause: &str) {
+        let failures = || {
+            self.telemetry.sum(
+                "holdfast_tls_handshake_failures_total",
+                &[("side", side), ("cause", cause)],
+            )
+        };
+        self.until(cause, || failures() == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn clients_by_tls_are_served_and_an_end_on_either_side_reaches_the_other() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    let fake = Fake::start(1).await;
+    let running = Running::ready(&fake, &listener_toml(folder.path(), "")).await;
+    for newest in [true, false] {
+        let mut stream = connect(running.port, client(&ca, None, newest))
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            assert!(asks(&mut stream).await);
+        }
+        // A request and the end in one go: the answer comes, and after it a close_notify, which read_to_end demands.
+        let frame = raw::request_frame(18, 0, 9, Some("test"), b"");
+        stream.write_all(&frame).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut rest))
+            .await
+            .expect("the end")
+            .expect("an orderly one");
+        assert_eq!(rest[4..8], [0, 0, 0, 9]);
+    }
+    let closed = |cause| {
+        let family = "holdfast_client_connections_closed_total";
+        running.telemetry.sum(family, &[("cause", cause)])
+    };
+    running
+        .until("both closed", || closed("client_closed") == 2)
+        .await;
+    // Without a close_notify it may be an attacker who cut the stream: a reset, not an end.
+    let mut stream = connect(running.port, client(&ca, None, true))
+        .await
+        .unwrap();
+    assert!(asks(&mut stream).await);
+    let (mut tcp, _) = stream.into_inner();
+    tcp.shutdown().await.unwrap();
+    running.until("reset", || closed("client_reset") == 1).await;
+}
+
+#[tokio::test]
+async fn brokers_are_reached_by_tls_while_clients_come_in_plaintext_and_by_tls() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    write(folder.path(), "ca.crt", &ca.pem);
+    let fake = Fake::start(1).await;
+    let secured = relay(fake.server.clone(), &ca.localhost()).await;
+    fake.state().brokers.insert(1, secured.clone());
+    let cluster = format!(
+        "[cluster.tls]\nenabled = true\nca_file = \"{}/ca.crt\"\n",
+        folder.path().display()
+    );
+    let both = format!("{}{cluster}", listener_toml(folder.path(), ""));
+    let running = Running::start(&secured.to_string(), &both).await;
+    running
+        .until("the watch has looked by TLS", || {
+            running.telemetry.readiness() == holdfast::telemetry::Readiness::Ready
+        })
+        .await;
+    let mut stream = connect(running.port, client(&ca, None, true))
+        .await
+        .unwrap();
+    assert!(asks(&mut stream).await, "TLS on both sides");
+    let running = Running::start(&secured.to_string(), &cluster).await;
+    running
+        .until("the watch has looked by TLS", || {
+            running.telemetry.readiness() == holdfast::telemetry::Readiness::Ready
+        })
+        .await;
+    let mut stream = TcpStream::connect(("127.0.0.1", running.port))
+        .await
+        .unwrap();
+    let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
+    stream.write_all(&frame).await.unwrap();
+    let answered = timeout(SOON, stream.read_u32()).await.unwrap();
+    assert!(answered.is_ok(), "plaintext in, TLS out");
+}
+
+#[tokio::test]
+async fn a_broker_whose_certificate_is_of_another_ca_name_or_time_is_not_talked_to() {
+    let (ca, other) = (Ca::new("ca"), Ca::new("other"));
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::start(1).await;
+    let cluster = ClusterTls::new(ClusterFiles {
+        ca: Some(write(folder.path(), "ca.crt", &ca.pem)),
+        identity: None,
+        min_version: MinVersion::Tls12,
+    });
+    assert_eq!(cluster.reload(), Ok(true));
+    let expired = ca.sign(&["127.0.0.1"], |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    });
+    for (identity, cause) in [
+        (other.localhost(), "unknown_ca"),
+        (ca.sign(&["kafka.example.com"], |_| {}), "wrong_name"),
+        (expired, "expired"),
+    ] {
+        let server = relay(fake.server.clone(), &identity).await;
+        match upstream::open(&server, SOON, SOON, Some(&cluster)).await {
+            Err(upstream::DialError::Tls { reason, .. }) => assert_eq!(tls::cause(&reason), cause),
+            found => panic!("{cause}: {found:?}"),
+        }
+    }
+    let server = relay(fake.server.clone(), &ca.localhost()).await;
+    let opened = upstream::open(&server, SOON, SOON, Some(&cluster)).await;
+    assert!(matches!(opened, Ok(Stream::BrokerTls(_))));
+}
+
+#[tokio::test]
+async fn handshakes_that_fail_are_counted_by_cause_and_a_stalled_one_ends_in_time() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    write(folder.path(), "ca.crt", &ca.pem);
+    let fake = Fake::start(1).await;
+    let more = format!(
+        "min_version = \"TLSv1.3\"\nclient_auth = \"required\"\nclient_ca_file = \"{}/ca.crt\"\n[limits]\nheader_timeout_ms = 1000\n",
+        folder.path().display()
+    );
+    let running = Running::ready(&fake, &listener_toml(folder.path(), &more)).await;
+
+    let mut plain = TcpStream::connect(("127.0.0.1", running.port))
+        .await
+        .unwrap();
+    let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
+    plain.write_all(&frame).await.unwrap();
+    running.failed("client", "not_tls").await;
+
+    assert!(
+        connect(running.port, client(&ca, None, false))
+            .await
+            .is_err()
+    );
+    running.failed("client", "incompatible").await;
+
+    // In TLS 1.3 a client is done before the server has seen its certificate: it learns of it when it reads.
+    let mut without = connect(running.port, client(&ca, None, true))
+        .await
+        .unwrap();
+    assert!(!asks(&mut without).await);
+    running.failed("client", "no_certificate").await;
+
+    let stranger = Ca::new("other").sign(&[], |_| {});
+    let mut strange = connect(running.port, client(&ca, Some(&stranger), true))
+        .await
+        .unwrap();
+    assert!(!asks(&mut strange).await);
+    running.failed("client", "unknown_ca").await;
+
+    let begun = std::time::Instant::now();
+    let mut stalled = TcpStream::connect(("127.0.0.1", running.port))
+        .await
+        .unwrap();
+    stalled.write_all(&[22, 3, 1]).await.unwrap();
+    let _ = timeout(SOON, stalled.read_u8()).await.expect("the end");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    running.failed("client", "timeout").await;
+
+    let known = ca.sign(&[], |_| {});
+    let mut stream = connect(running.port, client(&ca, Some(&known), true))
+        .await
+        .unwrap();
+    assert!(asks(&mut stream).await);
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_refused_and_one_without_a_certificate_is_let_in_where_it_is_only_requested()
+ {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    write(folder.path(), "ca.crt", &ca.pem);
+    write(folder.path(), "ca.crl", &ca.revoke());
+    let fake = Fake::start(1).await;
+    let path = folder.path().display();
+    let more = format!(
+        "client_auth = \"requested\"\nclient_ca_file = \"{path}/ca.crt\"\nclient_crl_files = [\"{path}/ca.crl\"]\n"
+    );
+    let running = Running::ready(&fake, &listener_toml(folder.path(), &more)).await;
+    let revoked = ca.sign(&[], |_| {});
+    let mut stream = connect(running.port, client(&ca, Some(&revoked), true))
+        .await
+        .unwrap();
+    assert!(!asks(&mut stream).await);
+    running.failed("client", "revoked").await;
+    let good = ca.sign(&[], |params| {
+        params.serial_number = Some(SerialNumber::from(8_u64));
+    });
+    for identity in [Some(&good), None] {
+        let mut stream = connect(running.port, client(&ca, identity, true))
+            .await
+            .unwrap();
+        assert!(asks(&mut stream).await);
+    }
+}
+
+#[tokio::test]
+async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
+    let (old, new) = (Ca::new("old"), Ca::new("new"));
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path(), &old.localhost());
+    let fake = Fake::start(1).await;
+    let running = Running::ready(&fake, &listener_toml(folder.path(), "")).await;
+    let mut first = connect(running.port, client(&old, None, true))
+        .await
+        .unwrap();
+    assert!(asks(&mut first).await);
+
+    write(folder.path(), "tls.crt", "not a certificate");
+    let failures = || {
+        let family = "holdfast_tls_reload_failures_total";
+        running.telemetry.sum(family, &[])
+    };
+    running.until("told", || failures() == 1).await;
+    let mut second = connect(running.port, client(&old, None, true))
+        .await
+        .unwrap();
+    assert!(asks(&mut second).await, "what was in force stays");
+
+    write_identity(folder.path(), &new.localhost());
+    let mut third = None;
+    for _ in 0..200 {
+        third = connect(running.port, client(&new, None, true)).await.ok();
+        if third.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(asks(&mut third.expect("the new certificate")).await);
+    assert!(asks(&mut first).await, "old connections are left alone");
+    assert!(
+        running.telemetry.sum(
+            "holdfast_tls_certificate_not_after_timestamp_seconds",
+            &[("usage", "listener")]
+        ) > 0
+    );
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let good = ca.localhost();
+    let certificate = write(folder, "good.crt", &good.certificate);
+    let private_key = write(folder, "good.key", &good.key);
+    let files = ListenerFiles {
+        certificate,
+        private_key,
+        client_auth: ClientAuth::Required,
+        client_ca: Some(write(folder, "ca.crt", &ca.pem)),
+        client_crls: vec![write(folder, "ca.crl", &ca.revoke())],
+        min_version: MinVersion::Tls12,
+    };
+    assert_eq!(ListenerTls::new(files.clone()).reload(), Ok(true));
+    let expired = ca.sign(&["a"], |params| {
+        params.not_after = date_time_ymd(2020, 1, 1)
+    });
+    let early = ca.sign(&["a"], |params| {
+        params.not_before = date_time_ymd(2090, 1, 1);
+    });
+    let with = |change: &dyn Fn(&mut ListenerFiles)| {
+        let mut files = files.clone();
+        change(&mut files);
+        let error = ListenerTls::new(files).reload().expect_err("an error");
+        error.to_string()
+    };
+    let certificate = |text: String| {
+        let path = write(folder, "bad.crt", &text);
+        with(&move |files| files.certificate = path.clone())
+    };
+    let key = |text: String| {
+        let path = write(folder, "bad.key", &text);
+        with(&move |files| files.private_key = path.clone())
+    };
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for (said, key, found) in [
+        (
+            with(&|files| files.certificate = folder.join("none")),
+            "certificate_file",
+            "no file that can be read",
+        ),
+        (
+            certificate(String::new()),
+            "certificate_file",
+            "an empty file",
+        ),
+        (
+            certificate(good.key.clone()),
+            "certificate_file",
+            "no PEM certificate in it",
+        ),
+        (
+            certificate(expired.certificate.clone()),
+            "certificate_file",
+            "expired on",
+        ),
+        (
+            certificate(early.certificate.clone()),
+            "certificate_file",
+            "not valid before",
+        ),
+        (
+            key(expired.key.clone()),
+            "private_key_file",
+            "does not belong to the certificate",
+        ),
+        (
+            key("nonsense".into()),
+            "private_key_file",
+            "no PEM private key",
+        ),
+        (key(encrypted.into()), "private_key_file", "an encrypted"),
+        (
+            with(&|files| files.client_ca = Some(write(folder, "empty", ""))),
+            "client_ca_file",
+            "an empty file",
+        ),
+        (
+            with(&|files| files.client_crls = vec![write(folder, "bad.crl", "x")]),
+            "client_crl_files",
+            "no PEM revocation list",
+        ),
+        (
+            with(&|files| {
+                let nonsense = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+                files.client_crls = vec![write(folder, "worse.crl", nonsense)];
+            }),
+            "client_crl_files",
+            "found",
+        ),
+    ] {
+        assert!(
+            said.starts_with(&format!("listener.tls.{key}: {}", folder.display())),
+            "{said}"
+        );
+        assert!(
+            said.contains(found) && said.contains("; allowed: "),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_principal_is_written_as_kafka_writes_it() {
+    let ca = Ca::new("ca");
+    let identity = ca.sign(&[], |params| {
+        let name = &mut params.distinguished_name;
+        *name = rcgen::DistinguishedName::new();
+        name.push(DnType::OrganizationName, "Acme, Inc.");
+        name.push(DnType::OrganizationalUnitName, "payments");
+        name.push(DnType::CommonName, "app 1");
+    });
+    let leaf = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    assert_eq!(
+        tls::principal(Some(&[leaf])).as_deref(),
+        Some("User:CN=app 1,OU=payments,O=Acme\\, Inc.")
+    );
+    assert_eq!(tls::principal(None), None);
+}
