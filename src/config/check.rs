@@ -274,8 +274,14 @@ impl Checker<'_> {
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             self.wrong(&table, place, format!("found {name:?}; allowed: a name of 1 to 64 letters, digits, _ and - (it becomes a metric label)"));
         }
-        if file.topics.is_none() && file.client_ids.is_none() && file.groups.is_none() {
-            self.wrong(&table, place, "found neither topics nor client_ids nor groups; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
+        let lists = [
+            &file.topics,
+            &file.client_ids,
+            &file.groups,
+            &file.principals,
+        ];
+        if lists.iter().all(|list| list.is_none()) {
+            self.wrong(&table, place, "found neither topics nor client_ids nor groups nor principals; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
         }
         if file.expires.is_none() {
             let path = format!("{table}.expires");
@@ -307,6 +313,7 @@ impl Checker<'_> {
             topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
             client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),
             groups: self.patterns(&keys::EXEMPTION_GROUPS, &table, &file.groups),
+            principals: self.principals(&table, &file.principals),
             owner: self.given(&keys::EXEMPTION_OWNER, &table, place, &file.owner),
             reason: self.given(&keys::EXEMPTION_REASON, &table, place, &file.reason),
             expires,
@@ -333,6 +340,20 @@ impl Checker<'_> {
             scenario
         });
         scenarios.collect()
+    }
+
+    /// Patterns of principals: without a type, none would ever match.
+    fn principals(&mut self, table: &str, found: &List) -> Vec<Pattern> {
+        let key = &keys::EXEMPTION_PRINCIPALS;
+        let typed = |text: &String| text.contains(':') || text.starts_with('*');
+        for list in found.iter() {
+            let untyped = list.value.iter().filter(|text| !text.is_empty());
+            for text in untyped.filter(|text| !typed(text)) {
+                let path = format!("{table}.{}", key.name);
+                self.not_allowed(key, &path, &list.at, &Quoted(text));
+            }
+        }
+        self.patterns(key, table, found)
     }
 
     fn patterns(&mut self, key: &Key, table: &str, found: &List) -> Vec<Pattern> {

@@ -149,6 +149,7 @@ pub struct Exemption {
     pub topics: List,
     pub client_ids: List,
     pub groups: List,
+    pub principals: List,
     pub owner: Text,
     pub reason: Text,
     pub expires: Text,

@@ -227,6 +227,8 @@ pub static EXEMPTION_CLIENT_IDS: Key = example(EXEMPTION, "client_ids", "[\"tele
     "Client ids that it holds for; none given: every client. Topics, client ids and groups that are given must all match;\none of them must be given.");
 pub static EXEMPTION_GROUPS: Key = example(EXEMPTION, "groups", "[\"backfill-*\"]", "a list of group ids; * stands for any run of characters",
     "Groups that it holds for; none given: every group, and requests that concern none.");
+pub static EXEMPTION_PRINCIPALS: Key = example(EXEMPTION, "principals", "[\"User:telegraf\", \"User:svc-*\"]", "a list of principals in Kafka's form, as in \"User:alice\"; * stands for any run of characters",
+    "Who authenticated, as Kafka's default principal builder names it; default: everybody, also who is not known. Known of PLAIN,\nSCRAM and OAUTHBEARER (claim sub), after the broker's yes; not of GSSAPI and delegation tokens.");
 pub static EXEMPTION_OWNER: Key = example(EXEMPTION, "owner", "\"team-observability\"", "text that is not empty",
     "Who answers for it. Required.");
 pub static EXEMPTION_REASON: Key = example(EXEMPTION, "reason", "\"a lost sample is replaced ten seconds later\"", "text that is not empty",
@@ -296,7 +298,7 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.destructive_admin"), &PROTECTED_TOPICS, &PROTECTED_GROUPS, &mode("policy.weakening_config"), &RETENTION_FLOOR,
     &mode("policy.partition_growth"), &KEYED_TOPICS,
     &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
-    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
+    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_PRINCIPALS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
     &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &ADMIN_BIND, &MAX_LABEL_VALUES,

@@ -174,6 +174,9 @@ fn exempted(exemption: &Exemption) -> String {
     if !exemption.groups.is_empty() {
         let _ = writeln!(text, "groups = {}", names(&exemption.groups));
     }
+    if !exemption.principals.is_empty() {
+        let _ = writeln!(text, "principals = {}", names(&exemption.principals));
+    }
     let _ = writeln!(text, "owner = {}", quoted(&exemption.owner));
     let _ = writeln!(text, "reason = {}", quoted(&exemption.reason));
     if let Some(day) = exemption.expires.and_then(last_day) {

@@ -119,7 +119,8 @@ async fn serve(
         shared: shared.clone(),
         node_id,
     };
-    Connection::new(shared, Stream::Plain(stream), dial, node_id, meter).await;
+    let stream = Stream::Plain(stream);
+    Connection::new(shared, stream, dial, node_id, None, meter).await;
     drop(seat);
 }
 
