@@ -13,7 +13,7 @@ use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, To
 use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
-use crate::wire::header::{self, RESPONSE_START_LEN};
+use crate::wire::header::{self, RESPONSE_START_LEN, SIZE_LEN};
 use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::versions::Treatment;
 use crate::wire::{fetch, versions};
@@ -79,7 +79,8 @@ impl Session {
         lane: &mut Lane,
     ) -> Result<(), Want> {
         if lane.fresh_len() == 0 {
-            return Err(Want::Bytes(RESPONSE_START_LEN));
+            // The answer to a raw SASL token may be a size prefix of 0 and nothing else.
+            return Err(Want::Bytes(SIZE_LEN));
         }
         let Some(front) = self.in_flight.oldest() else {
             return self.mismatch("an answer that no request waits for".to_owned());
