@@ -64,6 +64,7 @@ async fn look(settings: &settings::Cluster) -> Result<Report, Error> {
         connect_timeout: settings.connect_timeout,
         tcp_user_timeout: settings.tcp_user_timeout,
         request_timeout: REQUEST_TIMEOUT,
+        sasl: settings.sasl.clone(),
     };
     let mut asker = Asker::new(dialing);
     let (server, metadata) = first_look(&mut asker, &settings.bootstrap_servers).await?;

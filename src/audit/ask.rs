@@ -54,8 +54,9 @@ impl Asker {
         if let Some(reason) = self.silent.get(server) {
             return Err(reason.clone());
         }
-        let dialing = self.dialing;
-        if let Some(mut link) = self.links.remove(server) {
+        let dialing = self.dialing.clone();
+        let open = self.links.remove(server);
+        if let Some(mut link) = open.filter(|link| !link.is_due()) {
             match question(&mut link, &dialing).await {
                 // Brokers close a connection that was idle for long: the next one gets an answer.
                 Err(Failure::Lost(_)) => {}

@@ -4,8 +4,9 @@
 //! `${VAR}` and `${VAR:-default}` are replaced inside string values only, after parsing: a variable cannot bring in keys.
 
 use super::error::{Error, Place, Problem, Source};
-use super::keys::Key;
+use super::keys::{self, Key};
 use crate::policy::Scenario;
+use crate::proxy::settings::Secret;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -74,6 +75,23 @@ pub struct Cluster {
     pub metadata_refresh_ms: Number,
     pub lookup_timeout_ms: Number,
     pub tcp_user_timeout_ms: Number,
+    pub sasl: Sasl,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sasl {
+    pub mechanism: Text,
+    pub username: Text,
+    pub password: Option<Found<Secret>>,
+    pub password_file: Text,
+    pub token_file: Text,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
 }
 
 /// `[policy]`, and a table for each scenario: its mode, and what else it is told.
@@ -214,7 +232,7 @@ pub fn parse(source: Source, variable: &dyn Fn(&str) -> Option<String>) -> (File
             problems.push(Problem {
                 place: source.place(span),
                 key: path.to_owned(),
-                text: format!("found {}; {reason}", source.excerpt(span)),
+                text: format!("found {}; {reason}", excerpt(source, path, span)),
             });
             None
         })
@@ -256,7 +274,7 @@ fn not_toml(source: Source, error: &toml::de::Error) -> Problem {
 }
 
 fn misshapen(source: Source, span: &Range<usize>, key: String, message: &str) -> Problem {
-    let found = source.excerpt(span);
+    let found = excerpt(source, &key, span);
     let text = match Key::find(&key) {
         Some(known) => format!("found {found}; allowed: {}", known.allowed),
         None => format!("found {found}; {message}"),
@@ -265,6 +283,14 @@ fn misshapen(source: Source, span: &Range<usize>, key: String, message: &str) ->
         place: source.place(span),
         key,
         text,
+    }
+}
+
+/// What stands there, unless it is secret.
+fn excerpt(source: Source, key: &str, span: &Range<usize>) -> String {
+    match keys::SASL_PASSWORD.path().starts_with(key) && key.starts_with("cluster.sasl") {
+        true => "a value that is not shown".to_owned(),
+        false => source.excerpt(span),
     }
 }
 

@@ -100,6 +100,7 @@ impl std::fmt::Display for Allowed {
 pub const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect. All ports are bound at start, so that every replica of the gateway agrees."),
     ("cluster", "The Kafka cluster behind the gateway."),
+    ("cluster.sasl", "How the gateway's own connections to the brokers authenticate (what it looks at the cluster by, and `holdfast audit`); not\nat all by default. Clients authenticate themselves: their exchange passes through untouched."),
     ("policy", "What is done about each way of losing records. `holdfast explain <scenario>` prints the manual of one."),
     ("policy.acks_none", "acks=0 becomes acks=all; the answers that nobody asked for are absorbed and counted."),
     ("policy.acks_leader", "acks=1 becomes acks=all."),
@@ -176,6 +177,18 @@ pub static LOOKUP_TIMEOUT: Key = number("cluster", "lookup_timeout_ms", 1000, 1,
     "How long the refusal of a batch by a learned limit waits for a fresh DescribeConfigs; without an answer the batch is\nforwarded, and counted in holdfast_unverified_total. Forwarding never waits.");
 pub static TCP_USER_TIMEOUT: Key = number("cluster", "tcp_user_timeout_ms", 120_000, 1000, HOUR_MS, MS,
     "TCP_USER_TIMEOUT towards brokers: bytes that are not acknowledged end a dead connection after this time. Linux counts\nthe time in which the broker takes nothing, too, and a broker reads nothing while it works on a request: keep it above\nthe largest timeout_ms of your producers.");
+
+pub static SASL_MECHANISM: Key = Key { table: "cluster.sasl", name: "mechanism", allowed: Allowed::OneOf(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
+    default: Default::Unset("no authentication", "\"SCRAM-SHA-512\""),
+    doc: "Kafka's sasl.mechanism. PLAIN and OAUTHBEARER show the secret to whoever sees the bytes: use them over TLS only." };
+pub static SASL_USERNAME: Key = example("cluster.sasl", "username", "\"holdfast\"", "a name of 1 to 255 bytes without NUL; with PLAIN and SCRAM",
+    "It needs DESCRIBE and DESCRIBE_CONFIGS on topics and DESCRIBE_CONFIGS on the cluster; ALTER_CONFIGS where weak_topic repairs.");
+pub static SASL_PASSWORD: Key = example("cluster.sasl", "password", "\"${KAFKA_PASSWORD}\"", "a text of 1 to 4096 bytes without NUL; with PLAIN and SCRAM, and without password_file",
+    "From the environment, rather than written here. Never shown, by `holdfast check` neither.");
+pub static SASL_PASSWORD_FILE: Key = example("cluster.sasl", "password_file", "\"/etc/holdfast/secrets/password\"", "the path of a file; with PLAIN and SCRAM, and without password",
+    "Read anew at every authentication; a line break at its end does not count.");
+pub static SASL_TOKEN_FILE: Key = example("cluster.sasl", "token_file", "\"/var/run/secrets/tokens/kafka\"", "the path of a file; with OAUTHBEARER",
+    "Holds a bearer token, mostly a JWT. Read anew at every authentication, so that whoever renews it need not tell.");
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
@@ -284,7 +297,7 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 /// Every key, in the order of `gateway.toml`.
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
-    &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
+    &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT, &SASL_MECHANISM, &SASL_USERNAME, &SASL_PASSWORD, &SASL_PASSWORD_FILE, &SASL_TOKEN_FILE,
     &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,

@@ -20,6 +20,7 @@ fn watch(cluster: &Cluster) -> Handle {
         metadata_refresh: Duration::from_secs(1),
         lookup_timeout: Duration::from_secs(1),
         tcp_user_timeout: Duration::from_secs(20),
+        sasl: None,
     };
     Watch::start(settings, CancellationToken::new())
 }

@@ -27,6 +27,7 @@ fn watching_every(servers: &[&HostPort], metadata_refresh: Duration) -> Watching
         metadata_refresh,
         lookup_timeout: Duration::from_secs(1),
         tcp_user_timeout: Duration::from_secs(20),
+        sasl: None,
     };
     Watching {
         handle: Watch::start(cluster, cancel.clone()),
