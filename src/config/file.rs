@@ -277,6 +277,7 @@ fn misshapen(source: Source, span: &Range<usize>, key: String, message: &str) ->
     let found = excerpt(source, &key, span);
     let text = match Key::find(&key) {
         Some(known) => format!("found {found}; allowed: {}", known.allowed),
+        None if is_secret(&key) => format!("found {found}; allowed: a table"),
         None => format!("found {found}; {message}"),
     };
     Problem {
@@ -286,9 +287,14 @@ fn misshapen(source: Source, span: &Range<usize>, key: String, message: &str) ->
     }
 }
 
+/// Whether a password may stand there.
+fn is_secret(key: &str) -> bool {
+    key.starts_with("cluster.sasl") && keys::SASL_PASSWORD.path().starts_with(key)
+}
+
 /// What stands there, unless it is secret.
 fn excerpt(source: Source, key: &str, span: &Range<usize>) -> String {
-    match keys::SASL_PASSWORD.path().starts_with(key) && key.starts_with("cluster.sasl") {
+    match is_secret(key) {
         true => "a value that is not shown".to_owned(),
         false => source.excerpt(span),
     }
