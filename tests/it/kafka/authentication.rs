@@ -62,10 +62,10 @@ fn the_gateways_own_connections_and_its_clients_authenticate_and_principals_deci
     );
     let secrets = tempfile::tempdir().expect("a directory");
     let place = Place { cluster, secrets };
-    check_clients_by_principal(&place);
     check_refusals(&place);
     check_audit(&place);
     check_own_connections(&place);
+    check_clients_by_principal(&place);
 }
 
 /// The table of a mechanism, with a secret in a file or in the environment.
@@ -258,7 +258,13 @@ fn librdkafka((user, password): (&str, &str), acks: &str) -> Settings {
         .set("sasl.password", password)
 }
 
-fn java_acks0(bootstrap: &str, topic: &str, mechanism: &str, user: (&str, &str)) -> Output {
+fn java_acks0(
+    bootstrap: &str,
+    topic: &str,
+    mechanism: &str,
+    user: (&str, &str),
+    records: &str,
+) -> Output {
     let module = match mechanism {
         "PLAIN" => "plain.Plain",
         "OAUTHBEARER" => "oauthbearer.OAuthBearer",
@@ -272,7 +278,14 @@ fn java_acks0(bootstrap: &str, topic: &str, mechanism: &str, user: (&str, &str))
         "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required {options};"
     );
     let mechanism = format!("sasl.mechanism={mechanism}");
-    let mut args = vec!["--bootstrap-server", bootstrap, "--topic", topic];
+    let mut args = vec![
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        topic,
+        "--records",
+        records,
+    ];
     for set in [
         "security.protocol=SASL_PLAINTEXT",
         &mechanism,
@@ -280,6 +293,8 @@ fn java_acks0(bootstrap: &str, topic: &str, mechanism: &str, user: (&str, &str))
         "client.id=same",
         "acks=0",
         "enable.idempotence=false",
+        // One that nobody lets in gives up; it would wait so long for each record.
+        "max.block.ms=5000",
     ] {
         args.extend(["--set", set]);
     }
@@ -326,7 +341,13 @@ fn check_clients_by_principal(place: &Place) {
                 );
             };
             let before = acks0(&holdfast);
-            let said = Said::by(&java_acks0(&holdfast.bootstrap(), &topic, mechanism, user));
+            let said = Said::by(&java_acks0(
+                &holdfast.bootstrap(),
+                &topic,
+                mechanism,
+                user,
+                "100",
+            ));
             assert_eq!(said.ok().len(), 100, "{mechanism}");
             check("java", before);
             let mut stored = 100;
@@ -375,7 +396,7 @@ fn wait_stored(place: &Place, topic: &str, expected: usize) {
 fn check_wrong_password(place: &Place, holdfast: &Holdfast) {
     let carol = ("carol", "guessed-wrong");
     for bootstrap in [place.cluster.bootstrap_of("SASL"), holdfast.bootstrap()] {
-        let refused = java_acks0(&bootstrap, "none", "SCRAM-SHA-256", carol);
+        let refused = java_acks0(&bootstrap, "none", "SCRAM-SHA-256", carol, "1");
         let words = "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256";
         assert!(
             refused.stdout.contains(words) || refused.stderr.contains(words),
