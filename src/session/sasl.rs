@@ -76,10 +76,10 @@ impl Session {
     ) -> Result<(), Want> {
         let frame_len = u64::from(size) + 4;
         let held = usize::try_from(frame_len).unwrap_or(usize::MAX);
-        if let Some(frame) = small(env, lane, held)? {
-            if let Some(principal) = claim.accepted(&frame[4..]) {
-                self.accepted_as(env, principal.cloned());
-            }
+        if let Some(frame) = small(env, lane, held)?
+            && let Some(principal) = claim.accepted(&frame[4..])
+        {
+            self.accepted_as(env, principal.cloned());
         }
         self.response = Response::Pass(frame_len);
         Ok(())
