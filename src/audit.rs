@@ -65,6 +65,7 @@ async fn look(settings: &settings::Cluster) -> Result<Report, Error> {
         tcp_user_timeout: settings.tcp_user_timeout,
         tls: settings.tls.clone(),
         request_timeout: REQUEST_TIMEOUT,
+        sasl: settings.sasl.clone(),
     };
     let mut asker = Asker::new(dialing);
     let (server, metadata) = first_look(&mut asker, &settings.bootstrap_servers).await?;

@@ -97,6 +97,8 @@ pub struct Flags {
     /// Address and port of /metrics, /report, /livez, /readyz [admin.bind, default 127.0.0.1:9901]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin_bind: Option<String>,
+    #[command(flatten)]
+    pub sasl: SaslFlags,
     /// default: enforce what no working client can notice; observe: change nothing, count everything; strict: enforce
     /// whatever needs no names. A mode in the file still overrides it [policy.preset]
     #[arg(long, value_name = "default|observe|strict")]
@@ -122,12 +124,32 @@ pub struct AuditFlags {
     /// Some of the cluster's brokers; IPv6 in brackets [cluster.bootstrap_servers]
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
     pub bootstrap_server: Option<Vec<String>>,
+    #[command(flatten)]
+    pub sasl: SaslFlags,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
     /// The least severity that makes the exit code 1; what is for information never does
     #[arg(long, value_enum, default_value_t = FailOn::Warning)]
     pub fail_on: FailOn,
+}
+
+/// How connections to the brokers authenticate; each flag overrides the key of the same name in the file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SaslFlags {
+    /// How the gateway's own connections authenticate: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
+    /// [cluster.sasl.mechanism]
+    #[arg(long, value_name = "MECHANISM")]
+    pub sasl_mechanism: Option<String>,
+    /// With PLAIN and SCRAM [cluster.sasl.username]
+    #[arg(long, value_name = "NAME")]
+    pub sasl_username: Option<String>,
+    /// Its password; there is no flag for the password itself, as others would see it [cluster.sasl.password_file]
+    #[arg(long, value_name = "FILE")]
+    pub sasl_password_file: Option<String>,
+    /// The bearer token, with OAUTHBEARER [cluster.sasl.token_file]
+    #[arg(long, value_name = "FILE")]
+    pub sasl_token_file: Option<String>,
 }
 
 const AUDIT_HELP: &str = "\
@@ -141,6 +163,7 @@ The principal needs DESCRIBE and DESCRIBE_CONFIGS on topics, DESCRIBE on groups,
 
 Examples:
   holdfast audit --bootstrap-server kafka-1:9092,kafka-2:9092
+  holdfast audit --bootstrap-server kafka-1:9094 --sasl-mechanism SCRAM-SHA-512 --sasl-username audit --sasl-password-file pw
   holdfast audit --config gateway.toml --output json --fail-on error > audit.json";
 
 /// Severities that can be asked to fail.
@@ -165,6 +188,7 @@ impl AuditFlags {
         Flags {
             config: self.config.clone(),
             bootstrap_server: self.bootstrap_server.clone(),
+            sasl: self.sasl.clone(),
             ..Flags::default()
         }
     }
@@ -180,6 +204,10 @@ impl Flags {
             broker_ids: self.broker_ids.clone(),
             advertised_host: self.advertised_host.clone(),
             admin_bind: self.admin_bind.clone(),
+            sasl_mechanism: self.sasl.sasl_mechanism.clone(),
+            sasl_username: self.sasl.sasl_username.clone(),
+            sasl_password_file: self.sasl.sasl_password_file.clone(),
+            sasl_token_file: self.sasl.sasl_token_file.clone(),
             preset: self.preset.clone(),
             log_level: self.log_level.clone(),
             log_format: self.log_format.clone(),

@@ -8,6 +8,7 @@ use holdfast::audit;
 use holdfast::cli::{self, AuditFlags, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
 use holdfast::proxy;
+use holdfast::proxy::watch::authenticate::read_secret;
 use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
@@ -22,7 +23,15 @@ fn main() -> ExitCode {
             for expired in config::expired(&settings, SystemTime::now()) {
                 eprintln!("holdfast: {expired}");
             }
-            print(&config::effective(&settings))
+            for warning in config::warnings(&settings) {
+                eprintln!("holdfast: warning: {warning}");
+            }
+            print(&config::effective(&settings))?;
+            // The file may yet come, so the settings are sound; but now nobody would be let in.
+            match settings.proxy.cluster.sasl.as_deref().map(read_secret) {
+                Some(Err(refusal)) => Err((2, refusal.to_string())),
+                _ => Ok(ExitCode::SUCCESS),
+            }
         }),
         Command::Report { admin, output } => report::fetch(&admin)
             .and_then(|json| match output {

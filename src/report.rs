@@ -103,6 +103,7 @@ pub fn table(json: &str) -> Result<String, String> {
     text += &aligned(
         &[
             "CLIENT ID",
+            "PRINCIPAL",
             "LIBRARY",
             "OPEN",
             "REQUESTS",
@@ -154,6 +155,7 @@ fn client_row(client: &Client) -> Vec<String> {
         .collect();
     vec![
         client.client_id.as_deref().map_or("-".to_owned(), shown),
+        client.principal.as_deref().map_or("-".to_owned(), shown),
         library,
         client.open_connections.to_string(),
         client.requests.to_string(),
@@ -248,6 +250,7 @@ mod tests {
             }],
             clients: vec![Client {
                 client_id: Some("app\x1b[2J".into()),
+                principal: Some("User:alice".into()),
                 software: Some("librdkafka".into()),
                 software_version: Some("1.8.2".into()),
                 acks: Acks {
@@ -270,7 +273,7 @@ mod tests {
         for words in [
             "Holdfast 1.2.3, preset strict, ready",
             "acks_none  enforce  7        0        2         0        3\n",
-            "app\\u{1b}[2J  librdkafka 1.8.2  0     0         5/0/4",
+            "app\\u{1b}[2J  User:alice  librdkafka 1.8.2  0     0         5/0/4",
             "a, b, c, 1 more",
             "MESSAGE_TOO_LARGE 9",
             "librdkafka #3712\n",

@@ -73,6 +73,8 @@ pub struct ByCompleteness {
 pub struct Client {
     /// `null`: the client sent none.
     pub client_id: Option<String>,
+    /// In Kafka's form, `User:alice`; `null`: not known.
+    pub principal: Option<String>,
     /// As the library calls itself; `null`: it does not say.
     pub software: Option<String>,
     pub software_version: Option<String>,
@@ -191,6 +193,7 @@ impl Client {
         }
         Client {
             client_id: seen.key.client_id.map(|id| id.to_string()),
+            principal: seen.key.principal.map(|principal| principal.to_string()),
             software: software.map(|name| name.to_string()),
             software_version: software_version.map(|version| version.to_string()),
             open_connections: seen.open,

@@ -55,7 +55,8 @@ impl Asker {
             return Err(reason.clone());
         }
         let dialing = self.dialing.clone();
-        if let Some(mut link) = self.links.remove(server) {
+        let open = self.links.remove(server);
+        if let Some(mut link) = open.filter(|link| !link.is_due()) {
             match question(&mut link, &dialing).await {
                 // Brokers close a connection that was idle for long: the next one gets an answer.
                 Err(Failure::Lost(_)) => {}

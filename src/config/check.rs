@@ -8,10 +8,13 @@ use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet};
 use crate::policy::{self, BelowMinIsr, Exemption, Floors, Mode, Pattern, Preset, Scenario};
-use crate::proxy::settings::{Cluster, Drain, HostPort, Limits, Listener};
+use crate::proxy::settings::{
+    Cluster, Credentials, Drain, HostPort, Limits, Listener, Password, Sasl, Secret,
+};
 use crate::proxy::tls::{
     ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
 };
+use crate::wire::sasl::Mechanism;
 use crate::{admin, proxy, telemetry};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -126,6 +129,7 @@ impl Checker<'_> {
             metadata_refresh: self.millis(&keys::METADATA_REFRESH, &file.metadata_refresh_ms),
             lookup_timeout: self.millis(&keys::LOOKUP_TIMEOUT, &file.lookup_timeout_ms),
             tcp_user_timeout: self.millis(&keys::TCP_USER_TIMEOUT, &file.tcp_user_timeout_ms),
+            sasl: self.sasl(&file.sasl).map(Arc::new),
         }
     }
 
@@ -234,6 +238,105 @@ impl Checker<'_> {
             }
         }
         Some((path(certificate.1)?, path(key.1)?))
+    }
+
+    /// `None`: nothing is configured, or something is wrong.
+    fn sasl(&mut self, file: &super::file::Sasl) -> Option<Sasl> {
+        let given = [
+            (&keys::SASL_USERNAME, place_of(&file.username)),
+            (&keys::SASL_PASSWORD, place_of(&file.password)),
+            (&keys::SASL_PASSWORD_FILE, place_of(&file.password_file)),
+            (&keys::SASL_TOKEN_FILE, place_of(&file.token_file)),
+        ];
+        let mechanism = self.choice(&keys::SASL_MECHANISM, &file.mechanism);
+        let Some(mechanism) = Mechanism::from_name(mechanism) else {
+            // Of a mechanism that is wrong has been told.
+            if file.mechanism.is_none()
+                && let Some((key, at)) = given.into_iter().find(|(_, at)| at.is_some())
+            {
+                let (key, allowed) = (key.path(), &keys::SASL_MECHANISM.allowed);
+                let text = format!("found nothing beside {key}; allowed: {allowed}");
+                self.wrong(&keys::SASL_MECHANISM.path(), at, text);
+            }
+            return None;
+        };
+        let at = place_of(&file.mechanism);
+        let name = mechanism.name();
+        for (key, at) in given {
+            let of_tokens = std::ptr::eq(key, &keys::SASL_TOKEN_FILE);
+            if at.is_some() && of_tokens != (mechanism == Mechanism::OAuthBearer) {
+                let text = format!("found beside mechanism = \"{name}\"; allowed: nothing");
+                self.wrong(&key.path(), at, text);
+            }
+        }
+        let credentials = match mechanism {
+            Mechanism::OAuthBearer => Credentials::Token {
+                file: self.needed(&keys::SASL_TOKEN_FILE, &file.token_file, at)?,
+            },
+            _ => {
+                let username: Option<String> =
+                    self.needed(&keys::SASL_USERNAME, &file.username, at);
+                let password = self.password(file, at);
+                Credentials::Password {
+                    username: username?,
+                    password: password?,
+                }
+            }
+        };
+        Some(Sasl {
+            mechanism,
+            credentials,
+        })
+    }
+
+    fn password(&mut self, file: &super::file::Sasl, at: Option<&At>) -> Option<Password> {
+        let key = &keys::SASL_PASSWORD;
+        match (&file.password, &file.password_file) {
+            (Some(_), Some(second)) => {
+                let text = "found beside cluster.sasl.password; allowed: one of them";
+                self.wrong(
+                    &keys::SASL_PASSWORD_FILE.path(),
+                    Some(&second.at),
+                    text.into(),
+                );
+                None
+            }
+            (Some(found), None) => {
+                let secret = found.value.reveal();
+                let fits = (1..=4096).contains(&secret.len()) && !secret.contains('\0');
+                if !fits {
+                    let shown = format!("a text of {} bytes", secret.len());
+                    self.not_allowed(key, &key.path(), &found.at, &shown);
+                }
+                fits.then(|| Password::Given(Secret::clone(&found.value)))
+            }
+            (None, Some(_)) => {
+                let path = self.needed(&keys::SASL_PASSWORD_FILE, &file.password_file, at)?;
+                Some(Password::File(path))
+            }
+            (None, None) => {
+                let text = "found nothing, and no password_file; allowed: one of them";
+                self.wrong(&key.path(), at, text.into());
+                None
+            }
+        }
+    }
+
+    /// A text that the mechanism at `at` cannot do without.
+    fn needed<T: From<String>>(&mut self, key: &Key, found: &Text, at: Option<&At>) -> Option<T> {
+        let Some(found) = found else {
+            let text = format!("found nothing; allowed: {}", key.allowed);
+            self.wrong(&key.path(), at, text);
+            return None;
+        };
+        let value = &found.value;
+        // Paths may be as long as the system allows; names have Kafka's STRING to fit in.
+        let most = if key.name == "username" { 255 } else { 4096 };
+        let fits = (1..=most).contains(&value.len()) && !value.contains('\0');
+        if !fits {
+            self.not_allowed(key, &key.path(), &found.at, &Quoted(value));
+        }
+        fits.then(|| T::from(value.clone()))
     }
 
     fn bootstrap_servers(&mut self, found: &List) -> Vec<HostPort> {
@@ -397,8 +500,14 @@ impl Checker<'_> {
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             self.wrong(&table, place, format!("found {name:?}; allowed: a name of 1 to 64 letters, digits, _ and - (it becomes a metric label)"));
         }
-        if file.topics.is_none() && file.client_ids.is_none() && file.groups.is_none() {
-            self.wrong(&table, place, "found neither topics nor client_ids nor groups; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
+        let lists = [
+            &file.topics,
+            &file.client_ids,
+            &file.groups,
+            &file.principals,
+        ];
+        if lists.iter().all(|list| list.is_none()) {
+            self.wrong(&table, place, "found neither topics nor client_ids nor groups nor principals; allowed: at least one of them (to switch a scenario off for everyone, set its mode)".into());
         }
         if file.expires.is_none() {
             let path = format!("{table}.expires");
@@ -430,6 +539,7 @@ impl Checker<'_> {
             topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
             client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),
             groups: self.patterns(&keys::EXEMPTION_GROUPS, &table, &file.groups),
+            principals: self.principals(&table, &file.principals),
             owner: self.given(&keys::EXEMPTION_OWNER, &table, place, &file.owner),
             reason: self.given(&keys::EXEMPTION_REASON, &table, place, &file.reason),
             expires,
@@ -456,6 +566,20 @@ impl Checker<'_> {
             scenario
         });
         scenarios.collect()
+    }
+
+    /// Patterns of principals: without a type, none would ever match.
+    fn principals(&mut self, table: &str, found: &List) -> Vec<Pattern> {
+        let key = &keys::EXEMPTION_PRINCIPALS;
+        let typed = |text: &String| text.contains(':') || text.starts_with('*');
+        for list in found.iter() {
+            let untyped = list.value.iter().filter(|text| !text.is_empty());
+            for text in untyped.filter(|text| !typed(text)) {
+                let path = format!("{table}.{}", key.name);
+                self.not_allowed(key, &path, &list.at, &Quoted(text));
+            }
+        }
+        self.patterns(key, table, found)
     }
 
     fn patterns(&mut self, key: &Key, table: &str, found: &List) -> Vec<Pattern> {

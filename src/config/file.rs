@@ -4,8 +4,9 @@
 //! `${VAR}` and `${VAR:-default}` are replaced inside string values only, after parsing: a variable cannot bring in keys.
 
 use super::error::{Error, Place, Problem, Source};
-use super::keys::Key;
+use super::keys::{self, Key};
 use crate::policy::Scenario;
+use crate::proxy::settings::Secret;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -87,6 +88,7 @@ pub struct Cluster {
     pub lookup_timeout_ms: Number,
     pub tcp_user_timeout_ms: Number,
     pub tls: ClusterTls,
+    pub sasl: Sasl,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -97,6 +99,22 @@ pub struct ClusterTls {
     pub certificate_file: Text,
     pub private_key_file: Text,
     pub min_version: Text,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sasl {
+    pub mechanism: Text,
+    pub username: Text,
+    pub password: Option<Found<Secret>>,
+    pub password_file: Text,
+    pub token_file: Text,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
 }
 
 /// `[policy]`, and a table for each scenario: its mode, and what else it is told.
@@ -172,6 +190,7 @@ pub struct Exemption {
     pub topics: List,
     pub client_ids: List,
     pub groups: List,
+    pub principals: List,
     pub owner: Text,
     pub reason: Text,
     pub expires: Text,
@@ -236,7 +255,7 @@ pub fn parse(source: Source, variable: &dyn Fn(&str) -> Option<String>) -> (File
             problems.push(Problem {
                 place: source.place(span),
                 key: path.to_owned(),
-                text: format!("found {}; {reason}", source.excerpt(span)),
+                text: format!("found {}; {reason}", excerpt(source, path, span)),
             });
             None
         })
@@ -278,15 +297,29 @@ fn not_toml(source: Source, error: &toml::de::Error) -> Problem {
 }
 
 fn misshapen(source: Source, span: &Range<usize>, key: String, message: &str) -> Problem {
-    let found = source.excerpt(span);
+    let found = excerpt(source, &key, span);
     let text = match Key::find(&key) {
         Some(known) => format!("found {found}; allowed: {}", known.allowed),
+        None if is_secret(&key) => format!("found {found}; allowed: a table"),
         None => format!("found {found}; {message}"),
     };
     Problem {
         place: source.place(span),
         key,
         text,
+    }
+}
+
+/// Whether a password may stand there.
+fn is_secret(key: &str) -> bool {
+    key.starts_with("cluster.sasl") && keys::SASL_PASSWORD.path().starts_with(key)
+}
+
+/// What stands there, unless it is secret.
+fn excerpt(source: Source, key: &str, span: &Range<usize>) -> String {
+    match is_secret(key) {
+        true => "a value that is not shown".to_owned(),
+        false => source.excerpt(span),
     }
 }
 

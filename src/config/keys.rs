@@ -102,6 +102,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ("listener.tls", "TLS with clients, on all Kafka ports. Without certificate_file they are plaintext. Files are read anew when their\ncontent changes, for new connections."),
     ("cluster", "The Kafka cluster behind the gateway."),
     ("cluster.tls", "TLS with brokers. The certificate must be for the name that is dialled: of bootstrap_servers, and as brokers advertise."),
+    ("cluster.sasl", "How the gateway's own connections to the brokers authenticate (what it looks at the cluster by, and `holdfast audit`); not\nat all by default. Clients authenticate themselves: their exchange passes through untouched."),
     ("policy", "What is done about each way of losing records. `holdfast explain <scenario>` prints the manual of one."),
     ("policy.acks_none", "acks=0 becomes acks=all; the answers that nobody asked for are absorbed and counted."),
     ("policy.acks_leader", "acks=1 becomes acks=all."),
@@ -200,6 +201,17 @@ pub static BROKER_CERTIFICATE: Key = unset("cluster.tls", "certificate_file", "n
 pub static BROKER_KEY: Key = unset("cluster.tls", "private_key_file", "none", "\"/etc/holdfast/tls/client.key\"", PEM,
     "Its private key, not encrypted.");
 pub static BROKER_MIN_VERSION: Key = choice("cluster.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with brokers.");
+pub static SASL_MECHANISM: Key = Key { table: "cluster.sasl", name: "mechanism", allowed: Allowed::OneOf(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
+    default: Default::Unset("no authentication", "\"SCRAM-SHA-512\""),
+    doc: "Kafka's sasl.mechanism. PLAIN and OAUTHBEARER show the secret to whoever sees the bytes: use them over TLS only." };
+pub static SASL_USERNAME: Key = example("cluster.sasl", "username", "\"holdfast\"", "a name of 1 to 255 bytes without NUL; with PLAIN and SCRAM",
+    "It needs DESCRIBE and DESCRIBE_CONFIGS on topics and DESCRIBE_CONFIGS on the cluster; ALTER_CONFIGS where weak_topic repairs.");
+pub static SASL_PASSWORD: Key = example("cluster.sasl", "password", "\"${KAFKA_PASSWORD}\"", "a text of 1 to 4096 bytes without NUL; with PLAIN and SCRAM, and without password_file",
+    "From the environment, rather than written here. Never shown, by `holdfast check` neither.");
+pub static SASL_PASSWORD_FILE: Key = example("cluster.sasl", "password_file", "\"/etc/holdfast/secrets/password\"", "the path of a file; with PLAIN and SCRAM, and without password",
+    "Read anew at every authentication; a line break at its end does not count.");
+pub static SASL_TOKEN_FILE: Key = example("cluster.sasl", "token_file", "\"/var/run/secrets/tokens/kafka\"", "the path of a file; with OAUTHBEARER",
+    "Holds a bearer token, mostly a JWT. Read anew at every authentication, so that whoever renews it need not tell.");
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
     "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
@@ -251,6 +263,8 @@ pub static EXEMPTION_CLIENT_IDS: Key = example(EXEMPTION, "client_ids", "[\"tele
     "Client ids that it holds for; none given: every client. Topics, client ids and groups that are given must all match;\none of them must be given.");
 pub static EXEMPTION_GROUPS: Key = example(EXEMPTION, "groups", "[\"backfill-*\"]", "a list of group ids; * stands for any run of characters",
     "Groups that it holds for; none given: every group, and requests that concern none.");
+pub static EXEMPTION_PRINCIPALS: Key = example(EXEMPTION, "principals", "[\"User:telegraf\", \"User:svc-*\"]", "a list of principals in Kafka's form, as in \"User:alice\"; * stands for any run of characters",
+    "Who authenticated, as Kafka's default principal builder names it; default: everybody, also who is not known. Known of PLAIN,\nSCRAM and OAUTHBEARER (claim sub), after the broker's yes; not of GSSAPI and delegation tokens.");
 pub static EXEMPTION_OWNER: Key = example(EXEMPTION, "owner", "\"team-observability\"", "text that is not empty",
     "Who answers for it. Required.");
 pub static EXEMPTION_REASON: Key = example(EXEMPTION, "reason", "\"a lost sample is replaced ten seconds later\"", "text that is not empty",
@@ -309,6 +323,7 @@ pub static KEYS: &[&Key] = &[
     &TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_AUTH, &TLS_CLIENT_CA, &TLS_CLIENT_CRLS, &TLS_MIN_VERSION,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
     &BROKER_TLS, &BROKER_CA, &BROKER_CERTIFICATE, &BROKER_KEY, &BROKER_MIN_VERSION,
+    &SASL_MECHANISM, &SASL_USERNAME, &SASL_PASSWORD, &SASL_PASSWORD_FILE, &SASL_TOKEN_FILE,
     &PRESET, &SINGLE_INSTANCE, &mode("policy.acks_none"), &mode("policy.acks_leader"), &BELOW_MIN_ISR, &mode("policy.ack_timeout"), &FLOOR,
     &mode("policy.oversized_batch"), &MAX_BATCH_BYTES, &mode("policy.oversized_request"), &MAX_REQUEST_BYTES,
     &mode("policy.not_idempotent"), &IDEMPOTENT_TOPICS, &mode("policy.not_transactional"), &TRANSACTIONAL_TOPICS,
@@ -322,7 +337,7 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.destructive_admin"), &PROTECTED_TOPICS, &PROTECTED_GROUPS, &mode("policy.weakening_config"), &RETENTION_FLOOR,
     &mode("policy.partition_growth"), &KEYED_TOPICS,
     &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
-    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
+    &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_PRINCIPALS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
     &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
     &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &ADMIN_BIND, &MAX_LABEL_VALUES,

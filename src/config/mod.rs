@@ -12,7 +12,7 @@ pub mod keys;
 mod render;
 
 pub use error::{Error, Place, Problem};
-pub use render::{commented, effective, expired, value};
+pub use render::{commented, effective, expired, value, warnings};
 
 use crate::{admin, proxy, telemetry};
 use error::Source;
@@ -53,6 +53,10 @@ pub struct Overrides {
     pub broker_ids: Option<String>,
     pub advertised_host: Option<String>,
     pub admin_bind: Option<String>,
+    pub sasl_mechanism: Option<String>,
+    pub sasl_username: Option<String>,
+    pub sasl_password_file: Option<String>,
+    pub sasl_token_file: Option<String>,
     pub preset: Option<String>,
     pub log_level: Option<String>,
     pub log_format: Option<String>,
@@ -80,6 +84,23 @@ impl Overrides {
             &mut file.cluster.bootstrap_servers,
             "--bootstrap-server",
             &self.bootstrap_servers,
+        );
+        let sasl = &mut file.cluster.sasl;
+        replace(
+            &mut sasl.mechanism,
+            "--sasl-mechanism",
+            &self.sasl_mechanism,
+        );
+        replace(&mut sasl.username, "--sasl-username", &self.sasl_username);
+        replace(
+            &mut sasl.password_file,
+            "--sasl-password-file",
+            &self.sasl_password_file,
+        );
+        replace(
+            &mut sasl.token_file,
+            "--sasl-token-file",
+            &self.sasl_token_file,
         );
         let listener = &mut file.listener;
         replace(&mut listener.bind, "--bind", &self.bind);

@@ -1,8 +1,9 @@
 //! [`Settings`] -> TOML (roof): `gateway.toml` with its comments, and what `holdfast check` prints.
 
-use super::keys::{Default, EXEMPTION, KEYS, Key, TABLES};
+use super::keys::{self, Default, EXEMPTION, KEYS, Key, TABLES};
 use super::{LogFormat, Settings};
 use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
+use crate::proxy::settings::{Credentials, Password, Sasl};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -56,18 +57,22 @@ fn comment(text: &str) -> String {
     text.lines().map(|line| format!("# {line}\n")).collect()
 }
 
-/// The settings in force, key by key; a key without a value is left out. Reading it back gives the same settings.
+/// The settings in force, key by key; a key without a value is left out. Reading it back gives the same settings, but for a
+/// password.
 pub fn effective(settings: &Settings) -> String {
     let mut text = String::new();
     for (table, _) in TABLES.iter().filter(|(table, _)| *table != EXEMPTION) {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let _ = writeln!(text, "[{table}]");
+        let mut lines = String::new();
         for key in KEYS.iter().filter(|key| key.table == *table) {
             if let Some(value) = value(settings, key) {
-                let _ = writeln!(text, "{} = {value}", key.name);
+                let _ = writeln!(lines, "{} = {value}", key.name);
+            } else if std::ptr::eq(*key, &keys::SASL_PASSWORD) && has_password(settings) {
+                let _ = writeln!(lines, "# {}: given, and not shown", key.name);
             }
+        }
+        if !lines.is_empty() {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = write!(text, "{gap}[{table}]\n{lines}");
         }
     }
     for exemption in &settings.proxy.policy.exemptions {
@@ -115,6 +120,7 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "cluster.tls.certificate_file" => file(&cluster.tls.as_ref()?.files.identity.as_ref()?.0),
         "cluster.tls.private_key_file" => file(&cluster.tls.as_ref()?.files.identity.as_ref()?.1),
         "cluster.tls.min_version" => quoted(cluster.tls.as_ref()?.files.min_version.name()),
+        path if key.table == "cluster.sasl" => quoted(&sasl(cluster.sasl.as_deref()?, path)?),
         "policy.preset" => quoted(settings.preset),
         "policy.single_instance" => policy.single_instance.to_string(),
         "policy.offsets_expired.repair" => policy.repair_offsets_expired.to_string(),
@@ -170,6 +176,45 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
     })
 }
 
+/// A key of `[cluster.sasl]`, never the password.
+fn sasl(sasl: &Sasl, path: &str) -> Option<String> {
+    let credentials = &sasl.credentials;
+    let shown = |path: &std::path::Path| path.display().to_string();
+    match (path, credentials) {
+        ("cluster.sasl.mechanism", _) => Some(sasl.mechanism.name().to_owned()),
+        ("cluster.sasl.username", Credentials::Password { username, .. }) => Some(username.clone()),
+        (
+            "cluster.sasl.password_file",
+            Credentials::Password {
+                password: Password::File(path),
+                ..
+            },
+        ) => Some(shown(path)),
+        ("cluster.sasl.token_file", Credentials::Token { file }) => Some(shown(file)),
+        _ => None,
+    }
+}
+
+fn has_password(settings: &Settings) -> bool {
+    let sasl = settings.proxy.cluster.sasl.as_deref();
+    sasl.is_some_and(|sasl| sasl.secret_key() == keys::SASL_PASSWORD.path())
+}
+
+/// A line for what works and is not wise.
+pub fn warnings(settings: &Settings) -> Vec<String> {
+    let cluster = &settings.proxy.cluster;
+    let sasl = cluster.sasl.as_deref().filter(|_| cluster.tls.is_none());
+    let plain = sasl.filter(|sasl| sasl.mechanism.shows_the_secret());
+    let line = |sasl: &Sasl| {
+        format!(
+            "cluster.sasl.mechanism: {} over connections without TLS shows {} to whoever sees the bytes",
+            sasl.mechanism.name(),
+            sasl.secret_key()
+        )
+    };
+    plain.map(line).into_iter().collect()
+}
+
 /// `None` for an empty list, which cannot be written.
 fn names(patterns: &[Pattern]) -> Option<String> {
     (!patterns.is_empty()).then(|| list(patterns.iter().map(|pattern| &pattern.0)))
@@ -188,6 +233,9 @@ fn exempted(exemption: &Exemption) -> String {
     }
     if !exemption.groups.is_empty() {
         let _ = writeln!(text, "groups = {}", names(&exemption.groups));
+    }
+    if !exemption.principals.is_empty() {
+        let _ = writeln!(text, "principals = {}", names(&exemption.principals));
     }
     let _ = writeln!(text, "owner = {}", quoted(&exemption.owner));
     let _ = writeln!(text, "reason = {}", quoted(&exemption.reason));

@@ -255,7 +255,7 @@ fn what_check_prints_reads_back_as_the_same_settings() {
     let text = format!(
         "{CLUSTER}[listener]\nbind = \"::1\"\nbroker_ids = \"1-3,7\"\n[log]\nformat = \"json\"\nsummary_ms = 5000\n\
          [policy.oversized_batch]\nmax_batch_bytes = 2000000\n[exemptions.metrics]\nscenarios = [\"acks_none\"]\n\
-         topics = [\"metrics.*\"]\nowner = \"o\"\nreason = \"r \\\"quoted\\\"\"\nexpires = \"2027-01-31\"\n"
+         topics = [\"metrics.*\"]\nprincipals = [\"User:svc-*\"]\nowner = \"o\"\nreason = \"r \\\"quoted\\\"\"\nexpires = \"2027-01-31\"\n"
     );
     let settings = load_text(&text).expect("sound");
     let again = load_text(&effective(&settings)).expect("sound");
@@ -300,8 +300,14 @@ fn the_examples_in_the_commented_file_are_sound() {
     // Every scenario is in force, and some only where there are no replicas.
     let text = uncommented.join("\n");
     let text = text.replace("single_instance = false", "single_instance = true");
-    let settings = load_text(&text).expect("sound");
+    // What only another mechanism has, or another source of the password.
+    let text: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("password = ") && !line.starts_with("token_file = "))
+        .collect();
+    let settings = load_text(&text.join("\n")).expect("sound");
     assert_eq!(settings.proxy.policy.exemptions.len(), 1);
+    assert!(settings.proxy.cluster.sasl.is_some());
 }
 
 #[test]
@@ -312,7 +318,8 @@ fn every_key_has_a_value_in_force_when_it_is_set() {
          [policy.commit_hold_back]\ngroups = [\"mailer\"]\n"
     );
     let settings = load_text(&text).expect("sound");
-    for key in keys::KEYS.iter().filter(|key| key.table != keys::EXEMPTION) {
+    let here = |key: &&&keys::Key| key.table != keys::EXEMPTION && key.table != "cluster.sasl";
+    for key in keys::KEYS.iter().filter(here) {
         assert!(value(&settings, key).is_some(), "{}", key.path());
     }
 }
@@ -335,6 +342,136 @@ fn what_joins_all_connections_of_a_group_is_in_force_only_where_there_are_no_rep
         );
         assert!(found[0].contains(&place), "{found:?}");
     }
+}
+
+fn sasl(table: &str) -> String {
+    format!("{CLUSTER}[cluster.sasl]\n{table}")
+}
+
+#[test]
+fn each_mechanism_has_credentials_of_its_own() {
+    for (table, expected) in [
+        (
+            "mechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"p\"\n",
+            "[cluster.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\n# password: given, and not shown\n",
+        ),
+        (
+            "mechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword_file = \"/f\"\n",
+            "[cluster.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword_file = \"/f\"\n",
+        ),
+        (
+            "mechanism = \"OAUTHBEARER\"\ntoken_file = \"/f\"\n",
+            "[cluster.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_file = \"/f\"\n",
+        ),
+    ] {
+        let settings = load_text(&sasl(table)).expect("sound");
+        let printed = effective(&settings);
+        assert!(printed.contains(expected), "{printed}");
+        let shows = warnings(&settings);
+        assert_eq!(
+            shows.len(),
+            usize::from(!table.contains("SCRAM")),
+            "{shows:?}"
+        );
+    }
+    let none = load_text(CLUSTER).expect("sound");
+    assert!(none.proxy.cluster.sasl.is_none() && warnings(&none).is_empty());
+    assert!(!effective(&none).contains("sasl"));
+}
+
+#[test]
+fn credentials_that_do_not_fit_together_are_complained_of_by_key() {
+    let check = |table: &str, expected: &str| {
+        let found = complaints(&sasl(table));
+        assert_eq!(found.len(), 1, "{table}: {found:#?}");
+        assert!(found[0].contains(expected), "{found:?}");
+    };
+    let plain = "mechanism = \"PLAIN\"\nusername = \"u\"\n";
+    check(
+        &format!("{plain}password = \"p\"\npassword_file = \"/f\"\n"),
+        ":7:17: cluster.sasl.password_file: found beside cluster.sasl.password; allowed: one of them",
+    );
+    check(
+        plain,
+        ":4:13: cluster.sasl.password: found nothing, and no password_file",
+    );
+    check(
+        "mechanism = \"SCRAM-SHA-256\"\npassword = \"p\"\n",
+        "cluster.sasl.username: found nothing; allowed: ",
+    );
+    check(
+        "mechanism = \"OAUTHBEARER\"\n",
+        "cluster.sasl.token_file: found nothing; allowed: ",
+    );
+    check(
+        "mechanism = \"OAUTHBEARER\"\ntoken_file = \"/f\"\nusername = \"u\"\n",
+        "cluster.sasl.username: found beside mechanism = \"OAUTHBEARER\"; allowed: nothing",
+    );
+    check(
+        &format!("{plain}password = \"p\"\ntoken_file = \"/f\"\n"),
+        "cluster.sasl.token_file: found beside mechanism = \"PLAIN\"; allowed: nothing",
+    );
+    check(
+        "username = \"u\"\n",
+        "cluster.sasl.mechanism: found nothing beside cluster.sasl.username; allowed: \"PLAIN\"",
+    );
+    check(
+        "mechanism = \"scram\"\nusername = \"u\"\n",
+        "cluster.sasl.mechanism: found \"scram\"; allowed: \"PLAIN\", \"SCRAM-SHA-256\"",
+    );
+    check(
+        &format!("{plain}password = \"\"\n"),
+        "cluster.sasl.password: found a text of 0 bytes; allowed: ",
+    );
+    let found = complaint(
+        "[exemptions.x]\nscenarios = [\"acks_none\"]\nprincipals = [\"alice\"]\nowner = \"o\"\nreason = \"r\"\nexpires = \"2027-01-31\"\n",
+    );
+    assert!(
+        found.contains("exemptions.x.principals: found \"alice\"; allowed: "),
+        "{found}"
+    );
+}
+
+/// Whatever is wrong, and however it is shown.
+#[test]
+fn a_password_is_never_shown() {
+    let variable = |name: &str| (name == "SET").then(|| "hunter2".to_owned());
+    let head = format!("{CLUSTER}[cluster.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\n");
+    let settings = load(
+        "f",
+        &format!("{head}password = \"${{SET}}\"\n"),
+        &Overrides::default(),
+        &variable,
+    );
+    let settings = settings.expect("sound");
+    for shown in [
+        effective(&settings),
+        format!("{settings:?}"),
+        warnings(&settings).concat(),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    for wrong in [
+        "password = \"hunter2\\u0000\"\n",
+        "password = [\"hunter2\"]\n",
+        "password = { hunter2 = 1 }\n",
+        "password = \"${UNSET}hunter2\"\n",
+        "password = \"${SET}\"\npassword_file = \"/f\"\n",
+        "password = \"hunter2\n",
+        "password = hunter2\n",
+    ] {
+        let found = load(
+            "f",
+            &format!("{head}{wrong}"),
+            &Overrides::default(),
+            &variable,
+        );
+        let text = found.expect_err("wrong").to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let whole = format!("{CLUSTER}sasl = \"hunter2\"\n");
+    let text = complaints(&whole).concat();
+    assert!(!text.is_empty() && !text.contains("hunter2"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!   ListOffsets  where it may begin instead -----+--> due --> Fetch from exactly there --> begun: all that it is given is seen
 //!   Fetch        where it reads, what it is given, by any connection --> delivered, which only grows
 //! ```
-//! Floor 1. A client is a client id: connections from all addresses share one number for a partition, so that it is never too
+//! Floor 1. A client is a client id of a principal: connections from all addresses share one number for a partition, so that it is never too
 //! low. What joins requests of several connections (offsets of a group, offsets of a log, a Fetch) goes by the address as well.
 //! A connection takes hold of the cells of what it reads; from then on it costs an atomic number. Cells that no connection holds
 //! are forgotten when there is no room. What was read without being seen makes everything that was begun doubtful: it has
@@ -28,7 +28,7 @@ pub struct Address(pub [u8; 16]);
 
 #[derive(Debug)]
 pub struct Deliveries {
-    clients: Mutex<HashMap<Arc<str>, Arc<Client>>>,
+    clients: Mutex<HashMap<ClientKey, Arc<Client>>>,
     cells: AtomicUsize,
     capacity: usize,
     forgotten: AtomicU64,
@@ -37,7 +37,15 @@ pub struct Deliveries {
     used: AtomicBool,
 }
 
-/// All connections with one client id.
+/// What tells clients apart.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct ClientKey {
+    /// `None`: not known.
+    principal: Option<Arc<str>>,
+    client_id: Arc<str>,
+}
+
+/// All connections with one client id and one principal.
 #[derive(Debug, Default)]
 pub struct Client {
     topics: Mutex<HashMap<Arc<str>, Topic>>,
@@ -116,10 +124,14 @@ impl Deliveries {
         }
     }
 
-    /// The client of that id, known or new. To be asked again when it [`Client::is_gone`].
-    pub fn client(&self, client_id: &str) -> Arc<Client> {
+    /// The client of that id and principal, known or new. To be asked again when it [`Client::is_gone`].
+    pub fn client(&self, client_id: &str, principal: Option<&Arc<str>>) -> Arc<Client> {
+        let key = ClientKey {
+            principal: principal.cloned(),
+            client_id: client_id.into(),
+        };
         let mut clients = locked(&self.clients);
-        if let Some(known) = clients.get(client_id) {
+        if let Some(known) = clients.get(&key) {
             return known.clone();
         }
         // There are never more than connections and cells, and what neither holds goes.
@@ -128,7 +140,7 @@ impl Deliveries {
         }
         self.used.store(true, Ordering::Release);
         let new = Arc::new(Client::default());
-        clients.insert(client_id.into(), new.clone());
+        clients.insert(key, new.clone());
         new
     }
 
@@ -198,7 +210,7 @@ impl Deliveries {
     }
 
     /// What no connection holds goes. Returns how many cells that were.
-    fn sweep(&self, clients: &mut HashMap<Arc<str>, Arc<Client>>) -> usize {
+    fn sweep(&self, clients: &mut HashMap<ClientKey, Arc<Client>>) -> usize {
         let mut forgotten = 0;
         clients.retain(|_, client| {
             let mut topics = locked(&client.topics);
@@ -492,7 +504,7 @@ mod tests {
     impl Reading {
         fn new() -> Reading {
             let deliveries = Deliveries::default();
-            let client = deliveries.client("app");
+            let client = deliveries.client("app", None);
             let cell = deliveries
                 .cell(&client, &Arc::from("orders"), ID, 0)
                 .expect("room");
@@ -588,7 +600,7 @@ mod tests {
         assert_eq!(reading.known("g", HERE), None);
         assert!(!Arc::ptr_eq(
             &reading.client,
-            &reading.deliveries.client("app")
+            &reading.deliveries.client("app", None)
         ));
     }
 
@@ -609,7 +621,7 @@ mod tests {
     #[test]
     fn what_no_connection_holds_is_forgotten_first_and_the_rest_is_refused() {
         let deliveries = Deliveries::of_capacity(4);
-        let client = deliveries.client("app");
+        let client = deliveries.client("app", None);
         let topic: Arc<str> = "orders".into();
         let cell = |index| deliveries.cell(&client, &topic, ID, index);
         let held: Vec<_> = (0..2).map(|index| cell(index).expect("room")).collect();
@@ -621,7 +633,7 @@ mod tests {
         assert!(cell(6).is_none());
         assert_eq!((deliveries.forgotten(), more.len()), (3, 2));
         for id in 0..10 {
-            deliveries.client(&id.to_string());
+            deliveries.client(&id.to_string(), None);
         }
         assert!(locked(&deliveries.clients).len() <= 5);
     }

@@ -321,10 +321,12 @@ pub struct Exemption {
     pub scenarios: Vec<Scenario>,
     /// Empty: every topic.
     pub topics: Vec<Pattern>,
-    /// Empty: every client id. What is named of topics, client ids and groups must all match.
+    /// Empty: every client id. What is named of topics, client ids, groups and principals must all match.
     pub client_ids: Vec<Pattern>,
     /// Empty: every group, and requests that concern none.
     pub groups: Vec<Pattern>,
+    /// Empty: every principal, and clients of which none is known.
+    pub principals: Vec<Pattern>,
     pub owner: String,
     pub reason: String,
     /// From then on it no longer works.

@@ -1,6 +1,7 @@
-//! How each scenario stands for one client: its mode, less the exemptions that its client id or a topic falls under.
+//! How each scenario stands for one client: its mode, less the exemptions that its client id, its principal or a topic falls
+//! under.
 //!
-//! Worked out once per client id and settings, so that a request costs no pattern matching unless an exemption names
+//! Worked out once per client id, principal and settings, so that a request costs no pattern matching unless an exemption names
 //! topics. Exemptions whose date has passed are taken out of the settings by the proxy; nothing here has a clock.
 
 use super::{Exemption, Mode, Pattern, Scenario, Settings};
@@ -18,18 +19,26 @@ pub enum Stand {
     ByTopic(Mode),
 }
 
-/// All scenarios for one client id under one set of settings.
+/// All scenarios for one client id and one principal under one set of settings.
 #[derive(Clone, Debug)]
 pub struct Standing {
     settings: Arc<Settings>,
+    principal: Option<Arc<str>>,
     stands: [Stand; Scenario::COUNT],
 }
 
 impl Standing {
-    pub fn of(settings: &Arc<Settings>, client_id: Option<&str>) -> Standing {
-        let stands = Scenario::ALL.map(|scenario| stand(settings, scenario, client_id));
+    /// `principal`: as the brokers accepted it; `None`: not known.
+    pub fn of(
+        settings: &Arc<Settings>,
+        client_id: Option<&str>,
+        principal: Option<Arc<str>>,
+    ) -> Standing {
+        let who = (client_id, principal.as_deref());
+        let stands = Scenario::ALL.map(|scenario| stand(settings, scenario, who));
         Standing {
             settings: settings.clone(),
+            principal,
             stands,
         }
     }
@@ -69,8 +78,9 @@ impl Standing {
         let Stand::ByTopic(mode) = self.get(scenario) else {
             return self.get(scenario);
         };
+        let who = (client_id, self.principal.as_deref());
         let found = self.settings.exemptions.iter().position(|exemption| {
-            concerns(exemption, scenario, client_id)
+            concerns(exemption, scenario, who)
                 && names(&exemption.topics, topic)
                 && names(&exemption.groups, group)
         });
@@ -84,14 +94,17 @@ impl Standing {
     }
 }
 
-fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> Stand {
+/// Client id and principal, as far as they are known.
+type Who<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn stand(settings: &Settings, scenario: Scenario, who: Who) -> Stand {
     let mode = settings.mode(scenario);
     if mode == Mode::Off {
         return Stand::Off;
     }
     let mut stand = Stand::Apply(mode);
     for (position, exemption) in settings.exemptions.iter().enumerate() {
-        if !concerns(exemption, scenario, client_id) {
+        if !concerns(exemption, scenario, who) {
             continue;
         }
         if exemption.topics.is_empty() && exemption.groups.is_empty() {
@@ -102,8 +115,10 @@ fn stand(settings: &Settings, scenario: Scenario, client_id: Option<&str>) -> St
     stand
 }
 
-fn concerns(exemption: &Exemption, scenario: Scenario, client_id: Option<&str>) -> bool {
-    exemption.scenarios.contains(&scenario) && names(&exemption.client_ids, client_id)
+fn concerns(exemption: &Exemption, scenario: Scenario, (client_id, principal): Who) -> bool {
+    exemption.scenarios.contains(&scenario)
+        && names(&exemption.client_ids, client_id)
+        && names(&exemption.principals, principal)
 }
 
 /// Whether the patterns, if there are any, name it.
@@ -167,6 +182,7 @@ mod tests {
             topics: patterns(topics),
             client_ids: patterns(client_ids),
             groups: Vec::new(),
+            principals: Vec::new(),
             owner: "platform".into(),
             reason: "may be lost".into(),
             expires: None,
@@ -195,13 +211,17 @@ mod tests {
 
     #[test]
     fn an_exemption_without_topics_holds_for_the_client_and_one_with_topics_for_those() {
-        let standing = Standing::of(&settings(vec![exemption(&[], &["edge-*"])]), Some("edge-7"));
+        let standing = Standing::of(
+            &settings(vec![exemption(&[], &["edge-*"])]),
+            Some("edge-7"),
+            None,
+        );
         assert_eq!(standing.get(Scenario::AcksNone), Stand::Exempt(0));
         assert_eq!(
             standing.get(Scenario::AcksLeader),
             Stand::Apply(Mode::Enforce)
         );
-        let standing = Standing::of(&settings(vec![exemption(&["m.*"], &[])]), None);
+        let standing = Standing::of(&settings(vec![exemption(&["m.*"], &[])]), None, None);
         assert_eq!(
             standing.get(Scenario::AcksNone),
             Stand::ByTopic(Mode::Enforce)
@@ -218,5 +238,36 @@ mod tests {
             standing.for_topic(Scenario::AcksNone, None, None),
             Stand::Apply(Mode::Enforce)
         );
+    }
+
+    #[test]
+    fn an_exemption_for_principals_holds_for_nobody_else_and_not_while_none_is_known() {
+        let mut svc = exemption(&[], &[]);
+        svc.principals = vec![Pattern("User:svc-*".into())];
+        let mut both = svc.clone();
+        both.scenarios = vec![Scenario::AcksLeader];
+        both.client_ids = vec![Pattern("edge".into())];
+        both.topics = vec![Pattern("m.*".into())];
+        let settings = settings(vec![svc, both]);
+        let enforced = Stand::Apply(Mode::Enforce);
+        for (client_id, principal, none, leader) in [
+            (None, None, enforced, enforced),
+            (Some("edge"), None, enforced, enforced),
+            (Some("edge"), Some("User:bob"), enforced, enforced),
+            (None, Some("User:svc-1"), Stand::Exempt(0), enforced),
+            (
+                Some("edge"),
+                Some("User:svc-1"),
+                Stand::Exempt(0),
+                Stand::Exempt(1),
+            ),
+        ] {
+            let standing = Standing::of(&settings, client_id, principal.map(Arc::from));
+            assert_eq!(standing.get(Scenario::AcksNone), none, "{principal:?}");
+            let found = standing.for_topic(Scenario::AcksLeader, client_id, Some("m.cpu"));
+            assert_eq!(found, leader, "{client_id:?} {principal:?}");
+            let found = standing.for_topic(Scenario::AcksLeader, client_id, Some("orders"));
+            assert_eq!(found, enforced);
+        }
     }
 }

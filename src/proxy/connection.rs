@@ -210,12 +210,14 @@ pub struct Connection<D: Dial> {
 }
 
 impl<D: Dial> Connection<D> {
-    /// `node_id`: the broker that the port stands for, `None` for the bootstrap port.
+    /// `node_id`: the broker that the port stands for, `None` for the bootstrap port. `principal`: who the client is known to be
+    /// before its first byte (by its certificate), as in `User:alice`.
     pub fn new(
         shared: Arc<Shared>,
         client: D::Stream,
         dial: D,
         node_id: Option<i32>,
+        principal: Option<Arc<str>>,
         meter: ConnectionMeter,
     ) -> Self {
         let now = Instant::now();
@@ -236,7 +238,7 @@ impl<D: Dial> Connection<D> {
             client_reads: true,
             client_writes: true,
             broker: Broker::Idle,
-            session: Session::new(),
+            session: Session::new(principal),
             requests: Half::new(),
             responses: Half::new(),
             announced: None,

@@ -53,6 +53,7 @@ mod tests {
             topics: Vec::new(),
             client_ids: Vec::new(),
             groups: Vec::new(),
+            principals: Vec::new(),
             owner: "team".into(),
             reason: "migration".into(),
             expires,

@@ -131,7 +131,8 @@ async fn serve(
         shared: shared.clone(),
         node_id,
     };
-    Connection::new(shared, stream, dial, node_id, meter).await;
+    let principal = stream.principal().map(Arc::from);
+    Connection::new(shared, stream, dial, node_id, principal, meter).await;
     drop(seat);
 }
 

@@ -15,7 +15,7 @@ use crate::cluster::View;
 use crate::ledger::{self, Ledger};
 use crate::policy;
 use crate::session;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, WatchFailure};
 use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
 use settings::Settings;
@@ -239,6 +239,7 @@ async fn ready(shared: Arc<Shared>) {
 fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     let shared = Arc::downgrade(shared);
     let told: [AtomicU64; 3 + ledger::TABLES.len()] = Default::default();
+    let told_failed: [AtomicU64; WatchFailure::ALL.len()] = Default::default();
     Box::new(move |telemetry| {
         let Some(shared) = shared.upgrade() else {
             return;
@@ -255,6 +256,9 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         let last = Duration::from_millis(stats.last_success_ms.load(Ordering::Relaxed));
         telemetry.looked(true, since(&told[0], &stats.looks), last);
         telemetry.looked(false, since(&told[1], &stats.failures), last);
+        for ((told, now), reason) in told_failed.iter().zip(&stats.failed).zip(WatchFailure::ALL) {
+            telemetry.watch_failed(reason, since(told, now));
+        }
         telemetry.learned_dropped(since(&told[2], &stats.learned_dropped));
         let ledger = &shared.ledger;
         for (told, (table, forgotten)) in told[3..].iter().zip(ledger.forgotten()) {

@@ -3,7 +3,9 @@
 use super::tls::{ClusterTls, ListenerTls};
 use crate::cluster::Advertised;
 use crate::policy;
+use crate::wire::sasl::Mechanism;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +62,66 @@ pub struct Cluster {
     pub tcp_user_timeout: Duration,
     /// `[cluster.tls]`; `None`: plaintext.
     pub tls: Option<Arc<ClusterTls>>,
+    /// How our own connections authenticate; `None`: they do not.
+    pub sasl: Option<Arc<Sasl>>,
+}
+
+/// `[cluster.sasl]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sasl {
+    pub mechanism: Mechanism,
+    /// A token for OAUTHBEARER, a password for all others.
+    pub credentials: Credentials,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credentials {
+    Password {
+        username: String,
+        password: Password,
+    },
+    Token {
+        file: PathBuf,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Password {
+    Given(Secret),
+    File(PathBuf),
+}
+
+impl Sasl {
+    /// The key of what is secret, for errors.
+    pub fn secret_key(&self) -> &'static str {
+        match &self.credentials {
+            Credentials::Password { password, .. } => match password {
+                Password::Given(_) => "cluster.sasl.password",
+                Password::File(_) => "cluster.sasl.password_file",
+            },
+            Credentials::Token { .. } => "cluster.sasl.token_file",
+        }
+    }
+}
+
+/// A text that nothing writes down.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// `[limits]`

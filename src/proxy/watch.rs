@@ -9,6 +9,7 @@
 //! [`repair`] was asked to raise.
 
 pub mod ask;
+pub mod authenticate;
 mod confirm;
 pub mod link;
 mod log_ends;
@@ -17,6 +18,7 @@ mod servers;
 
 use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};
 use crate::proxy::settings::{self, HostPort};
+use crate::telemetry::WatchFailure;
 use arc_swap::ArcSwap;
 use ask::BrokerConfig;
 use link::{Dialing, Failure, Link};
@@ -48,6 +50,8 @@ const CONFIGS_PERIOD: Duration = Duration::from_secs(30);
 const BROKER_CONFIGS_PERIOD: Duration = Duration::from_secs(300);
 /// Brokers asked for their own config at a time.
 const BROKERS_AT_A_TIME: usize = 4;
+/// The log is told so often that brokers do not let us in.
+const TOLD_EVERY_MS: u64 = 60_000;
 /// One connection is kept for so long before another server has its turn.
 const LINK_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -57,6 +61,10 @@ pub struct WatchStats {
     /// Looks that succeeded, and attempts at a server that failed (looks, configs and confirmations).
     pub looks: AtomicU64,
     pub failures: AtomicU64,
+    /// The latter by their cause, in the order of [`WatchFailure::ALL`].
+    pub failed: [AtomicU64; WatchFailure::ALL.len()],
+    /// When the log was last told that we are not let in, in milliseconds since 1970.
+    refused_told_ms: AtomicU64,
     /// Confirmations that were answered, and those that were not.
     pub confirmed: AtomicU64,
     pub unconfirmed: AtomicU64,
@@ -66,6 +74,29 @@ pub struct WatchStats {
     pub topics_evicted: AtomicU64,
     /// Milliseconds since 1970 at the last look that succeeded; 0: none yet.
     pub last_success_ms: AtomicU64,
+}
+
+impl WatchStats {
+    /// An attempt at a server failed. That brokers do not let us in is for somebody to mend, so the log is told, now and then.
+    fn failed(&self, server: &HostPort, failure: &Failure) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let reason = failure.reason();
+        self.failed[reason as usize].fetch_add(1, Ordering::Relaxed);
+        if reason == WatchFailure::Authentication {
+            let now = unix_ms();
+            let told = self.refused_told_ms.load(Ordering::Relaxed);
+            if now.saturating_sub(told) >= TOLD_EVERY_MS {
+                self.refused_told_ms.store(now, Ordering::Relaxed);
+                tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since_1970.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Starts the tasks.
@@ -371,11 +402,7 @@ impl Looker {
         }
         let stats = &self.shared.stats;
         stats.looks.fetch_add(1, Ordering::Relaxed);
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let milliseconds = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-        stats.last_success_ms.store(milliseconds, Ordering::Relaxed);
+        stats.last_success_ms.store(unix_ms(), Ordering::Relaxed);
         self.publish();
         self.ready.send_replace(true);
         self.ask_brokers();
@@ -506,8 +533,8 @@ impl Looker {
                 config: known.map(|known| known.config).unwrap_or_default(),
             };
             self.broker_configs.insert(*id, asked);
-            self.brokers
-                .spawn(ask_broker(*id, server, self.dialing.clone()));
+            let dialing = self.dialing.clone();
+            self.brokers.spawn(ask_broker(*id, server, dialing));
         }
     }
 
@@ -557,6 +584,7 @@ fn dialing(settings: &settings::Cluster, request_timeout: Duration) -> Dialing {
         tcp_user_timeout: settings.tcp_user_timeout,
         tls: settings.tls.clone(),
         request_timeout,
+        sasl: settings.sasl.clone(),
     }
 }
 
@@ -580,7 +608,7 @@ async fn run(
             }
             Err(failure) => {
                 tracing::debug!(%server, %failure, "the watch goes on to the next server");
-                shared.stats.failures.fetch_add(1, Ordering::Relaxed);
+                shared.stats.failed(&server, &failure);
                 servers.failed(&server);
             }
         }

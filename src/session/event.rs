@@ -286,6 +286,9 @@ pub enum Event {
     Requests { api_key: ApiKey, count: u64 },
     /// The client named itself (request header `client_id`); `None` is Kafka's null. Holds until the next one.
     ClientId(Option<Arc<str>>),
+    /// Who the client is, in Kafka's form (`User:alice`), by its certificate or once a broker accepted it; `None`: somebody who
+    /// is not shown. Holds until the next one.
+    Principal(Option<Arc<str>>),
     /// The client's library named itself (ApiVersions). Holds for the rest of the connection.
     Software { name: Arc<str>, version: Arc<str> },
     /// Produce requests by their acks, as the client sent it: 0, 1 or −1.

@@ -97,7 +97,7 @@ impl Events {
     }
 
     pub fn push(&mut self, event: Event) {
-        if matches!(event, Event::ClientId(_)) {
+        if names_the_client(&event) {
             // What came before was another's.
             self.flush();
         }
@@ -106,8 +106,8 @@ impl Events {
             .iter_mut()
             .rev()
             .take(FOLD)
-            // What another client id did is not this one's.
-            .take_while(|last| !matches!(last, Event::ClientId(_)))
+            // What another client id or principal did is not this one's.
+            .take_while(|last| !names_the_client(last))
             .any(|last| fold(last, &event))
         {
             return;
@@ -161,6 +161,11 @@ impl Events {
         }
         self.list.extend(self.batch.take().map(Batch::event));
     }
+}
+
+/// What comes after it is told of another than what came before.
+fn names_the_client(event: &Event) -> bool {
+    matches!(event, Event::ClientId(_) | Event::Principal(_))
 }
 
 /// Adds `new` to `last` where they are the same thing once more.

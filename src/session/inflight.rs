@@ -8,6 +8,7 @@ use super::merge::Merge;
 use super::readers::LogEnds;
 use crate::policy::Scenario;
 use crate::wire::fetch::Batches;
+use crate::wire::principal::Claim;
 use crate::wire::produce::TopicKey;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -39,12 +40,12 @@ pub enum Fate {
     Rewrite,
     /// An ApiVersions answer: versions are cut to what is understood.
     ApiVersions,
-    /// A SaslAuthenticate answer: it says how long the client is accepted.
-    SaslAuthenticate,
+    /// A SaslAuthenticate answer: it says whether the client is who it claims to be, and for how long it is accepted.
+    SaslAuthenticate(Claim),
     /// SaslHandshake v0: after an answer without error that many raw tokens follow.
     SaslHandshake { tokens: u8 },
     /// A raw SASL token: a size prefix and nothing else that is Kafka's.
-    Token,
+    Token(Claim),
     /// We answer ourselves.
     Answer(Bytes),
     /// The broker's answer to what was left of a judged request, with our answer to the rest put in: a response body.

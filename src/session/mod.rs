@@ -20,6 +20,7 @@ mod produce;
 mod readers;
 mod requests;
 mod responses;
+mod sasl;
 mod sole;
 mod sole_fetch;
 mod topics;
@@ -28,6 +29,7 @@ use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
 use crate::ledger::Ledger;
 use crate::ledger::deliveries::{Address, Client};
 use crate::policy::{self, standing::Standing};
+use crate::wire::principal::Exchange;
 use event::{CloseCause, Event, Limit, Outcome, OutcomeCause};
 use events::Events;
 use haste::Haste;
@@ -105,6 +107,11 @@ pub enum Answer {
 /// One client connection.
 pub struct Session {
     client_id: Option<Arc<str>>,
+    /// As the brokers accepted it; `None`: not known, or not yet.
+    principal: Option<Arc<str>>,
+    /// Who the client is without any SASL.
+    given_principal: Option<Arc<str>>,
+    sasl: Exchange,
     /// A header was looked at for the client id.
     introduced: bool,
     software_known: bool,
@@ -157,14 +164,22 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Session {
-        Session::new()
+        Session::new(None)
     }
 }
 
 impl Session {
-    pub fn new() -> Session {
+    /// `principal`: who the client is known to be before its first byte (by its certificate), in Kafka's form.
+    pub fn new(principal: Option<Arc<str>>) -> Session {
+        let mut events = Events::default();
+        if principal.is_some() {
+            events.push(Event::Principal(principal.clone()));
+        }
         Session {
             client_id: None,
+            principal: principal.clone(),
+            given_principal: principal,
+            sasl: Exchange::default(),
             introduced: false,
             software_known: false,
             next_sample: 0,
@@ -195,7 +210,7 @@ impl Session {
             haste: Haste::default(),
             paused_by: None,
             sampled_answers: 0,
-            events: Events::default(),
+            events,
             learned: Vec::new(),
         }
     }

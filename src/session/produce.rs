@@ -379,7 +379,11 @@ impl Session {
         // What was tallied is the old name's, and was judged under the old settings.
         self.tell_tally();
         self.tally = None;
-        self.standing = Some(Standing::of(env.policy, client_id.as_deref()));
+        self.standing = Some(Standing::of(
+            env.policy,
+            client_id.as_deref(),
+            self.principal.clone(),
+        ));
         if renamed {
             self.events.push(Event::ClientId(client_id.clone()));
             self.client_id = client_id;

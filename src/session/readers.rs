@@ -55,7 +55,11 @@ impl Session {
         }
         if self.reader.as_ref().is_none_or(|reader| reader.is_gone()) {
             let client_id = self.client_id.as_deref().unwrap_or_default();
-            self.reader = Some(env.ledger.deliveries.client(client_id));
+            self.reader = Some(
+                env.ledger
+                    .deliveries
+                    .client(client_id, self.principal.as_ref()),
+            );
         }
         self.reader.as_ref()
     }

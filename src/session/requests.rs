@@ -8,6 +8,8 @@ use super::{Env, Session, Want, acks0_event, readers};
 use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
 use crate::wire::header::{self, Look, START_LEN, Start};
+use crate::wire::principal::Exchange;
+use crate::wire::sasl::Mechanism;
 use crate::wire::{fetch_request, sasl, versions};
 use bytes::Bytes;
 
@@ -167,13 +169,14 @@ impl Session {
                     return self.sasl_handshake(env, lane, start, frame_len);
                 }
                 ApiKey::SASL_HANDSHAKE => {
+                    self.begin_exchange(env, lane, frame_len)?;
                     self.haste.authenticates();
                     Fate::Relay
                 }
                 ApiKey::SASL_AUTHENTICATE
-                    if sasl::SESSION_VERSIONS.contains(&start.api_version) =>
+                    if sasl::AUTHENTICATE_VERSIONS.contains(&start.api_version) =>
                 {
-                    Fate::SaslAuthenticate
+                    Fate::SaslAuthenticate(self.sasl_token(env, lane, start, frame_len)?)
                 }
                 _ if env.policy.judges(start.api_key)
                     && listed.is_some_and(|api| api.treatment.is_judged_or_rewritten()) =>
@@ -247,19 +250,19 @@ impl Session {
         let Look::Ready(header) = header::header(frame, frame_len, false) else {
             return self.malformed_request(start, "header");
         };
-        let tokens = match sasl::mechanism(0, &frame[header.body_at..]) {
-            Ok("PLAIN" | "OAUTHBEARER") => 1,
-            Ok("SCRAM-SHA-256" | "SCRAM-SHA-512") => 2,
-            Ok(_) => 0,
+        let mechanism = match sasl::mechanism(0, &frame[header.body_at..]) {
+            Ok(name) => Mechanism::from_name(name),
             Err(_) => return self.malformed_request(start, "body"),
         };
         self.events.request(start.api_key);
-        if tokens == 0 {
+        let Some(mechanism) = mechanism else {
             let answer = sasl::unsupported(start.correlation_id);
             self.push(start, 0, Fate::Answer(Bytes::from(answer)));
             self.request = Request::Discard(frame_len as u64);
             return Ok(());
-        }
+        };
+        self.sasl = Exchange::new(Some(mechanism));
+        let tokens = mechanism.tokens();
         self.push(start, 0, Fate::SaslHandshake { tokens });
         lane.forward(frame_len);
         self.ended(lane);
@@ -285,11 +288,12 @@ impl Session {
             self.misdeed(CloseCause::FrameSize, detail);
             return Err(Want::Close);
         };
+        let claim = self.raw_token(env, lane, size)?;
         self.in_flight.push(Pending {
             correlation_id: 0,
             api_key: ApiKey::SASL_HANDSHAKE.0,
             api_version: 0,
-            fate: Fate::Token,
+            fate: Fate::Token(claim),
             upstream: UpstreamId::FIRST,
             since_us: self.clock_us,
             end: u64::MAX,

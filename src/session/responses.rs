@@ -2,7 +2,6 @@
 //! or merged, as the request's fate says.
 
 use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
-use super::haste;
 use super::inflight::{Fate, FetchLook, Pending, UpstreamId};
 use super::judged;
 use super::lane::Lane;
@@ -11,13 +10,13 @@ use super::produce::topic_of;
 use super::requests::{Request, whole};
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Broker, Keeping, Learned, MetadataDelta, PartitionFacts, TopicFacts};
-use crate::policy::{Mode, Scenario};
+use crate::policy::Scenario;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
-use crate::wire::header::{self, RESPONSE_START_LEN};
+use crate::wire::header::{self, RESPONSE_START_LEN, SIZE_LEN};
 use crate::wire::produce::{self, Answer, TopicKey};
 use crate::wire::versions::Treatment;
-use crate::wire::{fetch, sasl, versions};
+use crate::wire::{fetch, versions};
 use bytes::Bytes;
 
 /// One answer in that many is timed, of the busiest APIs.
@@ -80,7 +79,8 @@ impl Session {
         lane: &mut Lane,
     ) -> Result<(), Want> {
         if lane.fresh_len() == 0 {
-            return Err(Want::Bytes(RESPONSE_START_LEN));
+            // The answer to a raw SASL token may be a size prefix of 0 and nothing else.
+            return Err(Want::Bytes(SIZE_LEN));
         }
         let Some(front) = self.in_flight.oldest() else {
             return self.mismatch("an answer that no request waits for".to_owned());
@@ -90,15 +90,15 @@ impl Session {
         if front.upstream != upstream || !sent {
             return self.mismatch("an answer to a request that was not sent".to_owned());
         }
-        if matches!(front.fate, Fate::Token) {
+        if let Fate::Token(claim) = &front.fate {
+            let claim = claim.clone();
             let Some(&[a, b, c, d]) = lane.fresh().first_chunk() else {
                 return Err(Want::Bytes(4));
             };
             let Ok(size) = u32::try_from(i32::from_be_bytes([a, b, c, d])) else {
                 return self.mismatch("a SASL token of negative size".to_owned());
             };
-            self.response = Response::Pass(u64::from(size) + 4);
-            return Ok(());
+            return self.raw_token_answered(env, lane, &claim, size);
         }
         let Some((size, correlation_id)) = header::response_start(lane.fresh()) else {
             return Err(Want::Bytes(RESPONSE_START_LEN));
@@ -202,8 +202,8 @@ impl Session {
                     _ => Err("ApiVersions answer does not follow its schema"),
                 }
             }
-            Fate::SaslAuthenticate => {
-                self.authenticated(env, &mut frame[RESPONSE_START_LEN..], version);
+            Fate::SaslAuthenticate(claim) => {
+                self.authenticated(env, &mut frame[RESPONSE_START_LEN..], version, claim);
                 Ok(Done::Forward)
             }
             Fate::SaslHandshake { tokens } => {
@@ -224,7 +224,7 @@ impl Session {
             Fate::Fetch(look) => self
                 .fetch_answer(env, frame, &pending, *look)
                 .map(|new| new.map_or(Done::Forward, Done::Replace)),
-            Fate::Open | Fate::Relay | Fate::Token | Fate::Answer(_) => Ok(Done::Forward),
+            Fate::Open | Fate::Relay | Fate::Token(_) | Fate::Answer(_) => Ok(Done::Forward),
         };
         match result {
             Ok(Done::Forward) => lane.forward(frame_len),
@@ -399,24 +399,6 @@ impl Session {
             self.misdeed(CloseCause::AbsorbedError, detail);
         }
         Ok(())
-    }
-
-    /// The client is told of a shorter session than the broker has given it: its backlog of acks=0 needs time to pass
-    /// before its next handshake. What cannot be read, whatever it is, passes as it is and limits nothing.
-    fn authenticated(&mut self, env: &Env<'_>, answer: &mut [u8], version: i16) {
-        let Ok(lifetime) = sasl::session_lifetime(version, answer) else {
-            return;
-        };
-        let raises = env.policy.mode(Scenario::AcksNone) == Mode::Enforce;
-        let told_ms = match lifetime.ms > 0 && raises {
-            true => haste::told_lifetime_ms(lifetime.ms),
-            false => lifetime.ms,
-        };
-        self.haste.authenticated(env.clock_us, told_ms);
-        if told_ms != lifetime.ms {
-            let told = told_ms.to_be_bytes();
-            answer[lifetime.at..][..told.len()].copy_from_slice(&told);
-        }
     }
 
     fn sasl_handshake_answered(&mut self, frame: &[u8], tokens: u8) {

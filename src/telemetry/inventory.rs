@@ -1,6 +1,6 @@
 //! The clients seen (floor 4): who they are, how they write, which errors they were told. Plain bounded data, read by `/report`.
 //!
-//! A client is a client id together with the name and version of a library. [`MAX_CLIENTS`] are kept: a new one takes the
+//! A client is a client id together with a principal and the name and version of a library. [`MAX_CLIENTS`] are kept: a new one takes the
 //! place of the one with the fewest requests among those that are not connected, whose numbers go on in `others`; while
 //! all are connected it is counted there itself. So the clients that do most stay, however many names a hostile one tries.
 
@@ -28,6 +28,8 @@ pub type Software = (Arc<str>, Arc<str>);
 pub struct Key {
     /// At most 256 bytes; `None`: null, or not sent.
     pub client_id: Option<Arc<str>>,
+    /// At most 256 bytes; `None`: not known.
+    pub principal: Option<Arc<str>>,
     pub software: Option<Software>,
 }
 
@@ -153,7 +155,10 @@ impl Inventory {
             .map(|(key, client)| client.seen(key))
             .collect();
         clients.sort_by(|one, other| {
-            let name = |client: &ClientSeen| client.key.client_id.clone();
+            let name = |client: &ClientSeen| {
+                let key = &client.key;
+                (key.client_id.clone(), key.principal.clone())
+            };
             let by_requests = other.requests.cmp(&one.requests);
             by_requests.then_with(|| name(one).cmp(&name(other)))
         });
@@ -205,6 +210,11 @@ impl Place {
             }),
             _ => {}
         }
+    }
+
+    /// Requests that were read before it was known whose they are.
+    pub fn requested(&self, count: u64) {
+        self.0.requests.fetch_add(count, Relaxed);
     }
 
     /// A refusal in the answer to a request that is no Produce.
@@ -305,6 +315,7 @@ mod tests {
     fn key(client_id: &str) -> Key {
         Key {
             client_id: Some(client_id.into()),
+            principal: None,
             software: None,
         }
     }

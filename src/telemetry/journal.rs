@@ -73,6 +73,7 @@ struct Subject {
     deed: Deed,
     mode: Mode,
     client_id: Option<Arc<str>>,
+    principal: Option<Arc<str>>,
     topic: Option<Arc<str>>,
 }
 
@@ -116,7 +117,7 @@ impl Journal {
     pub fn meet(
         &self,
         (scenario, deed, mode): (Scenario, Deed, Mode),
-        client_id: &Option<Arc<str>>,
+        (client_id, principal): (&Option<Arc<str>>, &Option<Arc<str>>),
         topic: &Option<Arc<str>>,
     ) -> Arc<Sum> {
         let subject = Subject {
@@ -124,6 +125,7 @@ impl Journal {
             deed,
             mode,
             client_id: client_id.clone(),
+            principal: principal.clone(),
             topic: topic.clone(),
         };
         let mut sums = locked(&self.sums);
@@ -140,6 +142,7 @@ impl Journal {
             scenario = scenario.name(),
             mode = mode.name(),
             client_id = client_id.as_deref(),
+            principal = principal.as_deref(),
             topic = topic.as_deref(),
             "{}; further ones are summed up",
             first_words(deed, mode),
@@ -181,16 +184,24 @@ impl Journal {
     /// The client broke the protocol or a limit.
     pub fn misdeed(&self, cause: CloseCause, detail: &str, who: Who) {
         if self.misdeeds[cause as usize].admits() {
-            let (client, client_id) = who;
-            warn!(cause = cause.name(), detail, %client, client_id, "{}", misdeed_words(cause));
+            let Who {
+                client,
+                client_id,
+                principal,
+            } = who;
+            warn!(cause = cause.name(), detail, %client, client_id, principal, "{}", misdeed_words(cause));
         }
     }
 
     /// An error that nobody else will hear of: its client had sent acks=0.
     pub fn absorbed_error(&self, code: ErrorCode, topic: Option<&str>, partition: i32, who: Who) {
         if self.absorbed_errors[slot(code)].admits() {
-            let (client, client_id) = who;
-            warn!(error_code = code.name(), topic, partition, %client, client_id, "records sent with acks=0 failed");
+            let Who {
+                client,
+                client_id,
+                principal,
+            } = who;
+            warn!(error_code = code.name(), topic, partition, %client, client_id, principal, "records sent with acks=0 failed");
         }
     }
 
@@ -203,13 +214,18 @@ impl Journal {
         who: Who,
     ) {
         if self.override_failures[slot(code)].admits() {
-            let (client, client_id) = who;
+            let Who {
+                client,
+                client_id,
+                principal,
+            } = who;
             warn!(
                 scenario = scenario.name(),
                 error_code = code.name(),
                 topic,
                 %client,
                 client_id,
+                principal,
                 "records failed because acks was raised to all"
             );
         }
@@ -273,6 +289,7 @@ impl Journal {
                 scenario = subject.scenario.name(),
                 mode = subject.mode.name(),
                 client_id = subject.client_id.as_deref(),
+                principal = subject.principal.as_deref(),
                 topic = subject.topic.as_deref(),
                 requests,
                 records,
@@ -358,8 +375,14 @@ impl Journal {
     }
 }
 
-/// The client's address and id.
-pub type Who<'a> = (SocketAddr, Option<&'a str>);
+/// Whom a line is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// Where it connects from.
+    pub client: SocketAddr,
+    pub client_id: Option<&'a str>,
+    pub principal: Option<&'a str>,
+}
 
 /// The throttle of a code; 0, which is no error, stands for those that we have no room for.
 fn slot(code: ErrorCode) -> usize {

@@ -28,9 +28,12 @@ pub struct ConnectionMeter {
     telemetry: Arc<Telemetry>,
     client: SocketAddr,
     client_id: Option<Arc<str>>,
+    principal: Option<Arc<str>>,
     software: Option<Software>,
-    /// In the inventory, once something was read.
+    /// In the inventory, once something was read that does not only introduce the client.
     place: Option<Place>,
+    /// Requests that came before that: who sent them turns out with their end.
+    introducing: u64,
     clients: Vec<ClientHandle>,
     topics: Vec<TopicHandle>,
     /// The next one to make room in `topics`.
@@ -70,8 +73,10 @@ impl ConnectionMeter {
             telemetry: telemetry.clone(),
             client,
             client_id: None,
+            principal: None,
             software: None,
             place: None,
+            introducing: 0,
             clients: Vec::new(),
             topics: Vec::new(),
             oldest: 0,
@@ -99,9 +104,16 @@ impl ConnectionMeter {
                 if !api_key.is_known() {
                     self.telemetry.unknown_api(*api_key, *count);
                 }
-                self.place().note(event);
+                match self.place.is_none() && introduces(*api_key) {
+                    true => self.introducing += count,
+                    false => self.place().note(event),
+                }
             }
             Event::ClientId(client_id) => self.renamed(client_id.as_ref()),
+            Event::Principal(principal) => {
+                self.principal = principal.clone();
+                self.met_anew();
+            }
             Event::Software { name, version } => {
                 self.software = Some((name.clone(), version.clone()));
                 self.place = None;
@@ -307,17 +319,23 @@ impl ConnectionMeter {
     }
 
     fn place(&mut self) -> &Place {
-        let (telemetry, client_id, software) = (&self.telemetry, &self.client_id, &self.software);
         self.place.get_or_insert_with(|| {
-            telemetry.inventory.join(Key {
-                client_id: client_id.clone(),
-                software: software.clone(),
-            })
+            let place = self.telemetry.inventory.join(Key {
+                client_id: self.client_id.clone(),
+                principal: self.principal.clone(),
+                software: self.software.clone(),
+            });
+            place.requested(std::mem::take(&mut self.introducing));
+            place
         })
     }
 
     fn who(&self) -> Who<'_> {
-        (self.client, self.client_id.as_deref())
+        Who {
+            client: self.client,
+            client_id: self.client_id.as_deref(),
+            principal: self.principal.as_deref(),
+        }
     }
 
     fn renamed(&mut self, client_id: Option<&Arc<str>>) {
@@ -325,6 +343,11 @@ impl ConnectionMeter {
             true => id[..id.floor_char_boundary(MAX_CLIENT_ID_BYTES)].into(),
             false => id.clone(),
         });
+        self.met_anew();
+    }
+
+    /// What comes from now on is another client's.
+    fn met_anew(&mut self) {
         self.place = None;
         self.clients.clear();
         self.topics.clear();
@@ -371,7 +394,10 @@ impl ConnectionMeter {
         let handle = TopicHandle {
             met,
             counter: family.resolve(scenario.name(), label, topic.as_deref()),
-            sum: self.telemetry.journal.meet(met, &self.client_id, &topic),
+            sum: self
+                .telemetry
+                .journal
+                .meet(met, (&self.client_id, &self.principal), &topic),
             topic,
         };
         if self.topics.len() < MAX_TOPICS {
@@ -407,10 +433,15 @@ impl ConnectionMeter {
             return;
         }
         self.telemetry.counters.closed.add(cause, 1);
+        if self.introducing > 0 {
+            // It went no further.
+            self.place();
+        }
         debug!(
             cause = cause.name(),
             client = %self.client,
             client_id = self.client_id.as_deref(),
+            principal = self.principal.as_deref(),
             "connection ends"
         );
     }
@@ -435,6 +466,14 @@ impl Drop for ConnectionMeter {
         self.telemetry.counters.connections.dec();
         self.telemetry.counters.upstream.sub(self.upstreams);
     }
+}
+
+/// What a client sends before it is known who it is.
+fn introduces(api_key: ApiKey) -> bool {
+    matches!(
+        api_key,
+        ApiKey::API_VERSIONS | ApiKey::SASL_HANDSHAKE | ApiKey::SASL_AUTHENTICATE
+    )
 }
 
 /// What is only counted has no mode; its completeness stands in that place.

@@ -145,6 +145,42 @@ impl TopicRepair {
     }
 }
 
+/// Why an attempt of the watch at a server failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WatchFailure {
+    Dns,
+    Connect,
+    Timeout,
+    /// The connection broke, or the broker hung up: also what a listener that wants TLS or SASL does.
+    Lost,
+    /// By SASL.
+    Authentication,
+    /// One that cannot be used.
+    Answer,
+}
+
+impl WatchFailure {
+    pub const ALL: [WatchFailure; 6] = [
+        WatchFailure::Dns,
+        WatchFailure::Connect,
+        WatchFailure::Timeout,
+        WatchFailure::Lost,
+        WatchFailure::Authentication,
+        WatchFailure::Answer,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WatchFailure::Dns => "dns",
+            WatchFailure::Connect => "connect",
+            WatchFailure::Timeout => "timeout",
+            WatchFailure::Lost => "lost",
+            WatchFailure::Authentication => "authentication",
+            WatchFailure::Answer => "answer",
+        }
+    }
+}
+
 /// What `/readyz` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
@@ -241,6 +277,7 @@ struct Counters {
     brokers_outside: IntGauge,
     looks: Pairs<bool, 1>,
     last_look: IntGauge,
+    watch_failures: Pairs<WatchFailure, 1>,
     topic_repairs: Pairs<TopicRepair, 1>,
     learned_dropped: IntCounter,
     ledger_forgotten: Pairs<&'static str, 1>,
@@ -386,6 +423,11 @@ impl Telemetry {
         self.counters
             .last_look
             .set(i64::try_from(last.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Attempts of the watch at a server failed for that reason, so many times more.
+    pub fn watch_failed(&self, reason: WatchFailure, times: u64) {
+        self.counters.watch_failures.add(reason, times);
     }
 
     pub fn set_brokers_outside_set(&self, brokers: usize) {
@@ -803,6 +845,11 @@ impl Counters {
                 [true, false],
             ),
             last_look: make.gauge("holdfast_watch_last_success_timestamp_seconds"),
+            watch_failures: Pairs::new(
+                make.counters("holdfast_watch_failures_total"),
+                |reason| [reason.name()],
+                WatchFailure::ALL,
+            ),
             topic_repairs: Pairs::new(
                 make.counters("holdfast_topic_repairs_total"),
                 |outcome| [outcome.name()],

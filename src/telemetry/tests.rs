@@ -15,6 +15,7 @@ fn policy() -> policy::Settings {
             topics: Vec::new(),
             client_ids: vec![policy::Pattern("telegraf".into())],
             groups: Vec::new(),
+            principals: Vec::new(),
             owner: "o".into(),
             reason: "r".into(),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)),

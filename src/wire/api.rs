@@ -100,11 +100,13 @@ impl ErrorCode {
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode = ErrorCode(20);
     pub const INVALID_TIMESTAMP: ErrorCode = ErrorCode(32);
     pub const INVALID_COMMIT_OFFSET_SIZE: ErrorCode = ErrorCode(28);
+    pub const UNSUPPORTED_SASL_MECHANISM: ErrorCode = ErrorCode(33);
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(35);
     pub const INVALID_REPLICA_ASSIGNMENT: ErrorCode = ErrorCode(39);
     pub const UNSUPPORTED_FOR_MESSAGE_FORMAT: ErrorCode = ErrorCode(43);
     pub const POLICY_VIOLATION: ErrorCode = ErrorCode(44);
     pub const DUPLICATE_SEQUENCE_NUMBER: ErrorCode = ErrorCode(46);
+    pub const SASL_AUTHENTICATION_FAILED: ErrorCode = ErrorCode(58);
     pub const GROUP_ID_NOT_FOUND: ErrorCode = ErrorCode(69);
     pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
@@ -137,6 +139,8 @@ impl ErrorCode {
             30 => "GROUP_AUTHORIZATION_FAILED",
             31 => "CLUSTER_AUTHORIZATION_FAILED",
             32 => "INVALID_TIMESTAMP",
+            33 => "UNSUPPORTED_SASL_MECHANISM",
+            34 => "ILLEGAL_SASL_STATE",
             35 => "UNSUPPORTED_VERSION",
             36 => "TOPIC_ALREADY_EXISTS",
             37 => "INVALID_PARTITIONS",
@@ -154,6 +158,7 @@ impl ErrorCode {
             49 => "INVALID_PRODUCER_ID_MAPPING",
             53 => "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
             56 => "KAFKA_STORAGE_ERROR",
+            58 => "SASL_AUTHENTICATION_FAILED",
             59 => "UNKNOWN_PRODUCER_ID",
             69 => "GROUP_ID_NOT_FOUND",
             72 => "LISTENER_NOT_FOUND",

@@ -14,11 +14,13 @@ pub mod fetch_sole;
 pub mod header;
 mod lengths;
 pub mod offsets;
+pub mod principal;
 pub mod produce;
 pub mod reader;
 pub mod record_batch;
 pub mod sasl;
 pub mod schema;
+pub mod scram;
 pub mod varint;
 pub mod versions;
 

@@ -135,10 +135,17 @@ impl Confirmer {
                 }
                 Ok(Err(failure)) => {
                     tracing::debug!(%server, %failure, "no confirmation from this server");
+                    self.shared.stats.failed(server, &failure);
                 }
-                Err(_) => tracing::debug!(%server, "no confirmation in time from this server"),
+                Err(_) => {
+                    tracing::debug!(%server, "no confirmation in time from this server");
+                    let failure = Failure::Timeout {
+                        api: "a confirmation",
+                        within: self.attempt_timeout,
+                    };
+                    self.shared.stats.failed(server, &failure);
+                }
             }
-            self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
             self.servers.failed(server);
         }
         (Vec::new(), Vec::new())

@@ -4,14 +4,16 @@
 //! answer takes as much memory as bytes have come, up to [`MAX_ANSWER`], whatever it claims. After a failure the connection
 //! is of no use any more: there is no telling what else comes.
 
-use crate::proxy::settings::HostPort;
+use super::authenticate::{self, Refusal};
+use crate::proxy::settings::{HostPort, Sasl};
 use crate::proxy::stream::Stream;
 use crate::proxy::tls::ClusterTls;
 use crate::proxy::upstream::{self, DialError};
+use crate::telemetry::WatchFailure;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::reader::Reader;
 use crate::wire::schema::{self, Name, Value, Versions, Visitor};
-use crate::wire::{self, versions};
+use crate::wire::{self, scram, versions};
 use bytes::BytesMut;
 use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Request, StrBytes};
@@ -37,6 +39,8 @@ pub struct Dialing {
     pub tls: Option<Arc<ClusterTls>>,
     /// From a request's first byte to its answer's last.
     pub request_timeout: Duration,
+    /// How they authenticate, if they do.
+    pub sasl: Option<Arc<Sasl>>,
 }
 
 /// Why a request got no answer that can be used.
@@ -73,6 +77,30 @@ pub enum Failure {
     Encode { api: &'static str, reason: String },
     #[error("Metadata that names no broker")]
     NoBrokers,
+    #[error(transparent)]
+    Sasl(#[from] Refusal),
+}
+
+impl From<scram::Error> for Failure {
+    fn from(error: scram::Error) -> Failure {
+        Failure::Sasl(error.into())
+    }
+}
+
+impl Failure {
+    /// The cause under which it is counted.
+    pub fn reason(&self) -> WatchFailure {
+        match self {
+            Failure::Dial(DialError::Unresolved { .. }) => WatchFailure::Dns,
+            Failure::Dial(DialError::Unreachable { .. }) => WatchFailure::Connect,
+            Failure::Dial(DialError::Timeout { .. }) | Failure::Timeout { .. } => {
+                WatchFailure::Timeout
+            }
+            Failure::Lost(_) => WatchFailure::Lost,
+            Failure::Sasl(_) => WatchFailure::Authentication,
+            _ => WatchFailure::Answer,
+        }
+    }
 }
 
 /// A connection whose broker has told which versions it understands.
@@ -81,6 +109,8 @@ pub struct Link {
     stream: Stream,
     pub server: HostPort,
     pub opened: Instant,
+    /// When a session that ends is half over.
+    renew_at: Option<Instant>,
     correlation_id: i32,
     pub metadata_version: i16,
     /// `None`: the broker has no such API (librdkafka's mock cluster).
@@ -92,7 +122,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Dials and asks for the versions.
+    /// Dials, asks for the versions, and authenticates where that is configured.
     pub async fn open(server: &HostPort, dialing: &Dialing) -> Result<Link, Failure> {
         let stream = upstream::open(
             server,
@@ -105,6 +135,7 @@ impl Link {
             stream,
             server: server.clone(),
             opened: Instant::now(),
+            renew_at: None,
             correlation_id: 0,
             metadata_version: 0,
             describe_configs_version: None,
@@ -112,6 +143,11 @@ impl Link {
             list_offsets_version: None,
         };
         link.ranges = link.api_versions(dialing).await?.rows;
+        if let Some(sasl) = &dialing.sasl {
+            let lifetime = authenticate::authenticate(&mut link, sasl, dialing).await?;
+            // What was asked before the session ends is answered; half of it is longer than any request of ours takes.
+            link.renew_at = lifetime.map(|lifetime| Instant::now() + lifetime / 2);
+        }
         // allow_auto_topic_creation, which must be false, is there from Metadata 4 on.
         link.metadata_version = link.version(ApiKey::METADATA, 4, 13)?;
         link.describe_configs_version = match link.range(ApiKey::DESCRIBE_CONFIGS) {
@@ -122,6 +158,11 @@ impl Link {
             .version(ApiKey::LIST_OFFSETS, 5, LIST_OFFSETS_LAST)
             .ok();
         Ok(link)
+    }
+
+    /// The broker will soon hang up, as we have proven who we are long ago: the connection is to be made anew.
+    pub fn is_due(&self) -> bool {
+        self.renew_at.is_some_and(|at| at <= Instant::now())
     }
 
     fn range(&self, key: ApiKey) -> Option<Versions> {

@@ -95,12 +95,12 @@ impl Router {
     }
 
     fn leader(&mut self, server: HostPort) -> &mpsc::Sender<Part> {
-        let (dialing, shared, tasks) = (self.dialing.clone(), &self.shared, &mut self.tasks);
+        let (dialing, shared, tasks) = (&self.dialing, &self.shared, &mut self.tasks);
         self.leaders.entry(server.clone()).or_insert_with(|| {
             let (sender, parts) = mpsc::channel(BATCH);
             let leader = Leader {
                 server,
-                dialing,
+                dialing: dialing.clone(),
                 shared: shared.clone(),
                 link: None,
             };
@@ -178,7 +178,7 @@ impl Leader {
             Ok(told) => told,
             Err(failure) => {
                 tracing::debug!(server = %self.server, %failure, "no ends of logs from this server");
-                self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
+                self.shared.stats.failed(&self.server, &failure);
                 return;
             }
         };
@@ -200,7 +200,7 @@ impl Leader {
         &mut self,
         partitions: &BTreeSet<(Arc<str>, i32)>,
     ) -> Result<Vec<LogEnd>, Failure> {
-        if let Some(mut link) = self.link.take()
+        if let Some(mut link) = self.link.take().filter(|link| !link.is_due())
             && let Ok(told) = ask::log_ends(&mut link, partitions, &self.dialing).await
         {
             self.link = Some(link);

@@ -69,7 +69,7 @@ impl Surgeon {
         self.patients
             .retain(|name, patient| view.topic(name).is_some_and(|topic| topic.id == patient.id));
         self.servers.learn(&view);
-        let standing = Standing::of(policy, None);
+        let standing = Standing::of(policy, None, None);
         let floor = policy.floors.min_insync_replicas;
         for (name, facts) in &view.topics {
             let stand = standing.for_topic(Scenario::WeakTopic, None, Some(name));

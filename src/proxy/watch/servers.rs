@@ -60,7 +60,10 @@ impl Servers {
         server: &HostPort,
         dialing: &Dialing,
     ) -> Result<&mut Link, Failure> {
-        let open = self.link.take().filter(|link| link.server == *server);
+        let open = self
+            .link
+            .take()
+            .filter(|link| link.server == *server && !link.is_due());
         let link = match open {
             Some(link) => link,
             None => Link::open(server, dialing).await?,

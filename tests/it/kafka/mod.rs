@@ -4,6 +4,7 @@ mod absorb;
 mod addresses;
 mod admin_scenarios;
 mod audit;
+mod authentication;
 mod clients;
 mod clients_through;
 mod cluster;

@@ -1,7 +1,7 @@
 //! Listeners that ask for a password: Holdfast passes the exchange on, and nothing slips past the rules behind it.
 //!
-//! Holdfast has no password of its own yet, so it cannot look at such a cluster by itself: what it knows of it, it learned
-//! from the answers that its clients were given.
+//! Here Holdfast has no password of its own, so it cannot look at such a cluster by itself: what it knows of it, it learned from
+//! the answers that its clients were given. `authentication.rs` gives it one.
 
 use super::ways::{Said, assert_each_once};
 use crate::support::clients::java;

@@ -21,6 +21,7 @@ fn watch(cluster: &Cluster) -> Handle {
         lookup_timeout: Duration::from_secs(1),
         tcp_user_timeout: Duration::from_secs(20),
         tls: None,
+        sasl: None,
     };
     Watch::start(settings, CancellationToken::new())
 }

@@ -99,7 +99,7 @@ impl Gate {
             .telemetry
             .connection(SocketAddr::from(([127, 0, 0, 1], 1)));
         let dial = Dialer(Box::new(dial));
-        let connection = Connection::new(self.shared.clone(), near, dial, None, meter);
+        let connection = Connection::new(self.shared.clone(), near, dial, None, None, meter);
         let polls = Arc::new(AtomicUsize::new(0));
         let polled = Polled(connection, polls.clone());
         Line {

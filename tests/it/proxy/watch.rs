@@ -28,6 +28,7 @@ fn watching_every(servers: &[&HostPort], metadata_refresh: Duration) -> Watching
         lookup_timeout: Duration::from_secs(1),
         tcp_user_timeout: Duration::from_secs(20),
         tls: None,
+        sasl: None,
     };
     Watching {
         handle: Watch::start(cluster, cancel.clone()),

@@ -91,7 +91,7 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize, offset_at: Option<us
         clock_us: 1,
     };
     let mut bare = Bare {
-        session: Session::new(),
+        session: Session::new(None),
         requests: Lane::default(),
         responses: Lane::default(),
     };

@@ -10,6 +10,7 @@ mod haste;
 mod introduction;
 mod limits;
 mod oversized;
+mod principal;
 mod random;
 mod relay;
 mod sasl;

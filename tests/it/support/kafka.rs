@@ -101,7 +101,8 @@ impl ClientListener {
         }
     }
 
-    /// A SASL_PLAINTEXT listener with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, and its users.
+    /// A SASL_PLAINTEXT listener with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, and its users; or OAUTHBEARER, by which whoever
+    /// has an unsigned token is let in.
     pub fn sasl_plaintext(
         name: &str,
         mechanisms: &[&str],
@@ -151,6 +152,10 @@ impl ClientListener {
                         write!(module, " user_{user}=\"{password}\"").expect("writing to a String");
                     }
                     module + ";"
+                }
+                "OAUTHBEARER" => {
+                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
+                        .to_string()
                 }
                 _ => {
                     "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_string()

@@ -164,6 +164,7 @@ pub fn exemption(scenario: Scenario, topics: &[&str], client_ids: &[&str]) -> Ex
         topics: patterns(topics),
         client_ids: patterns(client_ids),
         groups: Vec::new(),
+        principals: Vec::new(),
         owner: "team".into(),
         reason: "agreed".into(),
         expires: None,
@@ -185,7 +186,7 @@ impl Rig {
         }
         let [requests, responses] = lanes;
         Rig {
-            session: Session::new(),
+            session: Session::new(None),
             requests,
             responses,
             view: View::default(),
