@@ -13,7 +13,9 @@ pub fn dump_dom(url: &str, virtual_ms: u32) -> String {
     let scratch = Scratch::new("chromium");
     let mut command = chromium(scratch.path(), virtual_ms);
     command.args(["--dump-dom", url]);
-    process::run("chromium", command, b"", TIMEOUT).ok().to_owned()
+    process::run("chromium", command, b"", TIMEOUT)
+        .ok()
+        .to_owned()
 }
 
 /// A picture of it at `file`, `width` by `height` pixels.
@@ -34,8 +36,17 @@ fn chromium(home: &Path, virtual_ms: u32) -> Command {
     process::require("chromium", "chromium");
     let mut command = Command::new("chromium");
     // Without a sandbox, as tests run as root; without a GPU, a keyring, and pages of its own.
-    command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"]);
-    command.args(["--password-store=basic", "--disable-dev-shm-usage", "--hide-scrollbars"]);
+    command.args([
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+    ]);
+    command.args([
+        "--password-store=basic",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+    ]);
     command.arg(format!("--user-data-dir={}", home.display()));
     command.arg(format!("--virtual-time-budget={virtual_ms}"));
     command.env("HOME", home);
