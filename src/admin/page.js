@@ -126,8 +126,8 @@ function scenarios(list) {
 function cluster(report) {
   const c = report.cluster;
   const seen = c.last_look === 0 ? "not seen yet" : "seen " + ago(Math.max(0, report.now - c.last_look)) + " ago";
-  byId("cluster").textContent = report.brokers.length + " brokers, " + seen + "; " + number(c.topics) + " topics in use, "
-    + number(c.degraded_partitions) + " partitions below min.insync.replicas; " + number(c.failed_looks) + " looks failed.";
+  byId("cluster").textContent = report.brokers.length + " brokers, " + seen + "; topics in use: " + number(c.topics) + ", "
+    + "partitions below min.insync.replicas: " + number(c.degraded_partitions) + ", failed looks: " + number(c.failed_looks) + ".";
   fill("brokers", report.brokers.map((b) => [
     b.node_id,
     b.mapped === null ? ["▲ unmapped: outside broker_ids", "act"] : b.mapped,

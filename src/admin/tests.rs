@@ -213,28 +213,22 @@ async fn the_page_and_its_parts_forbid_the_browser_whatever_they_do_not_need() {
     }
 }
 
-/// Prometheus takes neither ten thousand topics nor a thousand clients by name: the caps hold, and with them the scrape.
-#[tokio::test]
-async fn a_scrape_at_ten_thousand_topics_and_a_thousand_clients_is_quick_and_small() {
-    let policy = policy::Settings {
-        modes: [Mode::Enforce; Scenario::COUNT],
-        ..policy::Settings::default()
-    };
+/// Ten thousand topics and a thousand clients, to each of which this many scenarios happen.
+fn crowded(scenarios: usize) -> Arc<Telemetry> {
     let settings = telemetry::Settings {
         max_label_values: 200,
         summary: Duration::from_secs(60),
     };
-    let telemetry = Telemetry::new(&settings, &policy);
+    let telemetry = Telemetry::new(&settings, &policy::Settings::default());
     for client in 0..1000 {
         let mut meter = telemetry.connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         meter.record(&Event::ClientId(Some(format!("client-{client}").into())));
-        for scenario in Scenario::ALL {
+        for scenario in Scenario::ALL.into_iter().take(scenarios) {
             for topic in 0..10 {
-                let topic = Arc::from(format!("topic-{}", client * 10 + topic));
                 meter.record(&Event::OverrideTopic {
                     scenario,
                     mode: Mode::Enforce,
-                    topic,
+                    topic: format!("topic-{}", client * 10 + topic).into(),
                     records: 1,
                     count: 1,
                 });
@@ -247,15 +241,25 @@ async fn a_scrape_at_ten_thousand_topics_and_a_thousand_clients_is_quick_and_sma
             });
         }
     }
-    let mut quickest = Duration::MAX;
-    for _ in 0..10 {
-        let begun = std::time::Instant::now();
-        let text = telemetry.exposition();
-        quickest = quickest.min(begun.elapsed());
-        assert!(text.len() <= 1024 * 1024 * 2, "{} bytes", text.len());
-        println!("{} bytes in {:?}", text.len(), begun.elapsed());
+    telemetry
+}
+
+/// The caps hold: a scrape knows at most `max_label_values` names of each family and scenario.
+#[test]
+fn a_scrape_at_ten_thousand_topics_and_a_thousand_clients_is_quick_and_small() {
+    const MIB: usize = 1024 * 1024;
+    for (scenarios, most_bytes) in [(10, MIB), (Scenario::COUNT, 2 * MIB)] {
+        let telemetry = crowded(scenarios);
+        let scrape = || {
+            let begun = std::time::Instant::now();
+            (telemetry.exposition().len(), begun.elapsed())
+        };
+        // The quickest: other tests run beside this one.
+        let scrapes: Vec<_> = (0..10).map(|_| scrape()).collect();
+        let quickest = scrapes.iter().map(|(_, time)| *time).min();
+        assert!(quickest <= Some(Duration::from_millis(50)), "{scrapes:?}");
+        assert!(scrapes[9].0 <= most_bytes, "{scrapes:?}");
     }
-    assert!(quickest <= Duration::from_millis(50), "{quickest:?}");
 }
 
 #[tokio::test(start_paused = true)]
