@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | roof | `main`, [`run`], [`cli`], [`config`], [`report`] | flags and text -> settings -> a running process -> exit code |
 //! | roof | [`audit`] | looks at a cluster, without traffic, for what loses records; shares the watch's connections and nothing else |
-//! | 6 | [`admin`] | `/metrics`, `/report`, `/livez`, `/readyz`: reads, never decides |
+//! | 6 | [`admin`] | the page at `/`, `/metrics`, `/report`, `/livez`, `/readyz`: reads, never decides |
 //! | 5 | [`proxy`] | tokio: listeners, the polling driver of a connection, budgets, the watch, the drain |
 //! | 4 | [`telemetry`] | events -> counters, histograms, the clients seen, log lines at a rate |
 //! | 3 | [`session`] | one client connection as a state machine; the only place that asks the policy and edits bytes |

@@ -1,8 +1,8 @@
 //! Settings -> a running gateway (roof): logs, descriptors, threads, signals; then proxy and admin side by side until the
 //! drain is over. Decides nothing about Kafka.
 
-use crate::config::{LogFormat, LogSettings, Settings};
-use crate::telemetry::Telemetry;
+use crate::config::{self, LogFormat, LogSettings, Settings};
+use crate::telemetry::{Config, Telemetry};
 use crate::{admin, proxy};
 use std::io;
 use std::sync::Arc;
@@ -56,6 +56,9 @@ pub fn run(settings: Settings) -> Result<Ended, Error> {
 async fn serve(settings: Settings) -> Result<Ended, Error> {
     let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
     telemetry.set_preset(settings.preset);
+    let text = config::redacted(&settings);
+    let hash = config::hash(&text);
+    telemetry.set_config(Config { text, hash });
     telemetry.set_limits(
         settings.proxy.limits.buffer_bytes,
         settings.proxy.limits.announced_bytes,
@@ -63,7 +66,7 @@ async fn serve(settings: Settings) -> Result<Ended, Error> {
     let shutdown = CancellationToken::new();
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let admin = admin::bind(&settings.admin).await?;
-    info!(address = %admin.address(), "admin: /metrics, /report, /livez and /readyz");
+    info!(address = %admin.address(), "admin: / (a page for people), /metrics, /report, /livez and /readyz");
     let helpers = CancellationToken::new();
     let _stop_helpers = helpers.clone().drop_guard();
     tokio::spawn(admin.serve(telemetry.clone(), helpers.clone()));

@@ -1,14 +1,18 @@
-//! Floor 6: HTTP for machines, on a port of its own: `/metrics`, `/report`, `/livez`, `/readyz`. Reads, never decides.
+//! Floor 6: HTTP on a port of its own: a page for people at `/`; `/metrics`, `/report`, `/livez`, `/readyz`. Reads, never decides.
 //!
 //! Plain HTTP/1 without authentication: loopback by default. A client gets [`HEADER_TIMEOUT`] for its request's header and
-//! there are at most [`MAX_CONNECTIONS`]; metrics are gathered off the workers that move Kafka's bytes.
+//! there are at most [`MAX_CONNECTIONS`], none older than [`MAX_AGE`] and [`LAST_ANSWER`] together; metrics are gathered off the workers that move Kafka's bytes.
 
+mod page;
 pub mod report;
 
 use crate::telemetry::{Readiness, Telemetry};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,10 +21,12 @@ use report::Report;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -28,6 +34,14 @@ use tracing::{debug, warn};
 pub const MAX_CONNECTIONS: usize = 64;
 /// For a request's header, and between two requests on one connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request's header: so many bytes, and so many fields.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// A connection that is older answers what it is asked at the moment, and ends.
+pub const MAX_AGE: Duration = Duration::from_secs(60);
+/// For that answer. Who reads it slower, to hold a place, is cut off.
+pub const LAST_ANSWER: Duration = Duration::from_secs(15);
 
 /// `[admin]`
 #[derive(Clone, Debug)]
@@ -109,10 +123,21 @@ async fn connection(stream: TcpStream, telemetry: Arc<Telemetry>) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(16 * 1024)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = served.await {
-        debug!(%error, "admin: connection ends");
+    let mut served = pin!(served);
+    let ended = match timeout(MAX_AGE, served.as_mut()).await {
+        Ok(ended) => Ok(ended),
+        Err(_) => {
+            served.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWER, served).await
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "admin: connection ends"),
+        Err(_) => debug!("admin: a client that does not read its answer is cut off"),
     }
 }
 
@@ -123,8 +148,10 @@ async fn answer(
     telemetry: Arc<Telemetry>,
 ) -> Result<Answer, Infallible> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
-    Ok(match request.uri().path() {
-        "/metrics" | "/report" | "/livez" | "/readyz" if !readable => {
+    let mut answer = match request.uri().path() {
+        "/" | "/page.css" | "/page.js" | "/metrics" | "/report" | "/livez" | "/readyz"
+            if !readable =>
+        {
             let mut answer = plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "only GET and HEAD are answered\n",
@@ -134,6 +161,9 @@ async fn answer(
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             answer
         }
+        "/" => page(telemetry).await,
+        "/page.css" => of_format("text/css; charset=utf-8", page::STYLE.into()),
+        "/page.js" => of_format("text/javascript; charset=utf-8", page::SCRIPT.into()),
         "/metrics" => metrics(telemetry).await,
         "/report" => report(telemetry).await,
         "/livez" => plain(StatusCode::OK, "alive\n"),
@@ -147,9 +177,32 @@ async fn answer(
         },
         _ => plain(
             StatusCode::NOT_FOUND,
-            "here are /metrics, /report, /livez and /readyz\n",
+            "here are / (a page for people), /metrics, /report, /livez and /readyz\n",
         ),
+    };
+    guard(&mut answer);
+    Ok(answer)
+}
+
+/// What a browser is not to do with any answer: names in it may be hostile.
+fn guard(answer: &mut Answer) {
+    let headers: [(HeaderName, &'static str); 4] = [
+        (CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+async fn page(telemetry: Arc<Telemetry>) -> Answer {
+    gathered("text/html; charset=utf-8", move || {
+        Some(page::html(&Report::of(&telemetry)).into_bytes())
     })
+    .await
 }
 
 async fn metrics(telemetry: Arc<Telemetry>) -> Answer {
@@ -171,12 +224,7 @@ async fn gathered(
     gather: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
 ) -> Answer {
     match tokio::task::spawn_blocking(gather).await {
-        Ok(Some(body)) => {
-            let mut answer = Response::new(Full::new(Bytes::from(body)));
-            let format = HeaderValue::from_static(format);
-            answer.headers_mut().insert(CONTENT_TYPE, format);
-            answer
-        }
+        Ok(Some(body)) => of_format(format, Bytes::from(body)),
         failed => {
             warn!(
                 panicked = failed.is_err(),
@@ -191,9 +239,14 @@ async fn gathered(
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    let mut answer = of_format("text/plain; charset=utf-8", text.into());
     *answer.status_mut() = status;
-    let format = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer
+}
+
+fn of_format(format: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    let format = HeaderValue::from_static(format);
     answer.headers_mut().insert(CONTENT_TYPE, format);
     answer
 }

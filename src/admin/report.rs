@@ -1,11 +1,14 @@
 //! `/report`: what the gateway has done and seen since it started, as one JSON document (floor 6). Its shape is [`Report`],
 //! which the command line reads back; fields are only ever added.
 
+mod needs;
+
 use crate::policy::{Mode, Scenario, risky_client};
 use crate::session::event::Completeness;
-use crate::telemetry::{ClientSeen, Snapshot, Telemetry};
+use crate::telemetry::{Alarm, ClientSeen, Sight, Snapshot, Telemetry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,86 @@ pub struct Report {
     pub others: Client,
     /// How many times a client made room for another, or found none.
     pub clients_left_out: u64,
+    /// What needs a human, the gravest first; empty: nothing.
+    pub needs: Vec<Need>,
+    /// Seconds since 1970.
+    pub now: u64,
+    pub started: u64,
+    pub cluster: Cluster,
+    /// As learned of topics that clients use, by name; at most 50.
+    pub weak_topics: Vec<WeakTopic>,
+    pub weak_topics_left_out: u64,
+    /// The latest first; at most 50. Each is told of in the log, too.
+    pub alarms: Vec<Alarm>,
+    /// As configured, those that have ended among them.
+    pub exemptions: Vec<Exemption>,
+    pub config: Config,
+    /// Open client connections, and those to brokers.
+    pub client_connections: u64,
+    pub upstream_connections: u64,
+    pub buffer_bytes: u64,
+    pub buffer_limit_bytes: u64,
+    pub acks0: Acks0,
+}
+
+/// One thing that a human should know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Need {
+    /// `act`: records are lost, or unreachable; `look`: somebody should decide; `know`: nothing to be done.
+    pub level: String,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cluster {
+    /// When it was last seen, in seconds since 1970; 0: not yet.
+    pub last_look: u64,
+    pub failed_looks: u64,
+    /// Brokers outside `listener.broker_ids`.
+    pub unmapped_ids: Vec<i32>,
+    /// Topics that clients use.
+    pub topics: u64,
+    /// Partitions below their `min.insync.replicas`.
+    pub degraded_partitions: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WeakTopic {
+    pub name: String,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exemption {
+    pub name: String,
+    pub scenarios: Vec<String>,
+    pub owner: String,
+    pub reason: String,
+    /// Seconds since 1970; `null`: never.
+    pub expires: Option<u64>,
+    /// Requests to which it kept a scenario from being applied.
+    pub hits: u64,
+}
+
+/// In force, as TOML, without secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    pub text: String,
+    pub hash: String,
+}
+
+/// Records sent with acks=0, by where they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acks0 {
+    pub confirmed: u64,
+    pub refused: u64,
+    pub unknown: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +119,8 @@ pub struct Broker {
     pub host: String,
     pub port: u16,
     pub rack: Option<String>,
+    /// Where clients are sent, HOST:PORT; `null`: it is outside `listener.broker_ids`.
+    pub mapped: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -116,19 +201,15 @@ impl Report {
     pub fn of(telemetry: &Telemetry) -> Report {
         let snapshot = telemetry.snapshot();
         let seen = telemetry.clients_seen();
-        let brokers = telemetry.brokers().into_iter();
-        Report {
+        let sight = telemetry.sight();
+        let gauge = |family: &str| snapshot.sum(family, &[]);
+        let acks0 = |outcome| snapshot.sum("holdfast_acks0_records_total", &[("outcome", outcome)]);
+        let config = telemetry.config();
+        let mut report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             preset: telemetry.preset().to_owned(),
             readiness: telemetry.readiness().name().to_owned(),
-            brokers: brokers
-                .map(|(node_id, broker)| Broker {
-                    node_id,
-                    host: broker.host,
-                    port: broker.port,
-                    rack: broker.rack,
-                })
-                .collect(),
+            brokers: brokers(&sight),
             scenarios: Scenario::ALL
                 .map(|scenario| ScenarioCounts::of(scenario, telemetry.mode(scenario), &snapshot))
                 .into(),
@@ -136,6 +217,92 @@ impl Report {
             clients: seen.clients.into_iter().map(Client::of).collect(),
             others: Client::of(seen.others),
             clients_left_out: seen.left_out,
+            needs: Vec::new(),
+            now: unix_seconds(SystemTime::now()),
+            started: unix_seconds(telemetry.started()),
+            cluster: Cluster::of(&sight, &snapshot),
+            weak_topics_left_out: sight.weak_topics_left_out as u64,
+            weak_topics: sight.weak_topics.into_iter().map(WeakTopic::of).collect(),
+            alarms: telemetry.alarms(),
+            exemptions: exemptions(telemetry, &snapshot),
+            config: Config {
+                text: config.text,
+                hash: config.hash,
+            },
+            client_connections: gauge("holdfast_client_connections"),
+            upstream_connections: gauge("holdfast_upstream_connections"),
+            buffer_bytes: gauge("holdfast_buffer_bytes"),
+            buffer_limit_bytes: gauge("holdfast_buffer_limit_bytes"),
+            acks0: Acks0 {
+                confirmed: acks0("confirmed"),
+                refused: acks0("refused"),
+                unknown: acks0("unknown"),
+            },
+        };
+        report.needs = needs::of(&report);
+        report
+    }
+}
+
+fn brokers(sight: &Sight) -> Vec<Broker> {
+    let mapped = |id: &i32| {
+        let (host, port) = sight.mapped.get(id)?;
+        Some(format!("{host}:{port}"))
+    };
+    let brokers = sight.brokers.iter();
+    brokers
+        .map(|(node_id, broker)| Broker {
+            node_id: *node_id,
+            host: broker.host.clone(),
+            port: broker.port,
+            rack: broker.rack.clone(),
+            mapped: mapped(node_id),
+        })
+        .collect()
+}
+
+fn exemptions(telemetry: &Telemetry, snapshot: &Snapshot) -> Vec<Exemption> {
+    let hits = snapshot.by_label("holdfast_exemption_hits_total", "exemption");
+    let exemptions = telemetry.exemptions().iter();
+    exemptions
+        .map(|exemption| Exemption {
+            name: exemption.name.to_string(),
+            scenarios: exemption
+                .scenarios
+                .iter()
+                .map(|scenario| scenario.name().to_owned())
+                .collect(),
+            owner: exemption.owner.clone(),
+            reason: exemption.reason.clone(),
+            expires: exemption.expires.map(unix_seconds),
+            hits: hits.get(&*exemption.name).copied().unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+impl Cluster {
+    fn of(sight: &Sight, snapshot: &Snapshot) -> Cluster {
+        let ids = sight.brokers.keys().copied();
+        Cluster {
+            last_look: snapshot.sum("holdfast_watch_last_success_timestamp_seconds", &[]),
+            failed_looks: snapshot.sum("holdfast_watch_looks_total", &[("outcome", "failure")]),
+            unmapped_ids: ids.filter(|id| !sight.mapped.contains_key(id)).collect(),
+            topics: sight.topics as u64,
+            degraded_partitions: sight.degraded_partitions as u64,
+        }
+    }
+}
+
+impl WeakTopic {
+    fn of((name, why): (std::sync::Arc<str>, String)) -> WeakTopic {
+        WeakTopic {
+            name: name.to_string(),
+            why,
         }
     }
 }

@@ -132,7 +132,7 @@ async fn readiness_follows_the_gateway_and_liveness_does_not() {
 #[tokio::test]
 async fn anything_else_is_told_what_there_is() {
     let (address, ..) = &started().await;
-    let answer = ask(*address, "GET /").await;
+    let answer = ask(*address, "GET /page").await;
     assert!(
         answer.starts_with("HTTP/1.1 404 ")
             && answer.contains("/metrics, /report, /livez and /readyz"),
@@ -182,4 +182,98 @@ async fn a_client_that_sends_no_request_is_cut_off() {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(HEADER_TIMEOUT * 3, stream.read_to_end(&mut rest)).await;
     assert!(matches!(read, Ok(Ok(0))), "{read:?} {rest:?}");
+}
+
+#[tokio::test]
+async fn the_page_and_its_parts_forbid_the_browser_whatever_they_do_not_need() {
+    let (address, ..) = &started().await;
+    for (path, format) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/report", "application/json"),
+    ] {
+        let answer = ask(*address, &format!("GET {path}")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(
+            head.starts_with("HTTP/1.1 200 ") && !body.is_empty(),
+            "{head}"
+        );
+        for line in [
+            &format!("content-type: {format}"),
+            "content-security-policy: default-src 'none'; script-src 'self';",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(head.contains(line), "{line} in\n{head}");
+        }
+        let head_alone = ask(*address, &format!("HEAD {path}")).await;
+        assert!(head_alone.starts_with("HTTP/1.1 200 "), "{head_alone}");
+        assert!(head_alone.ends_with("\r\n\r\n"), "{head_alone}");
+    }
+}
+
+/// Ten thousand topics and a thousand clients, to each of which this many scenarios happen.
+fn crowded(scenarios: usize) -> Arc<Telemetry> {
+    let settings = telemetry::Settings {
+        max_label_values: 200,
+        summary: Duration::from_secs(60),
+    };
+    let telemetry = Telemetry::new(&settings, &policy::Settings::default());
+    for client in 0..1000 {
+        let mut meter = telemetry.connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        meter.record(&Event::ClientId(Some(format!("client-{client}").into())));
+        for scenario in Scenario::ALL.into_iter().take(scenarios) {
+            for topic in 0..10 {
+                meter.record(&Event::OverrideTopic {
+                    scenario,
+                    mode: Mode::Enforce,
+                    topic: format!("topic-{}", client * 10 + topic).into(),
+                    records: 1,
+                    count: 1,
+                });
+            }
+            meter.record(&Event::Override {
+                scenario,
+                mode: Mode::Enforce,
+                api_key: ApiKey::PRODUCE,
+                count: 1,
+            });
+        }
+    }
+    telemetry
+}
+
+/// The caps hold: a scrape knows at most `max_label_values` names of each family and scenario.
+#[test]
+fn a_scrape_at_ten_thousand_topics_and_a_thousand_clients_is_quick_and_small() {
+    const MIB: usize = 1024 * 1024;
+    for (scenarios, most_bytes) in [(10, MIB), (Scenario::COUNT, 2 * MIB)] {
+        let telemetry = crowded(scenarios);
+        let scrape = || {
+            let begun = std::time::Instant::now();
+            (telemetry.exposition().len(), begun.elapsed())
+        };
+        // The quickest: other tests run beside this one.
+        let scrapes: Vec<_> = (0..10).map(|_| scrape()).collect();
+        let quickest = scrapes.iter().map(|(_, time)| *time).min();
+        assert!(quickest <= Some(Duration::from_millis(50)), "{scrapes:?}");
+        assert!(scrapes[9].0 <= most_bytes, "{scrapes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answers_is_cut_off() {
+    let (address, ..) = &started().await;
+    let mut stream = TcpStream::connect(*address).await.expect("connected");
+    let ask = async {
+        // Answers fill the socket's buffers until the server has no room, and then requests do.
+        while stream
+            .write_all(b"GET /page.js HTTP/1.1\r\nHost: holdfast\r\n\r\n")
+            .await
+            .is_ok()
+        {}
+    };
+    let cut = tokio::time::timeout((MAX_AGE + LAST_ANSWER) * 2, ask).await;
+    assert!(cut.is_ok(), "still connected");
 }

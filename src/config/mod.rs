@@ -12,7 +12,7 @@ pub mod keys;
 mod render;
 
 pub use error::{Error, Place, Problem};
-pub use render::{commented, effective, expired, value, warnings};
+pub use render::{commented, effective, expired, hash, redacted, value, warnings};
 
 use crate::{admin, proxy, telemetry};
 use error::Source;

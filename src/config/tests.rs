@@ -482,3 +482,11 @@ fn one_mistake_is_one_complaint() {
     );
     assert_eq!(complaints("[cluster\n").len(), 1);
 }
+
+/// By the published values of FNV-1a.
+#[test]
+fn the_hash_of_settings_is_the_same_everywhere_and_another_one_for_others() {
+    assert_eq!(super::hash(""), "cbf29ce484222325");
+    assert_eq!(super::hash("a"), "af63dc4c8601ec8c");
+    assert_ne!(super::hash("[listener]\n"), super::hash("[cluster]\n"));
+}

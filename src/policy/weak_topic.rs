@@ -106,8 +106,15 @@ pub fn judge(replicas: Option<u16>, min_isr: Option<u16>, unclean: Option<bool>)
     (found != Weak::default()).then_some(found)
 }
 
-/// What the application is told.
-pub fn text(found: Weak, topic: &str) -> String {
+/// Of a topic as it is known.
+pub fn of(facts: &TopicFacts) -> Option<Weak> {
+    let replicas = facts.partitions.iter().map(|partition| partition.replicas);
+    let unclean = facts.keeping.unclean_leader_election;
+    judge(replicas.min(), facts.min_insync_replicas, unclean)
+}
+
+/// In words, with what is wanted instead.
+pub fn reasons(found: Weak) -> String {
     let mut why = Vec::new();
     if let Some(replicas) = found.replicas {
         why.push(format!(
@@ -127,10 +134,13 @@ pub fn text(found: Weak, topic: &str) -> String {
     if found.unclean {
         why.push("unclean.leader.election.enable true, wanted false".to_owned());
     }
-    format!(
-        "weak_topic: topic {topic} has {}; refused by the gateway",
-        why.join(", ")
-    )
+    why.join(", ")
+}
+
+/// What the application is told.
+pub fn text(found: Weak, topic: &str) -> String {
+    let why = reasons(found);
+    format!("weak_topic: topic {topic} has {why}; refused by the gateway")
 }
 
 #[cfg(test)]

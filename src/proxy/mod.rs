@@ -13,9 +13,9 @@ pub mod watch;
 
 use crate::cluster::View;
 use crate::ledger::{self, Ledger};
-use crate::policy;
+use crate::policy::{self, weak_topic};
 use crate::session;
-use crate::telemetry::{Telemetry, WatchFailure};
+use crate::telemetry::{Sight, Telemetry, WatchFailure};
 use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
 use settings::Settings;
@@ -29,6 +29,8 @@ use watch::Watch;
 
 /// How often the content of TLS files is looked at.
 const TLS_LOOK: Duration = Duration::from_secs(2);
+/// Weak topics that `/report` names.
+const MAX_WEAK_TOPICS: usize = 50;
 
 /// How far the gateway has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,6 +106,32 @@ impl Shared {
     /// Whether the cluster has brokers that clients cannot be told of.
     pub fn brokers_outside(&self, view: &View) -> bool {
         self.outside(view).next().is_some()
+    }
+
+    /// What `/report` tells of the cluster.
+    fn sight(&self, view: &View) -> Sight {
+        let advertised = &self.settings.listener.advertised;
+        let mapped = |id: i32| {
+            let (host, port) = advertised.endpoint(id)?;
+            Some((id, (host.to_owned(), port)))
+        };
+        let weak = view.topics.values().filter_map(|facts| {
+            let found = weak_topic::of(facts)?;
+            Some((&facts.name, found))
+        });
+        let mut weak: Vec<_> = weak.collect();
+        weak.sort_unstable_by_key(|(name, _)| *name);
+        let shown = weak.iter().take(MAX_WEAK_TOPICS);
+        Sight {
+            brokers: view.brokers.clone(),
+            mapped: view.brokers.keys().filter_map(|id| mapped(*id)).collect(),
+            topics: view.topics.len(),
+            degraded_partitions: view.degraded.len(),
+            weak_topics: shown
+                .map(|(name, found)| ((*name).clone(), weak_topic::reasons(*found)))
+                .collect(),
+            weak_topics_left_out: weak.len().saturating_sub(MAX_WEAK_TOPICS),
+        }
     }
 
     fn outside<'a>(&'a self, view: &'a View) -> impl Iterator<Item = i32> + 'a {
@@ -248,7 +276,7 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
         telemetry.set_announced_bytes(shared.budgets.announced.used_bytes());
         let view = shared.watch.view();
         telemetry.set_brokers_outside_set(shared.outside(&view).count());
-        telemetry.set_brokers(view.brokers.clone());
+        telemetry.set_sight(shared.sight(&view));
         let stats = shared.watch.stats();
         let more =
             |told: &AtomicU64, now: u64| now.saturating_sub(told.swap(now, Ordering::Relaxed));

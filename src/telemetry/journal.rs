@@ -3,9 +3,10 @@
 //!
 //! Names that clients chose appear as fields only, never in the message.
 
+use super::alarms::{Alarm, Alarms};
 use crate::ledger::acked::Truncation;
 use crate::policy::{Deed, Mode, Scenario};
-use crate::session::event::CloseCause;
+use crate::session::event::{CloseCause, Degradation};
 use crate::wire::api::ErrorCode;
 use std::collections::HashMap;
 use std::fmt;
@@ -91,6 +92,8 @@ pub struct Journal {
     tls_failed: Throttle,
     accept_failed: Throttle,
     suspected: Throttle,
+    degraded: Throttle,
+    pub(super) alarms: Alarms,
     /// Alarms that the log has told of in this period.
     truncated: AtomicU64,
 }
@@ -109,6 +112,8 @@ impl Journal {
             tls_failed: Throttle::default(),
             accept_failed: Throttle::default(),
             suspected: Throttle::default(),
+            degraded: Throttle::default(),
+            alarms: Alarms::default(),
             truncated: AtomicU64::new(0),
         }
     }
@@ -138,6 +143,12 @@ impl Journal {
         let sum = Arc::<Sum>::default();
         sums.insert(subject, sum.clone());
         drop(sums);
+        if (deed, mode) == (Deed::Reject, Mode::Enforce) {
+            let text = format!("{}: parts of requests are refused", scenario.name());
+            let alarm = Alarm::new("refused", text);
+            self.alarms
+                .raise(alarm.of(client_id.as_deref(), topic.as_deref()));
+        }
         info!(
             scenario = scenario.name(),
             mode = mode.name(),
@@ -153,6 +164,15 @@ impl Journal {
     /// Acknowledged records are gone. Of each partition a line, unless they are very many.
     pub fn truncated(&self, truncation: &Truncation) {
         if self.truncated.fetch_add(1, Ordering::Relaxed) < MAX_ALARMS {
+            let text = format!(
+                "partition {}: {} acknowledged records are gone",
+                truncation.partition,
+                truncation.offsets()
+            );
+            let alarm = Alarm::new("acked_truncation", text).grave();
+            let client_id = truncation.client_id.as_deref();
+            self.alarms
+                .raise(alarm.of(client_id, Some(&truncation.topic)));
             error!(
                 scenario = Scenario::AckedTruncation.name(),
                 topic = &*truncation.topic,
@@ -189,6 +209,9 @@ impl Journal {
                 client_id,
                 principal,
             } = who;
+            let text = format!("connection of {} is closed: {}", client.ip(), cause.name());
+            self.alarms
+                .raise(Alarm::new("closed", text).of(client_id, None));
             warn!(cause = cause.name(), detail, %client, client_id, principal, "{}", misdeed_words(cause));
         }
     }
@@ -201,6 +224,9 @@ impl Journal {
                 client_id,
                 principal,
             } = who;
+            let text = format!("records sent with acks=0 failed: {}", code.name());
+            let alarm = Alarm::new("absorbed_error", text).grave();
+            self.alarms.raise(alarm.of(client_id, topic));
             warn!(error_code = code.name(), topic, partition, %client, client_id, principal, "records sent with acks=0 failed");
         }
     }
@@ -219,6 +245,10 @@ impl Journal {
                 client_id,
                 principal,
             } = who;
+            let name = code.name();
+            let text = format!("records failed because acks was raised to all: {name}");
+            let alarm = Alarm::new("override_failure", text);
+            self.alarms.raise(alarm.of(client_id, topic));
             warn!(
                 scenario = scenario.name(),
                 error_code = code.name(),
@@ -231,9 +261,20 @@ impl Journal {
         }
     }
 
+    /// acks was not raised, for this reason.
+    pub fn degraded(&self, scenario: Scenario, reason: Degradation, who: Who) {
+        if self.degraded.admits() {
+            let text = format!("{}: acks is not raised: {}", scenario.name(), reason.name());
+            self.alarms
+                .raise(Alarm::new("degraded", text).of(who.client_id, None));
+        }
+    }
+
     /// A client connection was turned away.
     pub fn rejected(&self, limit: &'static str, client: IpAddr) {
         if self.rejected.admits() {
+            let text = format!("connections of {client} are turned away by {limit}");
+            self.alarms.raise(Alarm::new("connection_rejected", text));
             warn!(limit, %client, "connection is turned away by a limit");
         }
     }
@@ -343,6 +384,8 @@ impl Journal {
                 "more batches were given acknowledged offsets, which proves nothing"
             );
         }
+        // In the log each client and topic has its own line; here a new period begins.
+        let _ = self.degraded.suppressed();
         if let Some(suppressed) = self.accept_failed.suppressed() {
             warn!(suppressed, "more connections could not be accepted");
         }

@@ -153,7 +153,11 @@ impl ConnectionMeter {
                 scenario,
                 reason,
                 count,
-            } => counters.degraded.add((*scenario, *reason), *count),
+            } => {
+                counters.degraded.add((*scenario, *reason), *count);
+                let journal = &self.telemetry.journal;
+                journal.degraded(*scenario, *reason, self.who());
+            }
             Event::Exempted {
                 scenario,
                 exemption,

@@ -4,6 +4,7 @@
 //! per client connection. All families of the table exist at 0 from the start, so that alerts can rely on them; those
 //! with labels that clients choose are capped (`capped.rs`).
 
+mod alarms;
 mod capped;
 mod families;
 mod inventory;
@@ -11,6 +12,7 @@ mod journal;
 mod meter;
 mod pairs;
 
+pub use alarms::{Alarm, MAX_ALARMS};
 pub use families::{FAMILIES, Family, Kind};
 pub use inventory::{ClientSeen, ClientsSeen, Key, MAX_CLIENTS, Software};
 pub use meter::ConnectionMeter;
@@ -217,7 +219,33 @@ pub struct Telemetry {
     preset: OnceLock<&'static str>,
     modes: [Mode; Scenario::COUNT],
     label_cap: usize,
-    brokers: Mutex<BTreeMap<i32, Broker>>,
+    sight: Mutex<Sight>,
+    exemptions: Vec<Exemption>,
+    config: OnceLock<Config>,
+    started: SystemTime,
+}
+
+/// The cluster as last seen, in the parts that `/report` tells of.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    pub brokers: BTreeMap<i32, Broker>,
+    /// Where clients are sent for each of them; a broker without a place is outside `listener.broker_ids`.
+    pub mapped: BTreeMap<i32, (String, u16)>,
+    /// Topics that are known.
+    pub topics: usize,
+    /// Partitions below their `min.insync.replicas`.
+    pub degraded_partitions: usize,
+    /// Name and reasons, by name; bounded.
+    pub weak_topics: Vec<(Arc<str>, String)>,
+    /// More of them, without a place in the list.
+    pub weak_topics_left_out: usize,
+}
+
+/// The settings in force as text, without secrets, and what tells them from others.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub text: String,
+    pub hash: String,
 }
 
 /// Handles of every family, resolved.
@@ -321,7 +349,10 @@ impl Telemetry {
             preset: OnceLock::new(),
             modes: policy.modes,
             label_cap: settings.max_label_values,
-            brokers: Mutex::default(),
+            sight: Mutex::default(),
+            exemptions: policy.exemptions.clone(),
+            config: OnceLock::new(),
+            started: SystemTime::now(),
         })
     }
 
@@ -369,6 +400,10 @@ impl Telemetry {
     /// An exemption works no longer. Once for each.
     pub fn exemption_expired(&self, exemption: &Exemption) {
         self.counters.exemptions_active.dec();
+        let text = format!("exemption {} has expired", exemption.name);
+        self.journal
+            .alarms
+            .raise(Alarm::new("exemption_expired", text));
         warn!(
             exemption = &*exemption.name,
             owner = exemption.owner,
@@ -380,6 +415,8 @@ impl Telemetry {
     /// A task that belongs to no client connection panicked. (A connection's own panic is counted when its meter is dropped.)
     pub fn panicked(&self) {
         self.counters.panics.inc();
+        let text = "a task panicked; the log says where";
+        self.journal.alarms.raise(Alarm::new("panic", text).grave());
     }
 
     pub fn set_limits(&self, buffer_bytes: usize, announced_bytes: usize) {
@@ -567,14 +604,37 @@ impl Telemetry {
         self.modes[scenario as usize]
     }
 
-    /// The brokers of the cluster as last seen, by node id.
-    pub fn set_brokers(&self, brokers: BTreeMap<i32, Broker>) {
-        *self.brokers.lock().unwrap_or_else(PoisonError::into_inner) = brokers;
+    /// The cluster as last seen.
+    pub fn set_sight(&self, sight: Sight) {
+        *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = sight;
     }
 
-    pub fn brokers(&self) -> BTreeMap<i32, Broker> {
-        let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        brokers.clone()
+    pub fn sight(&self) -> Sight {
+        let sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        sight.clone()
+    }
+
+    /// The settings in force, for the report. The first ones stay.
+    pub fn set_config(&self, config: Config) {
+        let _ = self.config.set(config);
+    }
+
+    pub fn config(&self) -> Config {
+        self.config.get().cloned().unwrap_or_default()
+    }
+
+    /// As configured, those among them that have ended.
+    pub fn exemptions(&self) -> &[Exemption] {
+        &self.exemptions
+    }
+
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// What a human may want to know of, the latest first; at most [`MAX_ALARMS`].
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.journal.alarms.recent()
     }
 
     /// Says once of each broker that clients cannot reach it, and what to do.
@@ -582,6 +642,9 @@ impl Telemetry {
         const MAX_LOGGED: usize = 100;
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if outside.len() < MAX_LOGGED && outside.insert(node_id) {
+            let text = format!("broker {node_id} is outside listener.broker_ids");
+            let alarm = Alarm::new("broker_outside_set", text).grave();
+            self.journal.alarms.raise(alarm);
             error!(
                 node_id,
                 "broker is outside listener.broker_ids and left out of all answers: add its id"

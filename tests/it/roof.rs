@@ -3,6 +3,7 @@
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::ports;
+use crate::support::promtool;
 use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -230,4 +231,18 @@ fn json_logs_are_one_object_a_line_and_nothing_else_is_printed() {
             assert!(object[key].is_string(), "no {key} in {line}");
         }
     }
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let gateway = Holdfast::launch(Options::new("127.0.0.1:1"));
+    let metrics = eventually("metrics", Duration::from_secs(20), || {
+        match gateway.get("/metrics") {
+            Ok((200, text)) => Ok(text),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let checked = promtool::check_metrics(&metrics);
+    let said = checked.ok().to_owned() + &checked.stderr;
+    assert_eq!(said.trim(), "");
 }

@@ -16,6 +16,7 @@ mod joined_scenarios;
 mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;
+mod page;
 mod produce_scenarios;
 mod report;
 mod sasl;

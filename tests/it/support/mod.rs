@@ -7,6 +7,7 @@
 // No single test uses all of it.
 #![allow(dead_code)]
 
+pub mod browser;
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
@@ -17,6 +18,7 @@ pub mod kafka;
 pub mod offsets;
 pub mod ports;
 pub mod process;
+pub mod promtool;
 pub mod raw;
 pub mod rdk;
 pub mod rig;

@@ -1,0 +1,257 @@
+//! What of a report needs a human, in plain words (floor 6).
+
+use super::{Client, Need, Report, ScenarioCounts};
+
+/// A look that is older than this is too old, in seconds: several periods of the watch have failed.
+const OLD_LOOK_SECONDS: u64 = 60;
+/// An exemption that ends within this time is told of, in seconds.
+const SOON_SECONDS: u64 = 14 * 86_400;
+/// Ids that a sentence names.
+const SHOWN_IDS: usize = 10;
+
+const ACT: &str = "act";
+const LOOK: &str = "look";
+const KNOW: &str = "know";
+
+/// The gravest first.
+pub(super) fn of(report: &Report) -> Vec<Need> {
+    let mut needs = Needs::default();
+    losses(report, &mut needs);
+    cluster(report, &mut needs);
+    clients(report, &mut needs);
+    exemptions(report, &mut needs);
+    if report.readiness == "draining" {
+        needs.add(KNOW, "Draining: no new connections are taken.".to_owned());
+    }
+    let rank = |need: &Need| {
+        [ACT, LOOK, KNOW]
+            .iter()
+            .position(|level| need.level == *level)
+    };
+    needs.0.sort_by_key(rank);
+    needs.0
+}
+
+#[derive(Default)]
+struct Needs(Vec<Need>);
+
+impl Needs {
+    fn add(&mut self, level: &str, text: String) {
+        let level = level.to_owned();
+        self.0.push(Need { level, text });
+    }
+
+    fn add_if(&mut self, count: u64, level: &str, text: impl FnOnce() -> String) {
+        if count > 0 {
+            self.add(level, text());
+        }
+    }
+}
+
+fn losses(report: &Report, needs: &mut Needs) {
+    let truncated = scenario(report, "acked_truncation").map_or(0, |found| {
+        found.observations.exact + found.observations.partial
+    });
+    needs.add_if(truncated, ACT, || {
+        let records = count(truncated, "acknowledged record");
+        format!("{records} gone, the offsets given to others (acked_truncation).")
+    });
+    let (refused, unknown) = (report.acks0.refused, report.acks0.unknown);
+    needs.add_if(refused, ACT, || {
+        let records = count_of(refused, "record");
+        format!(
+            "{records} sent with acks=0 not stored: the brokers refused, and no client was told."
+        )
+    });
+    let raised = scenario(report, "acks_none").is_some_and(|found| found.mode == "enforce");
+    needs.add_if(unknown, if raised { LOOK } else { KNOW }, || {
+        let records = count_of(unknown, "record");
+        format!("{records} sent with acks=0 may or may not be stored.")
+    });
+    let panics = report.alarms.iter().filter(|alarm| alarm.kind == "panic");
+    needs.add_if(panics.count() as u64, ACT, || {
+        "Holdfast has panicked; the log says where.".to_owned()
+    });
+}
+
+fn cluster(report: &Report, needs: &mut Needs) {
+    let cluster = &report.cluster;
+    if cluster.last_look == 0 {
+        needs.add(ACT, "The cluster has not been seen yet.".to_owned());
+    } else {
+        let age = report.now.saturating_sub(cluster.last_look);
+        needs.add_if(age.saturating_sub(OLD_LOOK_SECONDS), ACT, || {
+            format!("The cluster was last seen {age} seconds ago.")
+        });
+    }
+    let outside = &cluster.unmapped_ids;
+    needs.add_if(outside.len() as u64, ACT, || {
+        let ids: Vec<_> = outside.iter().take(SHOWN_IDS).map(i32::to_string).collect();
+        let brokers = count(outside.len() as u64, "broker id");
+        format!("{brokers} outside listener.broker_ids: {}.", ids.join(", "))
+    });
+    let degraded = cluster.degraded_partitions;
+    needs.add_if(degraded, ACT, || {
+        let partitions = count(degraded, "partition");
+        format!("{partitions} below min.insync.replicas.")
+    });
+    let weak = report.weak_topics.len() as u64 + report.weak_topics_left_out;
+    needs.add_if(weak, LOOK, || {
+        format!("{} weak: acks=all is hollow there.", count(weak, "topic"))
+    });
+}
+
+fn clients(report: &Report, needs: &mut Needs) {
+    for (name, acks, sent) in [
+        (
+            "acks_none",
+            "0",
+            (|client| client.acks.none) as fn(&Client) -> u64,
+        ),
+        ("acks_leader", "1", |client| client.acks.leader),
+    ] {
+        let senders = report
+            .clients
+            .iter()
+            .filter(|client| sent(client) > 0)
+            .count() as u64;
+        let Some(found) = scenario(report, name).filter(|_| senders > 0) else {
+            continue;
+        };
+        let clients = match senders {
+            1 => format!("1 client sends acks={acks}"),
+            senders => format!("{senders} clients send acks={acks}"),
+        };
+        // Raised or not, each request is counted on its own: the sum tells whether any was left as it was.
+        let (level, fate) = match (found.mode.as_str(), found.exempted + found.degraded) {
+            ("enforce", 0) => (KNOW, "all raised".to_owned()),
+            ("enforce", left) => (
+                LOOK,
+                format!("raised, but for {}", count_of(left, "request")),
+            ),
+            (mode, _) => (LOOK, format!("not raised ({name} is {mode})")),
+        };
+        needs.add(level, format!("{clients}; {fate}."));
+    }
+    let buggy = report
+        .clients
+        .iter()
+        .filter(|client| !client.known_bugs.is_empty());
+    let buggy = buggy.count() as u64;
+    needs.add_if(buggy, LOOK, || {
+        let clients = match buggy {
+            1 => "1 client uses a library".to_owned(),
+            buggy => format!("{buggy} clients use libraries"),
+        };
+        format!("{clients} with a known bug that loses records.")
+    });
+}
+
+fn exemptions(report: &Report, needs: &mut Needs) {
+    for exemption in &report.exemptions {
+        let Some(left) = exemption.expires.map(|end| end.saturating_sub(report.now)) else {
+            continue;
+        };
+        match left {
+            0 => needs.add(LOOK, format!("Exemption {} has expired.", exemption.name)),
+            1..SOON_SECONDS => {
+                let days = count_of(left.div_ceil(86_400), "day");
+                let text = format!("Exemption {} ends within {days}.", exemption.name);
+                needs.add(LOOK, text);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn scenario<'a>(report: &'a Report, name: &str) -> Option<&'a ScenarioCounts> {
+    report.scenarios.iter().find(|found| found.name == name)
+}
+
+/// "1 thing is", "2 things are".
+fn count(number: u64, thing: &str) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", count_of(number, thing))
+}
+
+fn count_of(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::report::{Acks, Acks0, Cluster, Exemption};
+
+    fn quiet() -> Report {
+        let scenario = |name: &str| ScenarioCounts {
+            name: name.into(),
+            mode: "enforce".into(),
+            ..ScenarioCounts::default()
+        };
+        Report {
+            now: 1_000_000,
+            cluster: Cluster {
+                last_look: 999_999,
+                ..Cluster::default()
+            },
+            scenarios: ["acks_none", "acks_leader", "acked_truncation"]
+                .map(scenario)
+                .into(),
+            ..Report::default()
+        }
+    }
+
+    fn texts(report: &Report) -> Vec<String> {
+        let needs = of(report).into_iter();
+        needs
+            .map(|need| format!("{}: {}", need.level, need.text))
+            .collect()
+    }
+
+    #[test]
+    fn a_gateway_at_peace_needs_nobody() {
+        assert_eq!(of(&quiet()), []);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_plain_words_and_the_gravest_comes_first() {
+        let mut report = quiet();
+        let none = Acks {
+            none: 2,
+            ..Acks::default()
+        };
+        report.clients = vec![
+            Client {
+                acks: none,
+                ..Client::default()
+            };
+            3
+        ];
+        assert_eq!(texts(&report), ["know: 3 clients send acks=0; all raised."]);
+        report.scenarios[0].mode = "observe".into();
+        report.cluster.unmapped_ids = vec![7];
+        report.scenarios[2].observations.exact = 1;
+        report.acks0 = Acks0 {
+            confirmed: 5,
+            refused: 2,
+            unknown: 0,
+        };
+        report.exemptions = vec![Exemption {
+            name: "metrics".into(),
+            expires: Some(report.now + 86_401),
+            ..Exemption::default()
+        }];
+        assert_eq!(
+            texts(&report),
+            [
+                "act: 1 acknowledged record is gone, the offsets given to others (acked_truncation).",
+                "act: 2 records sent with acks=0 not stored: the brokers refused, and no client was told.",
+                "act: 1 broker id is outside listener.broker_ids: 7.",
+                "look: 3 clients send acks=0; not raised (acks_none is observe).",
+                "look: Exemption metrics ends within 2 days.",
+            ]
+        );
+    }
+}
