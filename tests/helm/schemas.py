@@ -3,17 +3,18 @@
 schemas.py VERSION OUT   reads OUT/crds/*.yaml, writes OUT/builtin/*.json and OUT/custom/GROUP/KIND_VERSION.json
 """
 
+import importlib.util
 import json
 import pathlib
 import sys
 
-import kubernetes_validate
 import yaml
 
 
 def builtin(version, out):
     """The strict schemas of PyPI's kubernetes-validate; they refer to each other by a web address, here by file name."""
-    package = pathlib.Path(kubernetes_validate.__file__).parent
+    # Found, not imported: the schemas are all that is wanted, not what the program needs to run.
+    package = pathlib.Path(importlib.util.find_spec("kubernetes_validate").submodule_search_locations[0])
     out.mkdir(parents=True)
     for file in (package / "kubernetes-json-schema" / f"v{version}-local-strict").glob("*.json"):
         schema = json.loads(file.read_text().replace('"/api/_definitions.json', '"_definitions.json'))

@@ -180,7 +180,7 @@ fn schema_of(key: &Key) -> Value {
         Allowed::OneOf(values) => json!({"type": "string", "enum": values}),
         Allowed::Truth => json!({"type": "boolean"}),
         Allowed::Scenarios => {
-            let names = Scenario::ALL.map(Scenario::name);
+            let names = Scenario::ALL.map(Scenario::name).to_vec();
             json!({"type": "array", "minItems": 1, "items": {"type": "string", "enum": names}})
         }
         Allowed::Form(form) if form.starts_with("a list") => {
