@@ -257,7 +257,7 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{/* Bytes of a quantity of memory; 0 for what is not understood. */}}
 {{- define "holdfast.bytes" -}}
 {{- $text := toString . -}}
-{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
 {{- $number := trimSuffix $unit $text -}}
 {{- if and (hasKey $units $unit) (regexMatch "^[0-9]+$" $number) -}}
