@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 /// Keys that the chart fills in and that the table does not have yet; where it has one, the table's holds.
 static AHEAD: &[Key] = &[
     text("listener", "proxy_protocol"),
-    number("listener", "advertised_broker_port", 1, 65535),
     text("listener.tls", "certificate_file"),
     text("listener.tls", "private_key_file"),
     one_of(
@@ -257,11 +256,7 @@ const fn number(table: &'static str, name: &'static str, min: i64, max: i64) -> 
     key(table, name, Allowed::Range(min, max, ""))
 }
 
-const fn one_of(
-    table: &'static str,
-    name: &'static str,
-    values: &'static [&'static str],
-) -> Key {
+const fn one_of(table: &'static str, name: &'static str, values: &'static [&'static str]) -> Key {
     key(table, name, Allowed::OneOf(values))
 }
 
