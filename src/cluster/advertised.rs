@@ -1,5 +1,6 @@
 //! Where clients find each broker: at Holdfast. Node ids stay what they are; host and port are ours.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The configured set of broker ids, ascending and without overlap: `0-9,17`.
@@ -66,27 +67,40 @@ impl fmt::Display for IdSet {
     }
 }
 
-/// What clients are told: `host`, and `port_base + node_id` for every id of the set.
+/// What clients are told for every id of the set: `host`, and `port`, or `port_base + node_id` without one.
 #[derive(Clone, Debug)]
 pub struct Advertised {
+    /// [`NODE_ID`] in it stands for the broker's node id.
     pub host: String,
     pub port_base: u16,
+    /// Of every broker; only where each has a host of its own.
+    pub port: Option<u16>,
     pub ids: IdSet,
 }
 
+/// Stands for a broker's node id in a host.
+pub const NODE_ID: &str = "{id}";
+
 impl Advertised {
     /// The endpoint of a broker, or `None` for one outside the set, which must not be shown to any client.
-    pub fn endpoint(&self, node_id: i32) -> Option<(&str, u16)> {
+    pub fn endpoint(&self, node_id: i32) -> Option<(Cow<'_, str>, u16)> {
         if !self.ids.contains(node_id) {
             return None;
         }
-        let port = u16::try_from(i32::from(self.port_base).checked_add(node_id)?).ok()?;
-        Some((&self.host, port))
+        let port = match self.port {
+            Some(port) => port,
+            None => u16::try_from(i32::from(self.port_base).checked_add(node_id)?).ok()?,
+        };
+        let host = match self.host.contains(NODE_ID) {
+            true => Cow::Owned(self.host.replace(NODE_ID, &node_id.to_string())),
+            false => Cow::Borrowed(self.host.as_str()),
+        };
+        Some((host, port))
     }
 }
 
 impl crate::wire::endpoints::Endpoints for Advertised {
-    fn endpoint(&self, node_id: i32) -> Option<(&str, u16)> {
+    fn endpoint(&self, node_id: i32) -> Option<(Cow<'_, str>, u16)> {
         Advertised::endpoint(self, node_id)
     }
 }
@@ -108,9 +122,24 @@ mod tests {
         let advertised = Advertised {
             host: "gateway".into(),
             port_base: 9100,
+            port: None,
             ids: IdSet::from_ranges([(1, 3)]),
         };
-        assert_eq!(advertised.endpoint(2), Some(("gateway", 9102)));
+        assert_eq!(advertised.endpoint(2), Some(("gateway".into(), 9102)));
         assert_eq!(advertised.endpoint(4), None);
+    }
+
+    #[test]
+    fn a_host_with_a_place_for_the_node_id_is_another_one_for_each_broker() {
+        let advertised = Advertised {
+            host: "broker-{id}.kafka".into(),
+            port_base: 9100,
+            port: Some(9092),
+            ids: IdSet::from_ranges([(1, 30)]),
+        };
+        let told = |id: i32| advertised.endpoint(id);
+        assert_eq!(told(2), Some(("broker-2.kafka".into(), 9092)));
+        assert_eq!(told(30), Some(("broker-30.kafka".into(), 9092)));
+        assert_eq!(told(31), None);
     }
 }

@@ -8,7 +8,7 @@ pub mod configs;
 mod degraded;
 mod knowledge;
 
-pub use advertised::{Advertised, IdSet};
+pub use advertised::{Advertised, IdSet, NODE_ID};
 pub use configs::Configs;
 pub use degraded::Degraded;
 pub use knowledge::{Knowledge, Look, TopicConfig};

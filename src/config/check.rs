@@ -6,7 +6,7 @@ use super::error::{Error, Place, Problem, Source};
 use super::file::{At, File, Found, List, Number, Text, Truth};
 use super::keys::{self, Allowed, Default, Key};
 use super::{LogFormat, LogSettings};
-use crate::cluster::{Advertised, IdSet};
+use crate::cluster::{Advertised, IdSet, NODE_ID};
 use crate::policy::{self, BelowMinIsr, Exemption, Floors, Mode, Pattern, Preset, Scenario};
 use crate::proxy::settings::{
     Cluster, Credentials, Drain, HostPort, Limits, Listener, Password, Sasl, Secret,
@@ -85,6 +85,8 @@ impl Checker<'_> {
             &keys::ADVERTISED_BROKER_PORT_BASE,
             &file.advertised_broker_port_base,
         );
+        let advertised_port =
+            self.optional(&keys::ADVERTISED_BROKER_PORT, &file.advertised_broker_port);
         let ids = self
             .parsed(&keys::BROKER_IDS, &file.broker_ids, broker_ids)
             .unwrap_or_default();
@@ -96,6 +98,7 @@ impl Checker<'_> {
             advertised: Advertised {
                 host: self.advertised_host(bind, &file.advertised_host),
                 port_base: advertised_base.map_or(broker_port_base, |base| base as u16),
+                port: advertised_port.map(|port| port as u16),
                 ids,
             },
         }
@@ -104,7 +107,7 @@ impl Checker<'_> {
     fn advertised_host(&mut self, bind: IpAddr, found: &Text) -> String {
         if found.is_some() {
             return self
-                .parsed(&keys::ADVERTISED_HOST, found, host)
+                .parsed(&keys::ADVERTISED_HOST, found, host_pattern)
                 .unwrap_or_default();
         }
         if bind.is_unspecified() {
@@ -755,6 +758,14 @@ impl Checker<'_> {
                 self.clash(key, at, format!("found {base}, which with broker_ids = \"{ids}\" gives the ports {} to {}; allowed: 1 to 65535", i32::from(base) + first, i64::from(base) + i64::from(last)));
             }
         }
+        let advertised = &listener.advertised;
+        if let Some(port) = advertised.port
+            && !advertised.host.contains(NODE_ID)
+            && self.sound(&[&keys::ADVERTISED_HOST, &keys::ADVERTISED_BROKER_PORT])
+        {
+            let at = place_of(&file.listener.advertised_broker_port);
+            self.clash(&keys::ADVERTISED_BROKER_PORT, at, format!("found {port}, which with advertised_host = \"{}\" is one address for all brokers; allowed: with {NODE_ID} in listener.advertised_host", advertised.host));
+        }
         if !self.sound(&[&keys::BROKER_PORT_BASE, &keys::BROKER_IDS]) {
             return;
         }
@@ -957,6 +968,11 @@ fn host(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name = !text.is_empty() && text.len() <= 255 && text.chars().all(plain);
     (name || text.parse::<IpAddr>().is_ok()).then(|| text.to_owned())
+}
+
+/// A host, perhaps with a place for a node id.
+fn host_pattern(text: &str) -> Option<String> {
+    host(&text.replace(NODE_ID, "2147483647")).map(|_| text.to_owned())
 }
 
 /// `host:port`, `[::1]:port`.

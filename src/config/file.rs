@@ -65,6 +65,7 @@ pub struct Listener {
     pub broker_ids: Text,
     pub advertised_host: Text,
     pub advertised_broker_port_base: Number,
+    pub advertised_broker_port: Number,
     pub tls: ListenerTls,
 }
 

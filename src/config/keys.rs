@@ -163,10 +163,12 @@ pub static BROKER_PORT_BASE: Key = number("listener", "broker_port_base", 9100, 
     "The broker with node id n is reached through port broker_port_base + n.");
 pub static BROKER_IDS: Key = text("listener", "broker_ids", "0-9", "node ids and ranges of them, as in \"0-9,17\"; at most 1000 ids, each with a port up to 65535",
     "Node ids that get a port; leave room for brokers to come. A broker outside the set is not shown to clients, and what\nit leads is unavailable through the gateway: better than a way around it (see holdfast_brokers_outside_set).");
-pub static ADVERTISED_HOST: Key = unset("listener", "advertised_host", "listener.bind", "\"kafka.example.com\"", "a host name or an IP address, without port",
-    "Host that clients are told for every broker; may differ from bind.");
+pub static ADVERTISED_HOST: Key = unset("listener", "advertised_host", "listener.bind", "\"broker-{id}.kafka.example.com\"", "a host name or an IP address, without port; {id} in it stands for the broker's node id",
+    "Host that clients are told for every broker; may differ from bind. With {id} each broker has a host of its own.");
 pub static ADVERTISED_BROKER_PORT_BASE: Key = unset_number("listener", "advertised_broker_port_base", "listener.broker_port_base", "9100", 0, 65535, PORT,
     "What clients are told instead of broker_port_base, when a port mapping lies in between.");
+pub static ADVERTISED_BROKER_PORT: Key = unset_number("listener", "advertised_broker_port", "another port for each broker, as above", "9092", 1, 65535, PORT,
+    "The one port that clients are told for every broker, where each has a host of its own ({id} in advertised_host), as\nKubernetes Services have.");
 
 pub static BOOTSTRAP_SERVERS: Key = Key { table: "cluster", name: "bootstrap_servers", allowed: Allowed::Form("a list of at least one \"host:port\", IPv6 in brackets"),
     default: Default::Required("[\"kafka-1:9092\", \"kafka-2:9092\", \"kafka-3:9092\"]"),
@@ -320,6 +322,7 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 /// Every key, in the order of `gateway.toml`.
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
+    &ADVERTISED_BROKER_PORT,
     &TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_AUTH, &TLS_CLIENT_CA, &TLS_CLIENT_CRLS, &TLS_MIN_VERSION,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
     &BROKER_TLS, &BROKER_CA, &BROKER_CERTIFICATE, &BROKER_KEY, &BROKER_MIN_VERSION,

@@ -125,6 +125,7 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "listener.broker_ids" => quoted(&listener.advertised.ids.to_string()),
         "listener.advertised_host" => quoted(&listener.advertised.host),
         "listener.advertised_broker_port_base" => listener.advertised.port_base.to_string(),
+        "listener.advertised_broker_port" => listener.advertised.port?.to_string(),
         "cluster.bootstrap_servers" => list(&cluster.bootstrap_servers),
         "cluster.connect_timeout_ms" => millis(cluster.connect_timeout),
         "cluster.metadata_refresh_ms" => millis(cluster.metadata_refresh),

@@ -38,7 +38,7 @@ fn flags_alone_are_enough() {
     assert_eq!(settings.proxy.listener.advertised.host, "127.0.0.1");
     assert_eq!(
         settings.proxy.listener.advertised.endpoint(3),
-        Some(("127.0.0.1", 9103))
+        Some(("127.0.0.1".into(), 9103))
     );
     assert_eq!(
         settings.proxy.policy.modes,
@@ -210,8 +210,31 @@ fn listening_everywhere_needs_a_host_to_advertise() {
     let listener = load_text(&text).expect("sound").proxy.listener;
     assert_eq!(
         listener.advertised.endpoint(2),
-        Some(("kafka.example.com", 19102))
+        Some(("kafka.example.com".into(), 19102))
     );
+}
+
+#[test]
+fn one_port_for_all_brokers_needs_a_host_for_each() {
+    let listener = |host: &str| {
+        format!("[listener]\nadvertised_host = \"{host}\"\nadvertised_broker_port = 9092\n")
+    };
+    let line = complaint(&listener("gateway"));
+    assert!(
+        line.starts_with("gateway.toml:3:26: listener.advertised_broker_port: found 9092, which with advertised_host = \"gateway\" is one address for all brokers"),
+        "{line}"
+    );
+    let text = format!("{}{CLUSTER}", listener("broker-{id}.kafka"));
+    let settings = load_text(&text).expect("sound");
+    let advertised = &settings.proxy.listener.advertised;
+    assert_eq!(
+        advertised.endpoint(7),
+        Some(("broker-7.kafka".into(), 9092))
+    );
+    for host in ["broker-{id", "broker-{ID}", "{id}:9092"] {
+        let line = complaint(&listener(host));
+        assert!(line.contains("listener.advertised_host: found"), "{line}");
+    }
 }
 
 #[test]
@@ -315,7 +338,8 @@ fn every_key_has_a_value_in_force_when_it_is_set() {
     let text = format!(
         "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n\
          [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n\
-         [policy.commit_hold_back]\ngroups = [\"mailer\"]\n"
+         [policy.commit_hold_back]\ngroups = [\"mailer\"]\n\
+         [listener]\nadvertised_host = \"broker-{{id}}\"\nadvertised_broker_port = 9092\n"
     );
     let settings = load_text(&text).expect("sound");
     let here = |key: &&&keys::Key| key.table != keys::EXEMPTION && key.table != "cluster.sasl";

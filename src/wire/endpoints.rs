@@ -13,13 +13,14 @@ use super::api::{ApiKey, ErrorCode};
 use super::edit::{Edits, Mark};
 use super::reader::Error;
 use super::schema::{self, Message, Name, Value, Visitor};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Where clients find a broker.
 pub trait Endpoints {
     /// Host and port to tell clients, or `None` for a broker that must not be shown to any.
-    fn endpoint(&self, node_id: i32) -> Option<(&str, u16)>;
+    fn endpoint(&self, node_id: i32) -> Option<(Cow<'_, str>, u16)>;
 }
 
 /// What a Metadata answer really said, told before anything of it is replaced. Counts only if `rewrite` ends well.
@@ -103,8 +104,8 @@ pub fn read_metadata<M: MetadataVisitor>(
 ) -> Result<(), Error> {
     struct Anywhere;
     impl Endpoints for Anywhere {
-        fn endpoint(&self, _node_id: i32) -> Option<(&str, u16)> {
-            Some(("", 0))
+        fn endpoint(&self, _node_id: i32) -> Option<(Cow<'_, str>, u16)> {
+            Some((Cow::Borrowed(""), 0))
         }
     }
     rewrite(ApiKey::METADATA, api_version, body, &Anywhere, metadata).map(drop)
@@ -284,7 +285,7 @@ impl<E: Endpoints + ?Sized, M: MetadataVisitor> Rewriter<'_, '_, E, M> {
             self.metadata.broker(id, host, port, node.rack);
         }
         if let Some((host, port)) = self.endpoints.endpoint(id) {
-            self.edits.replace_string(host_range, host, self.compact);
+            self.edits.replace_string(host_range, &host, self.compact);
             self.edits
                 .replace(port_range, &i32::from(port).to_be_bytes());
             return;
@@ -309,7 +310,7 @@ impl<E: Endpoints + ?Sized, M: MetadataVisitor> Rewriter<'_, '_, E, M> {
             return;
         }
         if let Some((host, port)) = self.endpoints.endpoint(id) {
-            self.edits.replace_string(host_range, host, self.compact);
+            self.edits.replace_string(host_range, &host, self.compact);
             self.edits
                 .replace(port_range, &i32::from(port).to_be_bytes());
             return;

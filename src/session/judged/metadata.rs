@@ -89,7 +89,7 @@ fn brokers(judge: &Judge<'_>) -> Vec<MetadataResponseBroker> {
         let (host, port) = judge.env.advertised.endpoint(*id)?;
         let broker = MetadataResponseBroker::default()
             .with_node_id(BrokerId(*id))
-            .with_host(StrBytes::from_string(host.to_owned()))
+            .with_host(StrBytes::from_string(host.into_owned()))
             .with_port(i32::from(port));
         Some(broker)
     });

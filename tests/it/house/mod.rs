@@ -2,6 +2,7 @@
 //!
 //! A generated file or table that differs is rewritten, and the test fails once: look at the difference and commit it.
 
+mod chart;
 mod readme;
 
 use holdfast::config;
@@ -253,6 +254,11 @@ fn rust_files() -> impl Iterator<Item = PathBuf> {
 }
 
 fn files_under(directory: &Path) -> Vec<PathBuf> {
+    files_named(directory, &["rs"])
+}
+
+/// The files with these endings, at any depth, in order.
+fn files_named(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut waiting = vec![directory.to_owned()];
     while let Some(directory) = waiting.pop() {
@@ -261,7 +267,7 @@ fn files_under(directory: &Path) -> Vec<PathBuf> {
         for entry in entries.flatten() {
             let path = entry.path();
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("rs") => files.push(path),
+                Some(ending) if endings.contains(&ending) => files.push(path),
                 _ if path.is_dir() && !path.ends_with("target") => waiting.push(path),
                 _ => {}
             }

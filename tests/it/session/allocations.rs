@@ -69,6 +69,7 @@ fn of_turns(request: &[u8], answer: &[u8], answered: usize, offset_at: Option<us
     let advertised = Advertised {
         host: "gateway".into(),
         port_base: 9100,
+        port: None,
         ids: IdSet::from_ranges([(1, 3)]),
     };
     let limits = Limits {

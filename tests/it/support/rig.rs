@@ -197,6 +197,7 @@ impl Rig {
             advertised: Advertised {
                 host: "gateway".into(),
                 port_base: 9100,
+                port: None,
                 ids: IdSet::from_ranges([(1, 3)]),
             },
             limits: Limits {

@@ -18,6 +18,7 @@ fn advertised() -> Advertised {
     Advertised {
         host: "gateway.example".into(),
         port_base: 9100,
+        port: None,
         ids: IdSet::from_ranges([(1, 3)]),
     }
 }
@@ -49,7 +50,7 @@ impl Rule {
     fn node(&mut self, id: i32, host: &mut StrBytes, port: &mut i32) -> bool {
         match Endpoints::endpoint(&advertised(), id) {
             Some((our_host, our_port)) => {
-                *host = StrBytes::from_string(our_host.to_owned());
+                *host = StrBytes::from_string(our_host.into_owned());
                 *port = i32::from(our_port);
                 true
             }
