@@ -16,6 +16,7 @@ mod loss;
 mod oversized_in_the_middle;
 mod oversized_request;
 mod produce_scenarios;
+mod reload;
 mod report;
 mod sasl;
 mod schemas;

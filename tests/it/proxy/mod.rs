@@ -10,5 +10,6 @@ mod limits;
 mod memory;
 mod resident;
 mod room;
+mod settings_change;
 mod upstream;
 mod watch;
