@@ -133,6 +133,7 @@ async fn a_thousand_changes_under_pipelined_load_lose_no_connection_and_mix_no_s
         };
         by("acks_none") + by("acks_leader")
     };
+    println!("told {} and {}", told("enforce"), told("observe"));
     assert_eq!(told("enforce"), raised, "what was done is what was counted");
     assert_eq!(told("enforce") + told("observe"), sent + CONNECTIONS as u64);
     assert!(
