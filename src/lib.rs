@@ -8,7 +8,7 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
-//! | roof | `main`, [`run`], [`cli`], [`config`], [`report`] | flags and text -> settings -> a running process -> exit code |
+//! | roof | `main`, [`run`], [`reload`], [`cli`], [`config`], [`report`] | flags and text -> settings -> a running process -> exit code |
 //! | roof | [`audit`] | looks at a cluster, without traffic, for what loses records; shares the watch's connections and nothing else |
 //! | 6 | [`admin`] | the page at `/`, `/metrics`, `/report`, `/livez`, `/readyz`: reads, never decides |
 //! | 5 | [`proxy`] | tokio: listeners, the polling driver of a connection, budgets, the watch, the drain |
@@ -48,6 +48,7 @@ pub mod config;
 pub mod ledger;
 pub mod policy;
 pub mod proxy;
+pub mod reload;
 pub mod report;
 pub mod run;
 pub mod session;

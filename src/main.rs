@@ -9,6 +9,7 @@ use holdfast::cli::{self, AuditFlags, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
 use holdfast::proxy;
 use holdfast::proxy::watch::authenticate::read_secret;
+use holdfast::reload::{Loaded, Origin};
 use holdfast::report;
 use holdfast::run::{self, Ended};
 use std::io::Write;
@@ -18,7 +19,7 @@ use std::time::SystemTime;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
-        Command::Run(flags) => settings(&flags).and_then(run),
+        Command::Run(flags) => load(&flags).and_then(run),
         Command::Check(flags) => settings(&flags).and_then(|settings| {
             for expired in config::expired(&settings, SystemTime::now()) {
                 eprintln!("holdfast: {expired}");
@@ -58,8 +59,8 @@ fn main() -> ExitCode {
 
 type Outcome = Result<ExitCode, (u8, String)>;
 
-fn run(settings: Settings) -> Outcome {
-    match run::run(settings) {
+fn run(loaded: Loaded) -> Outcome {
+    match run::run(loaded) {
         Ok(Ended::Drained) => Ok(ExitCode::SUCCESS),
         Ok(Ended::AtOnce) => Err((
             130,
@@ -80,18 +81,16 @@ fn audit(flags: &AuditFlags, settings: &Settings) -> Outcome {
 }
 
 fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {
-    let (name, text) = match &flags.config {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| (2, format!("{}: {error}", path.display())))?;
-            (path.display().to_string(), text)
-        }
-        None => (String::new(), String::new()),
+    load(flags).map(|loaded| loaded.settings)
+}
+
+fn load(flags: &Flags) -> Result<Loaded, (u8, String)> {
+    let origin = Origin {
+        path: flags.config.clone(),
+        overrides: flags.overrides(),
     };
-    config::load(&name, &text, &flags.overrides(), &|name| {
-        std::env::var(name).ok()
-    })
-    .and_then(|settings| {
+    let text = origin.read().map_err(|error| (2, error))?;
+    let loaded = origin.load(&text).and_then(|settings| {
         proxy::load_tls(&settings.proxy).map_err(|error| {
             config::Error(vec![config::Problem {
                 place: config::Place::Nowhere,
@@ -100,14 +99,19 @@ fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {
             }])
         })?;
         Ok(settings)
-    })
-    .map_err(|error| {
+    });
+    let settings = loaded.map_err(|error| {
         let problems = error.0.len();
         let noun = if problems == 1 { "problem" } else { "problems" };
         (
             2,
             format!("{problems} {noun} with the configuration\n{error}"),
         )
+    })?;
+    Ok(Loaded {
+        settings,
+        origin,
+        text,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Settings -> a running gateway (roof): logs, descriptors, threads, signals; then proxy and admin side by side until the
 //! drain is over. Decides nothing about Kafka.
 
-use crate::config::{self, LogFormat, LogSettings, Settings};
-use crate::telemetry::{Config, Telemetry};
+use crate::config::{LogFormat, LogSettings, Settings};
+use crate::reload::{Loaded, Reloader, SetLevel};
+use crate::telemetry::Telemetry;
 use crate::{admin, proxy};
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// How it came to an end without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,51 +42,51 @@ pub enum Error {
 ///
 /// # Errors
 /// A port cannot be bound, or the system refuses threads or signals.
-pub fn run(settings: Settings) -> Result<Ended, Error> {
-    start_logs(&settings.log);
+pub fn run(loaded: Loaded) -> Result<Ended, Error> {
+    let settings = &loaded.settings;
+    let set_level = start_logs(&settings.log);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         preset = settings.preset,
         "holdfast starts"
     );
-    raise_descriptors(&settings);
+    raise_descriptors(settings);
     let runtime = runtime(settings.proxy.limits.worker_threads).map_err(Error::Runtime)?;
-    let ended = runtime.block_on(serve(settings));
+    let ended = runtime.block_on(serve(loaded, set_level));
     // A blocked look-up of a name must not hold up the exit.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(settings: Settings) -> Result<Ended, Error> {
+async fn serve(loaded: Loaded, set_level: SetLevel) -> Result<Ended, Error> {
+    let settings = &loaded.settings;
     let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
     telemetry.set_preset(settings.preset);
-    let text = config::redacted(&settings);
-    let hash = config::hash(&text);
-    telemetry.set_config(Config { text, hash });
     telemetry.set_limits(
         settings.proxy.limits.buffer_bytes,
         settings.proxy.limits.announced_bytes,
     );
     let shutdown = CancellationToken::new();
     let mut signals = Signals::new().map_err(Error::Signals)?;
+    // From here on a SIGHUP ends nobody.
+    let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let admin = admin::bind(&settings.admin).await?;
     info!(address = %admin.address(), "admin: / (a page for people), /metrics, /report, /livez and /readyz");
     let helpers = CancellationToken::new();
     let _stop_helpers = helpers.clone().drop_guard();
     tokio::spawn(admin.serve(telemetry.clone(), helpers.clone()));
-    tokio::spawn(tick(telemetry.clone(), helpers));
-    let mut proxy = std::pin::pin!(proxy::run(
-        settings.proxy,
-        telemetry.clone(),
-        shutdown.clone()
-    ));
+    tokio::spawn(tick(telemetry.clone(), helpers.clone()));
+    let proxy = proxy::start(settings.proxy.clone(), telemetry.clone())?;
+    let reloader = Reloader::new(loaded, proxy.shared(), set_level);
+    tokio::spawn(helpers.run_until_cancelled_owned(reloader.run(hangup)));
+    let mut proxy = std::pin::pin!(proxy.until(shutdown.clone()));
     tokio::select! {
-        ended = &mut proxy => return ended.map(|()| Ended::Drained).map_err(Error::from),
+        () = &mut proxy => return Ok(Ended::Drained),
         name = signals.next() => info!(signal = name, "drain begins; a second signal ends at once"),
     }
     shutdown.cancel();
     let ended = tokio::select! {
-        ended = &mut proxy => ended.map(|()| Ended::Drained).map_err(Error::from),
+        () = &mut proxy => Ok(Ended::Drained),
         name = signals.next() => {
             warn!(signal = name, "ended at once");
             Ok(Ended::AtOnce)
@@ -157,23 +161,16 @@ fn raise_descriptors(settings: &Settings) {
 }
 
 /// On standard error. Of other crates only warnings are of interest to an operator.
-fn start_logs(settings: &LogSettings) {
-    let others = if settings.level == "error" {
-        "error"
-    } else {
-        "warn"
-    };
-    let filter =
-        tracing_subscriber::EnvFilter::new(format!("{others},holdfast={}", settings.level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+fn start_logs(settings: &LogSettings) -> SetLevel {
+    let (filtered, handle) = reload::Layer::new(filter(settings.level));
+    let registry = tracing_subscriber::registry().with(filtered);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     // A second start in one process (tests) keeps the first one's logs.
     let _ = match settings.format {
-        LogFormat::Human => builder
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        LogFormat::Human => registry
+            .with(lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
             .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -183,4 +180,14 @@ fn start_logs(settings: &LogSettings) {
         let text = panic.payload_as_str().unwrap_or("(no text)");
         error!(place, text, "panic");
     }));
+    Box::new(move |level| {
+        if let Err(error) = handle.reload(filter(level)) {
+            warn!(%error, "log.level stays as it was");
+        }
+    })
+}
+
+fn filter(level: &str) -> EnvFilter {
+    let others = if level == "error" { "error" } else { "warn" };
+    EnvFilter::new(format!("{others},holdfast={level}"))
 }

@@ -226,8 +226,8 @@ impl Report {
             alarms: telemetry.alarms(),
             exemptions: exemptions(telemetry, &snapshot),
             config: Config {
-                text: config.text,
-                hash: config.hash,
+                text: config.text.clone(),
+                hash: config.hash.clone(),
             },
             client_connections: gauge("holdfast_client_connections"),
             upstream_connections: gauge("holdfast_upstream_connections"),
@@ -263,8 +263,9 @@ fn brokers(sight: &Sight) -> Vec<Broker> {
 
 fn exemptions(telemetry: &Telemetry, snapshot: &Snapshot) -> Vec<Exemption> {
     let hits = snapshot.by_label("holdfast_exemption_hits_total", "exemption");
-    let exemptions = telemetry.exemptions().iter();
+    let exemptions = telemetry.exemptions();
     exemptions
+        .iter()
         .map(|exemption| Exemption {
             name: exemption.name.to_string(),
             scenarios: exemption

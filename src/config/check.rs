@@ -41,6 +41,7 @@ pub fn check(file: &File, source: Source, problems: Vec<Problem>) -> Result<Sett
             limits: checker.limits(file),
             drain: checker.drain(file),
         },
+        watch_interval: checker.millis(&keys::WATCH_INTERVAL, &file.reload.watch_interval_ms),
         admin: admin::Settings {
             bind: checker
                 .parsed(&keys::ADMIN_BIND, &file.admin.bind, |text| {
@@ -634,6 +635,7 @@ impl Checker<'_> {
             header_timeout: self.millis(&keys::HEADER_TIMEOUT, &file.header_timeout_ms),
             frame_timeout: self.millis(&keys::FRAME_TIMEOUT, &file.frame_timeout_ms),
             idle_timeout: self.millis(&keys::IDLE_TIMEOUT, &file.idle_timeout_ms),
+            max_connection_age: self.millis(&keys::MAX_CONNECTION_AGE, &file.max_connection_age_ms),
             write_stall_timeout: self
                 .millis(&keys::WRITE_STALL_TIMEOUT, &file.write_stall_timeout_ms),
             budget_timeout: self.millis(&keys::BUDGET_TIMEOUT, &file.budget_timeout_ms),

@@ -51,6 +51,7 @@ pub struct File {
     pub exemptions: BTreeMap<String, Exemption>,
     pub limits: Limits,
     pub drain: Drain,
+    pub reload: Reload,
     pub admin: Admin,
     pub telemetry: Telemetry,
     pub log: Log,
@@ -210,6 +211,7 @@ pub struct Limits {
     pub header_timeout_ms: Number,
     pub frame_timeout_ms: Number,
     pub idle_timeout_ms: Number,
+    pub max_connection_age_ms: Number,
     pub write_stall_timeout_ms: Number,
     pub budget_timeout_ms: Number,
     pub worker_threads: Number,
@@ -221,6 +223,12 @@ pub struct Drain {
     pub delay_ms: Number,
     pub timeout_ms: Number,
     pub close_drain_timeout_ms: Number,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reload {
+    pub watch_interval_ms: Number,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -140,6 +140,7 @@ pub const TABLES: &[(&str, &str)] = &[
     (EXEMPTION, "Named, owned, expiring exceptions from scenarios. Any number of tables; none by default."),
     ("limits", "Every buffer, queue and count has a limit."),
     ("drain", "What happens on SIGTERM. delay_ms + timeout_ms must stay below the supervisor's patience\n(Kubernetes: terminationGracePeriodSeconds)."),
+    ("reload", "When the file is read anew: on SIGHUP, and when its content has changed."),
     ("admin", "HTTP for machines: /metrics, /report, /livez, /readyz. Plain and unauthenticated: keep it away from clients."),
     ("telemetry", "Bounds of what is exported."),
     ("log", "Logs, on standard error."),
@@ -294,6 +295,8 @@ pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100
     "A frame that has begun must bring 16 KiB or its end in each such span; one that holds room in buffer_bytes or\nannounced_bytes a tenth of that, if it is more.");
 pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000, 24 * HOUR_MS, MS,
     "A connection on which nothing moved and nothing is awaited is closed. Default: beyond the broker's own 10 minutes\n(connections.max.idle.ms), so that brokers go on deciding.");
+pub static MAX_CONNECTION_AGE: Key = number("limits", "max_connection_age_ms", 0, 0, 30 * 24 * HOUR_MS, MS,
+    "A connection of this age, 10 % more or less, ends as a drain ends it: what is under way is finished, and the client\nconnects anew, so that it finds instances that were added. 0: never.");
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
     "A client that takes none of the bytes written to it for so long is closed. A Java consumer reads only while it polls, so\nanything below its max.poll.interval.ms cuts working clients; a broker waits for connections.max.idle.ms, ten minutes.");
 pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
@@ -307,6 +310,9 @@ pub static DRAIN_TIMEOUT: Key = number("drain", "timeout_ms", 30_000, 100, HOUR_
     "From the end of accepting to the exit, whatever is still open.");
 pub static CLOSE_DRAIN_TIMEOUT: Key = number("drain", "close_drain_timeout_ms", 5000, 0, 300_000, MS,
     "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. At most timeout_ms.");
+
+pub static WATCH_INTERVAL: Key = number("reload", "watch_interval_ms", 5000, 0, HOUR_MS, MS,
+    "How often the content of the file is looked at; 0: only on SIGHUP. Content that is still being written is waited for.");
 
 pub static ADMIN_BIND: Key = text("admin", "bind", "127.0.0.1:9901", "an IP address and a port, IPv6 in brackets",
     "Address and port of the HTTP endpoint; port 0 takes a free one, named in the log.");
@@ -342,8 +348,8 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_PRINCIPALS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
-    &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
-    &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &ADMIN_BIND, &MAX_LABEL_VALUES,
+    &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &MAX_CONNECTION_AGE, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
+    &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &WATCH_INTERVAL, &ADMIN_BIND, &MAX_LABEL_VALUES,
     &LOG_LEVEL, &LOG_FORMAT, &LOG_SUMMARY,
 ];
 

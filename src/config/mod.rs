@@ -5,12 +5,14 @@
 //! `keys.rs` is the table of all keys, from which `gateway.toml` is generated.
 
 mod check;
+mod effect;
 mod error;
 mod file;
 #[rustfmt::skip] // a table: one key, two lines
 pub mod keys;
 mod render;
 
+pub use effect::{Effect, changed, effect, needs_restart};
 pub use error::{Error, Place, Problem};
 pub use render::{commented, effective, expired, hash, redacted, value, warnings};
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub admin: admin::Settings,
     pub telemetry: telemetry::Settings,
     pub log: LogSettings,
+    /// `[reload]`: how often the file is looked at. Zero: only on SIGHUP.
+    pub watch_interval: std::time::Duration,
     /// `[policy] preset`, as chosen; the modes that follow from it are in `proxy.policy`.
     pub preset: &'static str,
 }

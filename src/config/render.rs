@@ -1,7 +1,7 @@
 //! [`Settings`] -> TOML (roof): `gateway.toml` with its comments, and what `holdfast check` prints.
 
 use super::keys::{self, Default, EXEMPTION, KEYS, Key, TABLES};
-use super::{LogFormat, Settings};
+use super::{Effect, LogFormat, Settings, effect};
 use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
 use crate::proxy::settings::{Credentials, Password, Sasl};
 use std::fmt::Write;
@@ -50,7 +50,15 @@ fn documented(key: &Key) -> String {
         Some(default) => format!("{default}. Allowed: {}.", key.allowed),
         None => format!("Allowed: {}.", key.allowed),
     };
-    format!("{}{}{line}\n", comment(key.doc), comment(&allowed))
+    let restart = match effect(key) {
+        Some(Effect::Restart) => " Takes a restart.",
+        _ => "",
+    };
+    format!(
+        "{}{}{line}\n",
+        comment(key.doc),
+        comment(&format!("{allowed}{restart}"))
+    )
 }
 
 fn comment(text: &str) -> String {
@@ -183,6 +191,8 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "limits.header_timeout_ms" => millis(limits.header_timeout),
         "limits.frame_timeout_ms" => millis(limits.frame_timeout),
         "limits.idle_timeout_ms" => millis(limits.idle_timeout),
+        "limits.max_connection_age_ms" => millis(limits.max_connection_age),
+        "reload.watch_interval_ms" => millis(settings.watch_interval),
         "limits.write_stall_timeout_ms" => millis(limits.write_stall_timeout),
         "limits.budget_timeout_ms" => millis(limits.budget_timeout),
         "limits.worker_threads" => limits.worker_threads.to_string(),

@@ -323,6 +323,9 @@ fn the_examples_in_the_commented_file_are_sound() {
     // Every scenario is in force, and some only where there are no replicas.
     let text = uncommented.join("\n");
     let text = text.replace("single_instance = false", "single_instance = true");
+    // And TLS on both sides.
+    let text = text.replace("client_auth = \"none\"", "client_auth = \"required\"");
+    let text = text.replace("enabled = false", "enabled = true");
     // What only another mechanism has, or another source of the password.
     let text: Vec<&str> = text
         .lines()
@@ -339,6 +342,8 @@ fn every_key_has_a_value_in_force_when_it_is_set() {
         "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n\
          [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n\
          [policy.commit_hold_back]\ngroups = [\"mailer\"]\n\
+         [listener.tls]\ncertificate_file = \"a\"\nprivate_key_file = \"b\"\nclient_auth = \"required\"\nclient_ca_file = \"c\"\nclient_crl_files = [\"d\"]\n\
+         [cluster.tls]\nenabled = true\nca_file = \"a\"\ncertificate_file = \"b\"\nprivate_key_file = \"c\"\n\
          [listener]\nadvertised_host = \"broker-{{id}}\"\nadvertised_broker_port = 9092\n"
     );
     let settings = load_text(&text).expect("sound");

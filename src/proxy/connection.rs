@@ -13,17 +13,18 @@
 //! write side is ended, and the client is read, and counted, until its FIN or a deadline.
 
 use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use super::settings::Live;
 use super::watch::Handle;
 use super::{Phase, Shared};
 use crate::cluster::{LogEnd, TopicFacts, View};
 use crate::ledger::deliveries::Address;
-use crate::policy;
 use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
 use crate::session::lane::Lane;
 use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -130,7 +131,7 @@ impl Lookup {
 struct Known {
     view: Arc<View>,
     brokers_outside: bool,
-    policy: Arc<policy::Settings>,
+    live: Arc<Live>,
     node_id: Option<i32>,
     /// What time it is, read once for each wake.
     unix_ms: i64,
@@ -159,9 +160,9 @@ impl Known {
         Env {
             view: &self.view,
             ledger: &shared.ledger,
-            policy: &self.policy,
+            policy: &self.live.policy,
             advertised: &shared.settings.listener.advertised,
-            limits: &shared.session_limits,
+            limits: &self.live.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
             address: self.address,
@@ -198,6 +199,10 @@ pub struct Connection<D: Dial> {
     signal_armed: bool,
     timer_armed: bool,
     begun: Instant,
+    /// Of `max_connection_age_ms`, so that connections made together do not end together.
+    age_factor: f64,
+    /// Its age has been reached.
+    retired: bool,
     now: Instant,
     active_at: Instant,
     closing_since: Option<Instant>,
@@ -207,6 +212,12 @@ pub struct Connection<D: Dial> {
     read_bytes: u64,
     moved: usize,
     over: bool,
+}
+
+/// Somewhere between 0.9 and 1.1.
+fn age_factor() -> f64 {
+    let random = RandomState::new().hash_one(0);
+    0.9 + 0.2 * (random % 1024) as f64 / 1023.0
 }
 
 impl<D: Dial> Connection<D> {
@@ -224,7 +235,7 @@ impl<D: Dial> Connection<D> {
         let view = shared.watch.view();
         let known = Known {
             brokers_outside: shared.brokers_outside(&view),
-            policy: shared.policy.load_full(),
+            live: shared.live.load_full(),
             view,
             node_id,
             address: address(meter.client_ip()),
@@ -233,7 +244,6 @@ impl<D: Dial> Connection<D> {
         };
         Connection {
             dial,
-            known,
             client,
             client_reads: true,
             client_writes: true,
@@ -251,9 +261,12 @@ impl<D: Dial> Connection<D> {
             signal_armed: false,
             timer_armed: false,
             timer: Box::pin(tokio::time::sleep_until(
-                now + shared.settings.limits.idle_timeout,
+                now + known.live.limits.idle_timeout,
             )),
+            known,
             begun: now,
+            age_factor: age_factor(),
+            retired: false,
             now,
             active_at: now,
             closing_since: None,
@@ -332,6 +345,9 @@ impl<D: Dial> Connection<D> {
                 self.announced = None;
             }
             // Where it need not wait, a large frame goes out in one write with what stands in front of it.
+            if self.session.holds() {
+                self.take_on_settings();
+            }
             let Want::Announce(len) = self.requests.want else {
                 break;
             };
@@ -720,7 +736,7 @@ impl<D: Dial> Connection<D> {
         let mut changed = false;
         let forwarding = self.requests.lane.has_output()
             || self.requests.unflushed
-            || (self.client_reads && cause == CloseCause::Drain);
+            || (self.client_reads && cause.is_orderly());
         if !self.session.in_flight().broker_owes()
             && !forwarding
             && !matches!(self.broker, Broker::Gone)
@@ -783,15 +799,25 @@ impl<D: Dial> Connection<D> {
 
     /// Acts on deadlines that have passed: the next one that is to come, and whether anything was done.
     fn deadlines(&mut self) -> (Instant, bool) {
-        let limits = &self.shared.settings.limits;
+        let limits = &self.known.live.limits;
         let (frame_timeout, header_timeout) = (limits.frame_timeout, limits.header_timeout);
         let (idle, stall, budget) = (
             limits.idle_timeout,
             limits.write_stall_timeout,
             limits.budget_timeout,
         );
+        let age = limits.max_connection_age;
         let mut next = self.now + idle;
         let mut acted = false;
+        if !age.is_zero()
+            && !self.retired
+            && self.passed(self.begun + age.mul_f64(self.age_factor), &mut next)
+        {
+            self.retired = true;
+            self.session.drain(CloseCause::MaxAge);
+            self.requests.judge_again();
+            acted = true;
+        }
         if let Some(since) = self.closing_since {
             let at = self.closing_deadline(since);
             if self.passed(at, &mut next) {
@@ -917,7 +943,7 @@ impl<D: Dial> Connection<D> {
     }
 
     fn closing_deadline(&self, since: Instant) -> Instant {
-        let settings = &self.shared.settings;
+        let settings = &*self.known.live;
         let patience = settings.drain.close_drain_timeout;
         match self.session.closing() {
             // What it handed over is still being delivered.
@@ -925,11 +951,11 @@ impl<D: Dial> Connection<D> {
                 since + settings.limits.idle_timeout
             }
             // A client that has nothing under way and sends nothing more is not waited for to the last.
-            Some(CloseCause::Drain) if self.session.in_flight().is_empty() => {
+            Some(cause) if cause.is_orderly() && self.session.in_flight().is_empty() => {
                 let quiet_since = since.max(self.active_at);
                 (quiet_since + patience).min(since + settings.drain.timeout)
             }
-            Some(CloseCause::Drain) => since + settings.drain.timeout,
+            Some(cause) if cause.is_orderly() => since + settings.drain.timeout,
             _ => since + patience,
         }
     }
@@ -956,7 +982,7 @@ impl<D: Dial> Connection<D> {
                 Phase::Serving => {
                     self.phase = Phase::Draining;
                     self.signal.set(self.shared.abort.clone().cancelled_owned());
-                    self.session.drain();
+                    self.session.drain(CloseCause::Drain);
                     self.requests.news = true;
                 }
                 Phase::Draining | Phase::Aborting => {
@@ -976,7 +1002,13 @@ impl<D: Dial> Connection<D> {
     }
 
     fn refresh(&mut self) {
-        // A request is judged under one view and one set of settings.
+        let live = self.shared.live.load();
+        if !Arc::ptr_eq(&live, &self.known.live) {
+            drop(live);
+            self.session.hold(true);
+            self.take_on_settings();
+        }
+        // A request is judged under one view.
         if self.session.mid_request() {
             return;
         }
@@ -985,10 +1017,18 @@ impl<D: Dial> Connection<D> {
             self.known.view = Arc::clone(&view);
             self.known.brokers_outside = self.shared.brokers_outside(&self.known.view);
         }
-        let policy = self.shared.policy.load();
-        if !Arc::ptr_eq(&policy, &self.known.policy) {
-            self.known.policy = Arc::clone(&policy);
+    }
+
+    /// New settings are taken on when nothing is under way that was judged under the old ones, not even an answer; until then
+    /// the session begins no request. A broker works on one request of a connection at a time, so that waiting for the
+    /// answers first costs a round trip.
+    fn take_on_settings(&mut self) {
+        if self.session.mid_request() || !self.session.in_flight().is_empty() {
+            return;
         }
+        self.known.live = self.shared.live.load_full();
+        self.session.hold(false);
+        self.requests.judge_again();
     }
 
     /// Because of which limit the client is not read.

@@ -3,8 +3,10 @@
 //! The floors that judge have no clock; this is where time meets policy.
 
 use super::Shared;
+use super::settings::Live;
 use crate::policy::{Exemption, Settings};
-use std::sync::Arc;
+use crate::telemetry::Telemetry;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// How often the clock is looked at: an exemption ends at most this late.
@@ -13,14 +15,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Runs as long as the gateway.
 pub async fn expire(shared: Arc<Shared>) {
     loop {
-        if let Some((policy, expired)) = without_expired(&shared.policy.load(), SystemTime::now()) {
-            for exemption in &expired {
-                shared.telemetry.exemption_expired(exemption);
-            }
-            shared.policy.store(Arc::new(policy));
-        }
+        look(&shared);
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn look(shared: &Shared) {
+    let _publishing = shared
+        .publishing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut live = Live::clone(&shared.live.load());
+    if leave_out_expired(&mut live, &shared.telemetry, SystemTime::now()) {
+        shared.live.store(Arc::new(live));
+    }
+}
+
+/// Whether there were some.
+pub(super) fn leave_out_expired(live: &mut Live, telemetry: &Telemetry, now: SystemTime) -> bool {
+    let Some((policy, expired)) = without_expired(&live.policy, now) else {
+        return false;
+    };
+    for exemption in &expired {
+        telemetry.exemption_expired(exemption);
+    }
+    live.policy = Arc::new(policy);
+    true
 }
 
 /// The settings without the exemptions that ended before `now`, and those; `None` when there are none.

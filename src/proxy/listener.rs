@@ -261,7 +261,8 @@ struct Seat {
 
 impl Seat {
     fn take(shared: &Arc<Shared>, ip: IpAddr) -> Option<Seat> {
-        let limits = &shared.settings.limits;
+        let live = shared.live.load();
+        let limits = &live.limits;
         let mut taken = shared
             .limits
             .0

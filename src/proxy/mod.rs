@@ -13,17 +13,17 @@ pub mod watch;
 
 use crate::cluster::View;
 use crate::ledger::{self, Ledger};
-use crate::policy::{self, weak_topic};
+use crate::policy::weak_topic;
 use crate::session;
 use crate::telemetry::{Sight, Telemetry, WatchFailure};
 use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
-use settings::Settings;
-use std::sync::Arc;
+use settings::{Live, Settings};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use watch::Watch;
 
@@ -45,10 +45,11 @@ pub enum Phase {
 
 /// What all connections of a gateway share.
 pub struct Shared {
+    /// As at start. What of it may change since is in `live`, and there only.
     pub settings: Settings,
-    pub session_limits: session::Limits,
-    /// The policy in force, less exemptions whose date has passed.
-    pub policy: ArcSwap<policy::Settings>,
+    /// Read by connections between requests; written under `publishing` only.
+    pub live: ArcSwap<Live>,
+    publishing: Mutex<()>,
     pub budgets: Budgets,
     pub watch: watch::Handle,
     pub ledger: Ledger,
@@ -65,13 +66,8 @@ impl Shared {
     pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
         let limits = &settings.limits;
         Shared {
-            session_limits: session::Limits {
-                max_in_flight: limits.max_in_flight,
-                max_absorbed_in_flight: limits.max_absorbed_in_flight,
-                max_absorbed_bytes: limits.max_absorbed_bytes,
-                relay_buffer_bytes: RELAY_BUFFER_BYTES,
-            },
-            policy: ArcSwap::new(settings.policy.clone()),
+            live: ArcSwap::from_pointee(live(&settings)),
+            publishing: Mutex::default(),
             budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
             watch,
             telemetry,
@@ -82,6 +78,19 @@ impl Shared {
             limits: listener::ConnectionLimits::default(),
             settings,
         }
+    }
+
+    /// What may change of `settings` holds from now on: for every connection before its next request. The rest of them is
+    /// not looked at.
+    pub fn replace(&self, settings: &Settings) {
+        let mut live = live(settings);
+        let _publishing = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.telemetry.set_policy(&live.policy);
+        exemptions::leave_out_expired(&mut live, &self.telemetry, SystemTime::now());
+        self.live.store(Arc::new(live));
     }
 
     /// One load, where asking the tokens would take a lock.
@@ -113,7 +122,7 @@ impl Shared {
         let advertised = &self.settings.listener.advertised;
         let mapped = |id: i32| {
             let (host, port) = advertised.endpoint(id)?;
-            Some((id, (host.to_owned(), port)))
+            Some((id, (host.into_owned(), port)))
         };
         let weak = view.topics.values().filter_map(|facts| {
             let found = weak_topic::of(facts)?;
@@ -140,6 +149,21 @@ impl Shared {
     }
 }
 
+fn live(settings: &Settings) -> Live {
+    let limits = &settings.limits;
+    Live {
+        policy: settings.policy.clone(),
+        limits: limits.clone(),
+        session_limits: session::Limits {
+            max_in_flight: limits.max_in_flight,
+            max_absorbed_in_flight: limits.max_absorbed_in_flight,
+            max_absorbed_bytes: limits.max_absorbed_bytes,
+            relay_buffer_bytes: RELAY_BUFFER_BYTES,
+        },
+        drain: settings.drain.clone(),
+    }
+}
+
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -159,11 +183,28 @@ pub async fn run(
     telemetry: Arc<Telemetry>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    start(settings, telemetry)?.until(shutdown).await;
+    Ok(())
+}
+
+/// A gateway that accepts.
+pub struct Running {
+    shared: Arc<Shared>,
+    accepting: CancellationToken,
+    tasks: TaskTracker,
+    _end_background: DropGuard,
+}
+
+/// Binds all ports and begins to accept. To be called within a runtime.
+///
+/// # Errors
+/// A port cannot be bound, or a certificate cannot be used.
+pub fn start(settings: Settings, telemetry: Arc<Telemetry>) -> Result<Running, Error> {
     load_tls(&settings)?;
     let listeners = listener::bind(&settings.listener)?;
     let tasks = TaskTracker::new();
     let background = CancellationToken::new();
-    let _end_background = background.clone().drop_guard();
+    let end_background = background.clone().drop_guard();
     let watch = Watch::start(settings.cluster.clone(), background.clone());
     let shared = Arc::new(Shared::new(settings, watch, telemetry));
     let accepting = CancellationToken::new();
@@ -198,9 +239,25 @@ pub async fn run(
     tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
     shared.telemetry.set_sampler(sampler(&shared));
 
-    shutdown.cancelled().await;
-    drain(&shared, accepting, tasks).await;
-    Ok(())
+    Ok(Running {
+        shared,
+        accepting,
+        tasks,
+        _end_background: end_background,
+    })
+}
+
+impl Running {
+    /// To replace what may change while it runs.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Goes on until `shutdown` is cancelled and the drain that follows is over.
+    pub async fn until(self, shutdown: CancellationToken) {
+        shutdown.cancelled().await;
+        drain(&self.shared, self.accepting, self.tasks).await;
+    }
 }
 
 /// Reads the files of both sides: whether anything changed. Both are looked at, whatever becomes of the first.
@@ -298,7 +355,7 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
 
 /// Not ready any more; after a delay nobody is accepted; what is in flight is finished; what is left is cut off.
 async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker) {
-    let times = &shared.settings.drain;
+    let times = shared.live.load().drain.clone();
     shared.telemetry.set_draining();
     tracing::info!(delay = ?times.delay, timeout = ?times.timeout, "draining: /readyz is 503, new connections are still accepted for the delay");
     tokio::time::sleep(times.delay).await;

@@ -3,6 +3,7 @@
 use super::tls::{ClusterTls, ListenerTls};
 use crate::cluster::Advertised;
 use crate::policy;
+use crate::session;
 use crate::wire::sasl::Mechanism;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -31,6 +32,17 @@ pub struct Settings {
     pub cluster: Cluster,
     pub policy: Arc<policy::Settings>,
     pub limits: Limits,
+    pub drain: Drain,
+}
+
+/// What may change while the gateway runs. Replaced as a whole: a request is judged by one of these, from its first byte to
+/// the last of its answer.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Less exemptions whose date has passed.
+    pub policy: Arc<policy::Settings>,
+    pub limits: Limits,
+    pub session_limits: session::Limits,
     pub drain: Drain,
 }
 
@@ -145,6 +157,8 @@ pub struct Limits {
     pub frame_timeout: Duration,
     /// Nothing in either direction and nothing in flight.
     pub idle_timeout: Duration,
+    /// A connection older than this, 10 % more or less, is closed as a drain closes it. Zero: never.
+    pub max_connection_age: Duration,
     /// A peer takes nothing of what is to be written.
     pub write_stall_timeout: Duration,
     /// Waiting for `buffer_bytes` or `announced_bytes`.

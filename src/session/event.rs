@@ -122,6 +122,8 @@ pub enum CloseCause {
     FrameStalled,
     /// Nothing happened for `idle_timeout_ms`.
     Idle,
+    /// It was older than `max_connection_age_ms`.
+    MaxAge,
     /// The peer did not take bytes for `write_stall_timeout_ms`.
     WriteStalled,
     /// No budget within `budget_timeout_ms`.
@@ -135,7 +137,7 @@ pub enum CloseCause {
 }
 
 impl CloseCause {
-    pub const ALL: [CloseCause; 24] = [
+    pub const ALL: [CloseCause; 25] = [
         CloseCause::ClientClosed,
         CloseCause::ClientReset,
         CloseCause::BrokerClosed,
@@ -155,12 +157,18 @@ impl CloseCause {
         CloseCause::HeaderTimeout,
         CloseCause::FrameStalled,
         CloseCause::Idle,
+        CloseCause::MaxAge,
         CloseCause::WriteStalled,
         CloseCause::BudgetTimeout,
         CloseCause::LimitExceeded,
         CloseCause::Drain,
         CloseCause::Panic,
     ];
+
+    /// Nobody did anything wrong: what is under way is brought to its end.
+    pub fn is_orderly(self) -> bool {
+        matches!(self, CloseCause::Drain | CloseCause::MaxAge)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -183,6 +191,7 @@ impl CloseCause {
             CloseCause::HeaderTimeout => "header_timeout",
             CloseCause::FrameStalled => "frame_stalled",
             CloseCause::Idle => "idle",
+            CloseCause::MaxAge => "max_age",
             CloseCause::WriteStalled => "write_stalled",
             CloseCause::BudgetTimeout => "budget_timeout",
             CloseCause::LimitExceeded => "limit_exceeded",

@@ -147,7 +147,10 @@ pub struct Session {
     response: Response,
     in_flight: InFlight,
     closing: Option<CloseCause>,
-    draining: bool,
+    /// As what it ends at the next frame boundary.
+    draining: Option<CloseCause>,
+    /// No request is begun.
+    held: bool,
     /// Nothing goes to the broker any more, not even what a drain lets through.
     severed: bool,
     /// As what records end that are read and not forwarded any more.
@@ -203,7 +206,8 @@ impl Session {
             response: Response::Start,
             in_flight: InFlight::default(),
             closing: None,
-            draining: false,
+            draining: None,
+            held: false,
             severed: false,
             unforwarded: OutcomeCause::Closing,
             close_after_frame: None,
@@ -297,12 +301,21 @@ impl Session {
         }
     }
 
-    /// The gateway goes down: the connection ends at the next frame boundary.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// The connection ends at the next frame boundary, in order: `cause` is one of those that are.
+    pub fn drain(&mut self, cause: CloseCause) {
+        self.draining.get_or_insert(cause);
         if !self.mid_request() {
-            self.close(CloseCause::Drain);
+            self.close(cause);
         }
+    }
+
+    /// Whether no request is begun for now; what is wanted then are answers. One that is partly read goes on.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    pub fn holds(&self) -> bool {
+        self.held
     }
 
     /// Ends the connection for a reason that `detail` tells. Only the first cause counts.
@@ -320,10 +333,10 @@ impl Session {
         if self.closing.is_none() {
             self.closing = Some(cause);
             self.events.push(Event::Closed { cause });
-        } else if cause == CloseCause::Drain {
+        } else if cause.is_orderly() {
             return;
         }
-        self.severed |= cause != CloseCause::Drain;
+        self.severed |= !cause.is_orderly();
         self.doom_request(OutcomeCause::Closing);
     }
 

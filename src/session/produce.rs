@@ -475,7 +475,7 @@ impl Session {
         let raises = mode_of(acks_stand) == Some(Mode::Enforce);
         let absorbs = head.acks == 0 && raises;
         // While a connection is drained, what nobody waits for can still be forwarded: nothing of it is lost then.
-        let drains = self.closing == Some(CloseCause::Drain) && absorbs && !self.severed;
+        let drains = self.closing.is_some_and(CloseCause::is_orderly) && absorbs && !self.severed;
         let goes_on = self.closing.is_none() || drains;
         let too_large = mode_of(standing.get(Scenario::OversizedRequest))
             .filter(|_| goes_on && size > u64::from(limits.request));

@@ -89,8 +89,12 @@ impl Session {
     }
 
     fn request_start(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
-        if self.draining && self.closing.is_none() {
-            self.close(CloseCause::Drain);
+        if let Some(cause) = self.draining.filter(|_| self.closing.is_none()) {
+            self.close(cause);
+        }
+        if self.held && self.closing.is_none() {
+            self.paused_by = None;
+            return Err(Want::Answers);
         }
         let Some(start) = header::start(lane.fresh()) else {
             return Err(Want::Bytes(START_LEN));
@@ -354,8 +358,8 @@ impl Session {
         if let Some(cause) = self.close_after_frame.take() {
             self.close(cause);
         }
-        if self.draining && self.closing.is_none() {
-            self.close(CloseCause::Drain);
+        if let Some(cause) = self.draining.filter(|_| self.closing.is_none()) {
+            self.close(cause);
         }
     }
 

@@ -107,6 +107,10 @@ pub static FAMILIES: &[Family] = &[
     gauge("holdfast_exemption_expiry_timestamp_seconds", &["exemption"], "When the exemption stops working; only those that have a date"),
     // Holdfast itself.
     gauge("holdfast_ready", &[], "1 once all ports are bound and a first view of the cluster was learned"),
+    counter("holdfast_config_reloads_total", &["outcome"], "Times the configuration was read anew; invalid and restart_required left the settings as they were"),
+    gauge("holdfast_config_last_reload_successful", &[], "1 when the configuration was accepted the last time that it was read, 0 when not"),
+    gauge("holdfast_config_last_reload_success_timestamp_seconds", &[], "When it was accepted last, at start or later"),
+    gauge("holdfast_config_hash_info", &["hash"], "1, with a hash of the settings in force as `holdfast check` prints them"),
     gauge("holdfast_draining", &[], "1 from SIGTERM on"),
     counter("holdfast_panics_total", &[], "Tasks that panicked; each ended one connection at most"),
     counter("holdfast_label_overflow_total", &["family"], "Times that a connection met a label value for which a _by_ family had no room"),

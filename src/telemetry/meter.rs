@@ -416,7 +416,7 @@ impl ConnectionMeter {
     }
 
     fn exempted(&self, scenario: Scenario, exemption: &Arc<str>, count: u64) {
-        let hits = &self.telemetry.counters.exemption_hits;
+        let hits = self.telemetry.counters.exemption_hits.load();
         let hit = hits
             .iter()
             .find(|(name, of, _)| *of == scenario && same(Some(name), Some(exemption)));

@@ -26,6 +26,7 @@ use crate::session::event::{
 };
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::versions;
+use arc_swap::ArcSwap;
 use capped::{Capped, OTHER};
 use families::Maker;
 use inventory::Inventory;
@@ -216,12 +217,12 @@ pub struct Telemetry {
     unknown_apis: Mutex<BTreeSet<i16>>,
     sampler: OnceLock<Sampler>,
     tap: OnceLock<Tap>,
-    preset: OnceLock<&'static str>,
-    modes: [Mode; Scenario::COUNT],
+    preset: Mutex<&'static str>,
+    modes: ArcSwap<[Mode; Scenario::COUNT]>,
     label_cap: usize,
     sight: Mutex<Sight>,
-    exemptions: Vec<Exemption>,
-    config: OnceLock<Config>,
+    exemptions: ArcSwap<Vec<Exemption>>,
+    config: ArcSwap<Config>,
     started: SystemTime,
 }
 
@@ -269,7 +270,14 @@ struct Counters {
     suspected: Pairs<Scenario, 1>,
     unjudged: Pairs<Scenario, 1>,
     /// A family whose one label the operator chose: few, known at start.
-    exemption_hits: Vec<(Arc<str>, Scenario, IntCounter)>,
+    exemption_hits: ArcSwap<Vec<ExemptionHits>>,
+    exemption_hits_family: IntCounterVec,
+    exemption_expiries: IntGaugeVec,
+    modes_in_force: IntGaugeVec,
+    reloads: Pairs<ReloadOutcome, 1>,
+    reload_successful: IntGauge,
+    reload_success_at: IntGauge,
+    config_hash: IntGaugeVec,
     acks0_records: Pairs<(Outcome, OutcomeCause), 2>,
     acks0_bytes: Pairs<(Outcome, OutcomeCause), 2>,
     acks0_inexact: IntCounter,
@@ -322,8 +330,8 @@ impl Telemetry {
     pub fn new(settings: &Settings, policy: &policy::Settings) -> Arc<Telemetry> {
         let registry = Registry::new();
         let make = Maker(&registry);
-        describe(&make, policy);
-        let counters = Counters::new(&make, settings, policy);
+        describe(&make);
+        let counters = Counters::new(&make, settings);
         let inventory = Inventory::new(
             make.gauge("holdfast_clients_known"),
             make.counter("holdfast_clients_left_out_total"),
@@ -334,9 +342,19 @@ impl Telemetry {
         {
             warn!("no process metrics on this system");
         }
+        for exemption in &policy.exemptions {
+            info!(
+                exemption = &*exemption.name,
+                owner = exemption.owner,
+                reason = exemption.reason,
+                "exemption"
+            );
+        }
+        counters.set_policy(policy);
+        counters.reload_successful.set(1);
         counters
-            .exemptions_active
-            .set(saturated(policy.exemptions.len()));
+            .reload_success_at
+            .set(unix_seconds(SystemTime::now()));
         Arc::new(Telemetry {
             registry,
             counters,
@@ -346,12 +364,12 @@ impl Telemetry {
             unknown_apis: Mutex::default(),
             sampler: OnceLock::new(),
             tap: OnceLock::new(),
-            preset: OnceLock::new(),
-            modes: policy.modes,
+            preset: Mutex::default(),
+            modes: ArcSwap::from_pointee(policy.modes),
             label_cap: settings.max_label_values,
             sight: Mutex::default(),
-            exemptions: policy.exemptions.clone(),
-            config: OnceLock::new(),
+            exemptions: ArcSwap::from_pointee(policy.exemptions.clone()),
+            config: ArcSwap::default(),
             started: SystemTime::now(),
         })
     }
@@ -590,18 +608,18 @@ impl Telemetry {
         self.inventory.seen()
     }
 
-    /// `[policy] preset`, for the report. The first one stays.
+    /// `[policy] preset`, for the report.
     pub fn set_preset(&self, preset: &'static str) {
-        let _ = self.preset.set(preset);
+        *self.preset.lock().unwrap_or_else(PoisonError::into_inner) = preset;
     }
 
     pub fn preset(&self) -> &'static str {
-        self.preset.get().copied().unwrap_or_default()
+        *self.preset.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mode in force.
     pub fn mode(&self, scenario: Scenario) -> Mode {
-        self.modes[scenario as usize]
+        self.modes.load()[scenario as usize]
     }
 
     /// The cluster as last seen.
@@ -616,16 +634,16 @@ impl Telemetry {
 
     /// The settings in force, for the report. The first ones stay.
     pub fn set_config(&self, config: Config) {
-        let _ = self.config.set(config);
+        self.config.store(Arc::new(config));
     }
 
-    pub fn config(&self) -> Config {
-        self.config.get().cloned().unwrap_or_default()
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 
     /// As configured, those among them that have ended.
-    pub fn exemptions(&self) -> &[Exemption] {
-        &self.exemptions
+    pub fn exemptions(&self) -> Arc<Vec<Exemption>> {
+        self.exemptions.load_full()
     }
 
     pub fn started(&self) -> SystemTime {
@@ -702,37 +720,114 @@ impl fmt::Debug for Telemetry {
 }
 
 /// What is known at start and does not change.
-fn describe(make: &Maker, policy: &policy::Settings) {
+fn describe(make: &Maker) {
     make.gauges("holdfast_build_info")
         .with_label_values(&[env!("CARGO_PKG_VERSION")])
         .set(1);
-    let modes = make.gauges("holdfast_enforcement_mode");
-    for scenario in Scenario::ALL {
-        for mode in Mode::ALL {
-            let in_force = policy.mode(scenario) == mode;
-            modes
-                .with_label_values(&[scenario.name(), mode.name()])
-                .set(i64::from(in_force));
+}
+
+/// What became of reading the configuration anew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ReloadOutcome {
+    Applied,
+    /// It says what is in force already.
+    Unchanged,
+    /// It cannot be read, or something in it is wrong.
+    Invalid,
+    /// It changes what cannot change while the gateway runs; nothing of it was applied.
+    RestartRequired,
+}
+
+impl ReloadOutcome {
+    pub const ALL: [ReloadOutcome; 4] = [
+        ReloadOutcome::Applied,
+        ReloadOutcome::Unchanged,
+        ReloadOutcome::Invalid,
+        ReloadOutcome::RestartRequired,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ReloadOutcome::Applied => "applied",
+            ReloadOutcome::Unchanged => "unchanged",
+            ReloadOutcome::Invalid => "invalid",
+            ReloadOutcome::RestartRequired => "restart_required",
         }
     }
-    let expiries = make.gauges("holdfast_exemption_expiry_timestamp_seconds");
-    for exemption in &policy.exemptions {
-        info!(
-            exemption = &*exemption.name,
-            owner = exemption.owner,
-            reason = exemption.reason,
-            "exemption"
-        );
-        if let Some(end) = exemption.expires {
-            expiries
-                .with_label_values(&[&*exemption.name])
-                .set(unix_seconds(end));
+
+    fn is_success(self) -> bool {
+        matches!(self, ReloadOutcome::Applied | ReloadOutcome::Unchanged)
+    }
+}
+
+/// What an exemption has kept a scenario from.
+type ExemptionHits = (Arc<str>, Scenario, IntCounter);
+
+impl Telemetry {
+    /// Other settings are in force: their modes and exemptions are shown, and no others.
+    pub fn set_policy(&self, policy: &policy::Settings) {
+        self.modes.store(Arc::new(policy.modes));
+        self.exemptions.store(Arc::new(policy.exemptions.clone()));
+        self.counters.set_policy(policy);
+    }
+
+    pub fn reloaded(&self, outcome: ReloadOutcome) {
+        let counters = &self.counters;
+        counters.reloads.add(outcome, 1);
+        counters
+            .reload_successful
+            .set(i64::from(outcome.is_success()));
+        if outcome.is_success() {
+            counters
+                .reload_success_at
+                .set(unix_seconds(SystemTime::now()));
         }
+    }
+
+    /// Of the settings in force.
+    pub fn set_config_hash(&self, hash: &str) {
+        let family = &self.counters.config_hash;
+        family.reset();
+        family.with_label_values(&[hash]).set(1);
     }
 }
 
 impl Counters {
-    fn new(make: &Maker, settings: &Settings, policy: &policy::Settings) -> Counters {
+    /// The series of exemptions that are gone go, too: reloads must not add to them without end.
+    fn set_policy(&self, policy: &policy::Settings) {
+        for scenario in Scenario::ALL {
+            for mode in Mode::ALL {
+                let in_force = policy.mode(scenario) == mode;
+                self.modes_in_force
+                    .with_label_values(&[scenario.name(), mode.name()])
+                    .set(i64::from(in_force));
+            }
+        }
+        self.exemption_expiries.reset();
+        for exemption in &policy.exemptions {
+            if let Some(end) = exemption.expires {
+                self.exemption_expiries
+                    .with_label_values(&[&*exemption.name])
+                    .set(unix_seconds(end));
+            }
+        }
+        self.exemptions_active
+            .set(saturated(policy.exemptions.len()));
+        let hits = exemption_hits(&self.exemption_hits_family, policy);
+        let gone = self.exemption_hits.swap(Arc::new(hits));
+        let stays = |name: &str, of: Scenario| {
+            let mut hits = policy.exemptions.iter();
+            hits.any(|exemption| &*exemption.name == name && exemption.scenarios.contains(&of))
+        };
+        for (name, scenario, _) in gone.iter().filter(|(name, of, _)| !stays(name, *of)) {
+            // It may be gone already.
+            let _ = self
+                .exemption_hits_family
+                .remove_label_values(&[scenario.name(), name]);
+        }
+    }
+
+    fn new(make: &Maker, settings: &Settings) -> Counters {
         let overflow = make.counters("holdfast_label_overflow_total");
         let capped = |name: &'static str| {
             Capped::new(
@@ -818,7 +913,18 @@ impl Counters {
                 [Scenario::AckedTruncation],
             ),
             unjudged: by_scenario(make, "holdfast_unjudged_total", Scenario::ALL),
-            exemption_hits: exemption_hits(make, policy),
+            exemption_hits: ArcSwap::default(),
+            exemption_hits_family: make.counters("holdfast_exemption_hits_total"),
+            exemption_expiries: make.gauges("holdfast_exemption_expiry_timestamp_seconds"),
+            modes_in_force: make.gauges("holdfast_enforcement_mode"),
+            reloads: Pairs::new(
+                make.counters("holdfast_config_reloads_total"),
+                |outcome| [outcome.name()],
+                ReloadOutcome::ALL,
+            ),
+            reload_successful: make.gauge("holdfast_config_last_reload_successful"),
+            reload_success_at: make.gauge("holdfast_config_last_reload_success_timestamp_seconds"),
+            config_hash: make.gauges("holdfast_config_hash_info"),
             acks0_records: acks0(make, "holdfast_acks0_records_total"),
             acks0_bytes: acks0(make, "holdfast_acks0_bytes_total"),
             acks0_inexact: make.counter("holdfast_acks0_inexact_total"),
@@ -1020,11 +1126,7 @@ fn acks0(make: &Maker, name: &'static str) -> Pairs<(Outcome, OutcomeCause), 2> 
     )
 }
 
-fn exemption_hits(
-    make: &Maker,
-    policy: &policy::Settings,
-) -> Vec<(Arc<str>, Scenario, IntCounter)> {
-    let family = make.counters("holdfast_exemption_hits_total");
+fn exemption_hits(family: &IntCounterVec, policy: &policy::Settings) -> Vec<ExemptionHits> {
     let each = policy.exemptions.iter().flat_map(|exemption| {
         exemption
             .scenarios

@@ -37,7 +37,7 @@ pub async fn repair(shared: Arc<Shared>) {
     };
     loop {
         sleep(PERIOD).await;
-        let policy = shared.policy.load_full();
+        let policy = shared.live.load().policy.clone();
         if policy.mode(Scenario::WeakTopic) != Mode::Off && policy.repair_weak_topic != Mode::Off {
             surgeon.round(&policy).await;
         }

@@ -18,6 +18,7 @@ mod oversized_in_the_middle;
 mod oversized_request;
 mod page;
 mod produce_scenarios;
+mod reload;
 mod report;
 mod sasl;
 mod schemas;

@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod resident;
 mod room;
+mod settings_change;
 mod tls;
 mod upstream;
 mod watch;

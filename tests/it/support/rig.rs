@@ -325,7 +325,7 @@ impl Rig {
     }
 
     pub fn drain(&mut self) -> &mut Rig {
-        self.session.drain();
+        self.session.drain(CloseCause::Drain);
         self.request_news = true;
         self.pump();
         self
