@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", ROOF),
     ("cli", ROOF),
     ("report", ROOF),
+    ("reload", ROOF),
     ("run", ROOF),
     ("main", ROOF),
 ];
