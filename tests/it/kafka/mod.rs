@@ -3,6 +3,7 @@
 mod absorb;
 mod addresses;
 mod admin_scenarios;
+mod attack;
 mod audit;
 mod clients;
 mod clients_through;
@@ -10,6 +11,7 @@ mod cluster;
 mod commit_scenarios;
 mod demo;
 mod distribution;
+mod faults;
 mod fetch_scenarios;
 mod joined_scenarios;
 mod loss;

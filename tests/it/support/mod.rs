@@ -10,6 +10,7 @@
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
+pub mod faults;
 pub mod fetches;
 pub mod gateway;
 pub mod holdfast;
