@@ -105,11 +105,12 @@ fn a_broker_behind_holdfast_answers_others_while_210_connections_announce_100_mi
     assert!(p99 <= P99, "p99 of {p99:?}");
     assert!(added <= MEMORY, "{added} bytes, at most {MEMORY}");
     assert!(!node.log().contains("OutOfMemoryError"), "through Holdfast");
-    eventually("all are closed", Duration::from_secs(30), || {
-        match holdfast.metrics().value("holdfast_announced_bytes", &[]) {
-            0.0 => Ok(()),
-            left => Err(format!("{left} bytes are announced")),
-        }
+    eventually("all are closed", Duration::from_secs(30), || match holdfast
+        .metrics()
+        .value("holdfast_announced_bytes", &[])
+    {
+        0.0 => Ok(()),
+        left => Err(format!("{left} bytes are announced")),
     });
     let metrics = holdfast.metrics();
     let closed = |cause| {

@@ -69,14 +69,19 @@ fn nothing_acknowledged_is_lost_while_the_way_to_the_brokers_fails_in_every_mann
     assert!(told.unreported.is_empty(), "everything ends in its time");
     let stored = cluster.read_all("all");
     let lost = told.lost(&stored);
-    println!("{} of {id} acknowledged, {} lost", told.ok.len(), lost.len());
+    println!(
+        "{} of {id} acknowledged, {} lost",
+        told.ok.len(),
+        lost.len()
+    );
     assert!(told.ok.len() > 1000, "{}", told.ok.len());
     assert!(lost.is_empty(), "{lost:?}");
-    eventually("acks=0 settles", Duration::from_secs(60), || {
-        match holdfast.metrics().value("holdfast_acks0_inflight_requests", &[]) {
-            0.0 => Ok(()),
-            left => Err(format!("{left} are under way")),
-        }
+    eventually("acks=0 settles", Duration::from_secs(60), || match holdfast
+        .metrics()
+        .value("holdfast_acks0_inflight_requests", &[])
+    {
+        0.0 => Ok(()),
+        left => Err(format!("{left} are under way")),
     });
     let metrics = holdfast.metrics();
     let of = |outcome| {
@@ -133,12 +138,14 @@ fn nothing_acknowledged_is_lost_while_the_way_from_the_client_fails_in_every_man
     assert!(acknowledged.len() > 50, "{}", acknowledged.len());
     assert!(acknowledged.iter().all(|id| stored.contains(id)));
     proxy.set(Fault::Reset);
-    eventually("no connection is left", Duration::from_secs(30), || {
-        match holdfast.metrics().value("holdfast_client_connections", &[]) {
+    eventually(
+        "no connection is left",
+        Duration::from_secs(30),
+        || match holdfast.metrics().value("holdfast_client_connections", &[]) {
             0.0 => Ok(()),
             left => Err(format!("{left} are open")),
-        }
-    });
+        },
+    );
 }
 
 #[test]
@@ -161,9 +168,16 @@ fn nothing_acknowledged_is_lost_when_a_brokers_disk_is_full() {
     }
     let told = producer.finish(Duration::from_secs(60));
     assert!(told.unreported.is_empty());
-    let leader = cluster.broker(2).metadata(Some(&["full"])).expect("broker 2");
+    let leader = cluster
+        .broker(2)
+        .metadata(Some(&["full"]))
+        .expect("broker 2");
     let leader = leader.partition("full", 0).map(|p| p.leader_id);
-    println!("{} ok, {} failed, leader {leader:?}", told.ok.len(), told.failed.len());
+    println!(
+        "{} ok, {} failed, leader {leader:?}",
+        told.ok.len(),
+        told.failed.len()
+    );
     assert_ne!(leader, Some(1), "the full one leads no more");
     cluster.broker(1).kill9();
     let stored = cluster.read_all("full");

@@ -80,6 +80,26 @@ fn nothing_of_a_large_frame_goes_on_before_it_may_be_announced() {
     }
 }
 
+/// What follows it in the same read is not taken for the rest of it: neither its acks nor its length would be its own.
+#[test]
+fn a_produce_that_ends_before_its_acks_is_not_read_on_into_the_next_frame() {
+    for version in 3..=13 {
+        let whole = frame(1, &one(version, 0, records(version, 1)));
+        let next = frame(2, &one(version, 0, records(version, 1)));
+        // Prefix and header 17 with the client id "app", a null transactional id, and a tag count from version 9 on.
+        let acks_at = 19;
+        for end in 12..acks_at + 6 {
+            let mut cut = whole[..end].to_vec();
+            cut[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+            let mut rig = Rig::default().topic("orders", None);
+            rig.send(&[cut, next.clone()].concat());
+            let context = format!("version {version}, {end} bytes");
+            assert_eq!(rig.closes(), [CloseCause::Malformed], "{context}");
+            assert!(rig.to_broker.is_empty(), "{context}");
+        }
+    }
+}
+
 /// Of any kind: what a broker allocates for a frame whose end does not come is held against the budget.
 #[test]
 fn no_frame_of_any_kind_goes_on_before_its_end_is_here_without_leave() {
@@ -104,11 +124,17 @@ fn no_frame_of_any_kind_goes_on_before_its_end_is_here_without_leave() {
         assert!(rig.to_broker.is_empty(), "key {key}, refused");
         rig.send(end);
         let gone = rig.to_broker.len();
-        assert!(gone == sent.len() || !rig.closes().is_empty() || gone == 0, "key {key}: {gone}");
+        assert!(
+            gone == sent.len() || !rig.closes().is_empty() || gone == 0,
+            "key {key}: {gone}"
+        );
         let mut rig = Rig::default().topic("orders", None).without_broker();
         rig.send(begin);
         let told: usize = rig.announces.iter().sum();
-        assert!(rig.to_broker.is_empty() || told == sent.len(), "key {key}: {told}");
+        assert!(
+            rig.to_broker.is_empty() || told == sent.len(),
+            "key {key}: {told}"
+        );
     }
 }
 
