@@ -288,7 +288,7 @@ pub static MAX_ABSORBED_BYTES: Key = number("limits", "max_absorbed_bytes", 1_04
 pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 536_870_912, 4 * 65_536, 1 << 40, BYTES,
     "Memory for relay buffers (64 KiB each, leased while bytes move) and for collected frames, all connections together: a\nfourth each for relaying requests, for requests held whole, for relaying answers, for answers held whole. At the limit\nclients are not read. A fourth should hold the brokers' socket.request.max.bytes: a larger request that must be held is\nclosed. A client that does not read its answer keeps one buffer.");
 pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_456, 65_536, 1 << 40, BYTES,
-    "Bytes of large frames whose length a broker was told and which it has not been given yet, all connections together: a\nbroker allocates a request's whole length at its first byte.");
+    "Bytes of requests (of any kind) that were begun towards a broker and whose end is still to come, all connections\ntogether: a broker allocates a request's whole length at its first byte. Requests that fit into a relay buffer have a\nfourth, and go on when they are whole when there is no more of it; those up to a 128th of all have another fourth, all\nothers half; these wait. Up to 4 KiB a request is not counted.");
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the first byte of a connection or a frame to the end of its header.");
 pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,

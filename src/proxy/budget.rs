@@ -57,6 +57,20 @@ impl Budget {
         bytes.div_ceil(UNIT) <= self.limit_units
     }
 
+    /// At once or not at all.
+    fn try_take(&self, bytes: usize) -> Option<Share> {
+        let units = self.units_of(bytes);
+        match self.units.clone().try_acquire_many_owned(units) {
+            Ok(permit) => Some(Share(permit)),
+            // It is never closed; waiting would be for ever, and the deadline of whoever waits ends that.
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
+        }
+    }
+
+    fn units_of(&self, bytes: usize) -> u32 {
+        bytes.div_ceil(UNIT).clamp(1, self.limit_units) as u32
+    }
+
     /// Waits in order of arrival. More than there is at all waits for all there is: it goes alone.
     pub fn poll_take(
         &self,
@@ -64,13 +78,11 @@ impl Budget {
         waiting: &mut Waiting,
         cx: &mut Context<'_>,
     ) -> Poll<Share> {
-        let units = bytes.div_ceil(UNIT).clamp(1, self.limit_units) as u32;
-        if waiting.0.is_none() {
-            match self.units.clone().try_acquire_many_owned(units) {
-                Ok(permit) => return Poll::Ready(Share(permit)),
-                // It is never closed; waiting would be for ever, and the deadline of whoever waits ends that.
-                Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {}
-            }
+        let units = self.units_of(bytes);
+        if waiting.0.is_none()
+            && let Some(share) = self.try_take(bytes)
+        {
+            return Poll::Ready(share);
         }
         let semaphore = waiting
             .0
@@ -82,6 +94,58 @@ impl Budget {
             }
             None => Poll::Pending,
         }
+    }
+}
+
+/// Bytes of frames whose length a broker was told and whose end it has not been given: what it allocates for them.
+///
+/// ```text
+///   | small: a fourth     | middle: a fourth   | large: half                 |
+///     fit a relay buffer    up to a 128th        all others
+/// ```
+///
+/// Each kind has its own, so that a few large frames that stall do not hold up everybody. Nobody waits for `small`: what
+/// fits into a buffer goes on when it is whole.
+#[derive(Debug)]
+pub struct Announced {
+    small: Budget,
+    middle: Budget,
+    large: Budget,
+    middle_bytes: usize,
+}
+
+impl Announced {
+    fn new(bytes: usize) -> Announced {
+        Announced {
+            small: Budget::new(bytes / 4),
+            middle: Budget::new(bytes / 4),
+            large: Budget::new(bytes / 2),
+            middle_bytes: bytes / 128,
+        }
+    }
+
+    pub fn used_bytes(&self) -> usize {
+        let all = [&self.small, &self.middle, &self.large];
+        all.iter().map(|budget| budget.used_bytes()).sum()
+    }
+
+    /// For a frame that fits into a relay buffer; `None`: there is no more now.
+    pub fn try_take_small(&self, bytes: usize) -> Option<Share> {
+        self.small.try_take(bytes)
+    }
+
+    /// For any other; waits in order of arrival.
+    pub fn poll_take(
+        &self,
+        bytes: usize,
+        waiting: &mut Waiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Share> {
+        let budget = match bytes <= self.middle_bytes {
+            true => &self.middle,
+            false => &self.large,
+        };
+        budget.poll_take(bytes, waiting, cx)
     }
 }
 
@@ -154,7 +218,7 @@ pub struct Direction {
 pub struct Budgets {
     pub requests: Direction,
     pub responses: Direction,
-    pub announced: Budget,
+    pub announced: Announced,
 }
 
 impl Budgets {
@@ -166,7 +230,7 @@ impl Budgets {
         Budgets {
             requests: direction(),
             responses: direction(),
-            announced: Budget::new(announced_bytes),
+            announced: Announced::new(announced_bytes),
         }
     }
 

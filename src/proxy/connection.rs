@@ -185,6 +185,8 @@ pub struct Connection<D: Dial> {
     requests: Half,
     responses: Half,
     announced: Option<Share>,
+    /// What is announced is larger than a buffer.
+    announced_large: bool,
     announce_wait: Waiting,
     lookup: Option<Box<Lookup>>,
     /// A look that nothing waits for.
@@ -252,6 +254,7 @@ impl<D: Dial> Connection<D> {
             requests: Half::new(),
             responses: Half::new(),
             announced: None,
+            announced_large: false,
             announce_wait: Waiting::default(),
             lookup: None,
             wonder: None,
@@ -532,15 +535,23 @@ impl<D: Dial> Connection<D> {
         self.session.told(&env, answer);
     }
 
-    /// Whether a frame of which that many bytes are still to come may go on.
+    /// Whether it is settled how a frame of that many bytes goes on, whose end is not here.
     fn announce(&mut self, len: usize, cx: &mut Context<'_>) -> bool {
         let announced = &self.shared.budgets.announced;
-        let Poll::Ready(share) = announced.poll_take(len, &mut self.announce_wait, cx) else {
-            return false;
+        let large = len > RELAY_BUFFER_BYTES;
+        let share = match large {
+            true => match announced.poll_take(len, &mut self.announce_wait, cx) {
+                Poll::Ready(share) => Some(share),
+                Poll::Pending => return false,
+            },
+            false => announced.try_take_small(len),
         };
-        self.announced = Some(share);
         self.budget_since = None;
-        self.session.announce_granted();
+        match share.is_some() {
+            true => self.session.announce_granted(),
+            false => self.session.announce_refused(),
+        }
+        (self.announced, self.announced_large) = (share, large);
         true
     }
 
@@ -548,8 +559,8 @@ impl<D: Dial> Connection<D> {
     fn read_client(&mut self, cx: &mut Context<'_>) -> bool {
         match read(&mut self.client, &mut self.requests, cx) {
             Poll::Pending => {
-                // Who may announce keeps its buffer: those who wait for that may hold all others.
-                if self.announced.is_none() {
+                // Who may announce a large frame keeps its buffer: those who wait for that may hold all others.
+                if self.announced.is_none() || !self.announced_large {
                     self.requests.rest(&self.shared.budgets.requests);
                 }
                 false

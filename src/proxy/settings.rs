@@ -149,7 +149,7 @@ pub struct Limits {
     pub max_absorbed_bytes: usize,
     /// Memory for relay buffers and collected frames, in bytes; a fourth of it is kept for answers.
     pub buffer_bytes: usize,
-    /// Bytes of large frames announced to brokers and not yet delivered.
+    /// Bytes of frames announced to brokers whose end is not delivered yet.
     pub announced_bytes: usize,
     /// From the first byte of a connection or a frame to the end of its header.
     pub header_timeout: Duration,

@@ -202,7 +202,7 @@ impl Session {
         mut walker: fetch_request::Walker,
         mut over: u64,
     ) -> Result<(), Want> {
-        self.announce(lane, over + walker.left(), 0)?;
+        self.announce(lane, over + walker.left())?;
         loop {
             let n = take(lane, over);
             lane.forward(n);

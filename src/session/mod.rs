@@ -77,7 +77,7 @@ pub enum Want {
     Bytes(usize),
     /// The frame at the front must be held: storage for that many bytes, reserved whole.
     Collect(usize),
-    /// Leave to announce a frame, that many bytes of which are still to come.
+    /// Leave to let a frame of that many bytes go on before its end is here.
     Announce(usize),
     /// Answers: too much is in flight.
     Answers,
@@ -139,6 +139,8 @@ pub struct Session {
     /// The first byte of the frame being read has gone on.
     begun: bool,
     announced: bool,
+    /// There was no leave to announce it: it goes on when its end is here.
+    goes_whole: bool,
     /// Raw SASL tokens that follow the one being read.
     after_token: u8,
     frames: u64,
@@ -200,6 +202,7 @@ impl Session {
             cannot_collect: false,
             begun: false,
             announced: false,
+            goes_whole: false,
             after_token: 0,
             frames: 0,
             clock_us: 0,
@@ -232,7 +235,7 @@ impl Session {
         )
     }
 
-    /// Whether the request being read is a large one whose announcement was granted.
+    /// Whether the request being read goes on before its end is here, by leave.
     pub fn holds_announcement(&self) -> bool {
         self.announced
     }
@@ -254,6 +257,11 @@ impl Session {
     /// Leave to announce the frame at the front.
     pub fn announce_granted(&mut self) {
         self.announced = true;
+    }
+
+    /// There is no leave, and the frame at the front fits into the driver's buffer: it goes on when it is whole.
+    pub fn announce_refused(&mut self) {
+        self.goes_whole = true;
     }
 
     /// The frame at the front is larger than everything that may be collected.

@@ -557,7 +557,7 @@ impl Session {
             ) {
                 self.decide(lane);
             }
-            self.announce(lane, self.produce.frame_len as u64, 0)?;
+            self.announce(lane, self.produce.frame_len as u64)?;
         }
         if self.produce.unconfirmed.is_some() {
             // What it led to, a release among it, is gone on with from the top.

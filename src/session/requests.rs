@@ -15,8 +15,9 @@ use bytes::Bytes;
 
 /// A header longer than this is nobody's: client_id may take 32767 bytes, and so may transactional_id.
 pub(super) const MAX_HEADER_BYTES: usize = 48 * 1024;
-/// Frames of which more than this is still to come are announced within a budget only.
-const ANNOUNCE_ABOVE: usize = 64 * 1024;
+/// Frames longer than this go on before their end is here within a budget only. Of shorter ones a broker allocates no more
+/// than a connection costs it anyway.
+const ANNOUNCE_ABOVE: usize = 4 * 1024;
 /// Larger than any token of the mechanisms that may follow a SaslHandshake v0.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
@@ -64,7 +65,7 @@ impl Session {
         match self.request {
             Request::Start => self.request_start(env, lane),
             Request::Pass(left) => {
-                self.announce(lane, left, 0)?;
+                self.announce(lane, left)?;
                 let n = take(lane, left)?;
                 lane.forward(n);
                 self.passed(lane, left - n as u64, Request::Pass)
@@ -310,16 +311,18 @@ impl Session {
         Ok(())
     }
 
-    /// Before the first byte of a frame goes on: a large one needs leave. `at` of its bytes are judged and here.
-    pub(super) fn announce(&mut self, lane: &mut Lane, left: u64, at: usize) -> Result<(), Want> {
-        let here = (lane.fresh_len() - at) as u64;
-        let to_come = usize::try_from(left.saturating_sub(here)).unwrap_or(usize::MAX);
-        match to_come > ANNOUNCE_ABOVE && !self.announced && !self.begun {
-            true => Err(Want::Announce(to_come)),
-            false => {
-                self.begun = true;
-                Ok(())
-            }
+    /// Before the first byte of a frame of `len` bytes goes on: as long as its end is not here it needs leave for all of it,
+    /// which is what a broker allocates at its first byte.
+    pub(super) fn announce(&mut self, lane: &Lane, len: u64) -> Result<(), Want> {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let free = len <= ANNOUNCE_ABOVE || lane.fresh_len() >= len;
+        if self.begun || self.announced || free {
+            self.begun = true;
+            return Ok(());
+        }
+        match self.goes_whole {
+            true => Err(Want::Bytes(len)),
+            false => Err(Want::Announce(len)),
         }
     }
 
@@ -350,7 +353,7 @@ impl Session {
             newest.end = lane.planned_bytes();
         }
         self.frames += 1;
-        (self.announced, self.begun) = (false, false);
+        (self.announced, self.begun, self.goes_whole) = (false, false, false);
         self.request = match std::mem::take(&mut self.after_token) {
             0 => Request::Start,
             left => Request::Tokens(left),

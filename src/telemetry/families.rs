@@ -87,7 +87,7 @@ pub static FAMILIES: &[Family] = &[
     // Budgets.
     gauge("holdfast_buffer_bytes", &[], "Memory leased for relay buffers and collected frames"),
     gauge("holdfast_buffer_limit_bytes", &[], "limits.buffer_bytes"),
-    gauge("holdfast_announced_bytes", &[], "Bytes of large frames announced to brokers and not yet delivered"),
+    gauge("holdfast_announced_bytes", &[], "Bytes of frames that were begun towards brokers and whose end is still to come, which brokers have allocated"),
     gauge("holdfast_announced_limit_bytes", &[], "limits.announced_bytes"),
     counter("holdfast_client_pauses_total", &["limit"], "Times that a client began not to be read, by the key of [limits] it waits for"),
     counter("holdfast_client_paused_seconds_total", &["limit"], "Time for which clients were not read, likewise; added up when a connection wakes"),

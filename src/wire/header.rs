@@ -70,6 +70,8 @@ pub struct Header {
 /// Reads the rest of a request header. `frame` starts at the size prefix, `frame_len` is what it will be in the end
 /// (prefix included): nothing is asked for beyond it.
 pub fn header(frame: &[u8], frame_len: usize, flexible: bool) -> Look<Header> {
+    // What follows belongs to the next frame.
+    let frame = &frame[..frame.len().min(frame_len)];
     let need = |end: usize| match end > frame_len {
         true => Look::Malformed("request header runs past the end of its frame"),
         false => Look::Need(end),

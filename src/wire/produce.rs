@@ -46,6 +46,8 @@ impl Head {
 /// Reads the head of a Produce body that starts at `body_at`.
 #[inline]
 pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Look<Head> {
+    // What follows belongs to the next frame.
+    let frame = &frame[..frame.len().min(frame_len)];
     let need = |end: usize| match end > frame_len {
         true => Look::Malformed("Produce ends before its acks"),
         false => Look::Need(end),

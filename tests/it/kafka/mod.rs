@@ -3,6 +3,7 @@
 mod absorb;
 mod addresses;
 mod admin_scenarios;
+mod attack;
 mod audit;
 mod authentication;
 mod clients;
@@ -11,6 +12,7 @@ mod cluster;
 mod commit_scenarios;
 mod demo;
 mod distribution;
+mod faults;
 mod fetch_scenarios;
 mod joined_scenarios;
 mod loss;

@@ -8,7 +8,7 @@ mod fake;
 mod gateway;
 mod limits;
 mod memory;
-mod resident;
+pub mod resident;
 mod room;
 mod settings_change;
 mod tls;

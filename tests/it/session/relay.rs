@@ -80,6 +80,81 @@ fn nothing_of_a_large_frame_goes_on_before_it_may_be_announced() {
     }
 }
 
+/// What follows it in the same read is not taken for the rest of it: neither its acks nor its length would be its own.
+#[test]
+fn a_produce_that_ends_before_its_acks_is_not_read_on_into_the_next_frame() {
+    for version in 3..=13 {
+        let whole = frame(1, &one(version, 0, records(version, 1)));
+        let next = frame(2, &one(version, 0, records(version, 1)));
+        // Prefix and header 17 with the client id "app", a null transactional id, and a tag count from version 9 on.
+        let acks_at = 19;
+        for end in 12..acks_at + 6 {
+            let mut cut = whole[..end].to_vec();
+            cut[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+            let mut rig = Rig::default().topic("orders", None);
+            rig.send(&[cut, next.clone()].concat());
+            let context = format!("version {version}, {end} bytes");
+            assert_eq!(rig.closes(), [CloseCause::Malformed], "{context}");
+            assert!(rig.to_broker.is_empty(), "{context}");
+        }
+    }
+}
+
+/// Of any kind: what a broker allocates for a frame whose end does not come is held against the budget.
+#[test]
+fn no_frame_of_any_kind_goes_on_before_its_end_is_here_without_leave() {
+    let mut kinds = vec![
+        frame(7, &one(9, -1, batch(5, 30_000))),
+        frame(7, &one(9, 0, batch(5, 30_000))),
+    ];
+    for key in (1..=92).chain([9999]) {
+        let body = vec![0; 30_000];
+        kinds.push(raw::request_frame(key, 1, 7, Some("app"), &body));
+    }
+    for sent in kinds {
+        let key = i16::from_be_bytes([sent[4], sent[5]]);
+        let (begin, end) = sent.split_at(20_000);
+        let mut rig = Rig::default().topic("orders", None).without_broker();
+        rig.grants_announcements = false;
+        rig.send(begin);
+        assert!(rig.to_broker.is_empty(), "key {key}");
+        let mut rig = Rig::default().topic("orders", None).without_broker();
+        rig.refuses_announcements = true;
+        rig.send(begin);
+        assert!(rig.to_broker.is_empty(), "key {key}, refused");
+        rig.send(end);
+        let gone = rig.to_broker.len();
+        assert!(
+            gone == sent.len() || !rig.closes().is_empty() || gone == 0,
+            "key {key}: {gone}"
+        );
+        let mut rig = Rig::default().topic("orders", None).without_broker();
+        rig.send(begin);
+        let told: usize = rig.announces.iter().sum();
+        assert!(
+            rig.to_broker.is_empty() || told == sent.len(),
+            "key {key}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_frame_without_leave_goes_on_when_its_end_is_here_and_so_does_the_next() {
+    for acks in [-1, 0, 1] {
+        let mut rig = Rig::default()
+            .topic("orders", None)
+            .chunks(&Chunks::Of(9_000));
+        rig.refuses_announcements = true;
+        let sent: Vec<u8> = (1..=5)
+            .flat_map(|id| frame(id, &one(9, acks, batch(5, 40_000))))
+            .collect();
+        rig.send(&sent);
+        assert_eq!(rig.broker_frames().len(), 5, "acks {acks}");
+        assert_eq!(rig.to_broker.len(), sent.len());
+        assert!(rig.announces.is_empty() && rig.closes().is_empty());
+    }
+}
+
 #[test]
 fn an_api_that_is_not_listed_passes_at_any_version() {
     for chunks in Chunks::every() {

@@ -525,6 +525,30 @@ pub fn tool_command(version: Version, main_class: &str, args: &[&str]) -> Comman
 // ---------------------------------------------------------------------------------------------------------- Node
 
 impl Node {
+    /// What it wrote: standard output, then standard error.
+    pub fn log(&self) -> String {
+        let read = |end: &str| {
+            let file = self.dir.join(format!("node{}.{end}", self.id));
+            fs::read(file).unwrap_or_default()
+        };
+        String::from_utf8_lossy(&[read("out"), read("err")].concat()).into_owned()
+    }
+
+    /// From now on no file of it can grow beyond `bytes`, as on a full disk: RLIMIT_FSIZE, which needs no rights.
+    #[track_caller]
+    pub fn limit_file_size(&self, bytes: u64) {
+        process::require("prlimit", "util-linux");
+        let State::Running(process) = &*self.lock() else {
+            panic!("node {} is not running", self.id)
+        };
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args([
+            format!("--pid={}", process.pid()),
+            format!("--fsize={bytes}"),
+        ]);
+        process::run("prlimit", prlimit, b"", TOOL_TIMEOUT).ok();
+    }
+
     /// `host:port` of the plain listener.
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port())

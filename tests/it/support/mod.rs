@@ -11,6 +11,7 @@ pub mod browser;
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
+pub mod faults;
 pub mod fetches;
 pub mod gateway;
 pub mod holdfast;

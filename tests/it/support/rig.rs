@@ -110,6 +110,8 @@ pub struct Rig {
     /// The largest frame that may be collected.
     pub collect_bytes: usize,
     pub grants_announcements: bool,
+    /// As a driver does that has no more to grant, for what fits into its buffer.
+    pub refuses_announcements: bool,
     /// How many bytes in all the broker's socket takes.
     pub broker_takes: u64,
     /// The broker, unless the test is one itself.
@@ -215,6 +217,7 @@ impl Rig {
             confirm: Confirm::Same,
             collect_bytes: 64 * 1024 * 1024,
             grants_announcements: true,
+            refuses_announcements: false,
             broker_takes: u64::MAX,
             broker: Some(Broker::default()),
             from_client: VecDeque::new(),
@@ -452,6 +455,13 @@ impl Rig {
             }
             Want::Close => true,
             Want::Answers => false,
+            Want::Announce(len)
+                if self.refuses_announcements && len <= self.limits.relay_buffer_bytes =>
+            {
+                self.session.announce_refused();
+                self.request_news = true;
+                true
+            }
             Want::Announce(len) => {
                 if self.grants_announcements {
                     self.announces.push(len);

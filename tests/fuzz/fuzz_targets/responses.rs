@@ -1,0 +1,5 @@
+//! Any bytes as an input of `responses`: see `src/targets.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| holdfast_fuzz::targets::responses(data));

@@ -1,0 +1,4 @@
+//! What the fuzz targets do, apart from the fuzzer: the normal suite runs the corpus through the same functions.
+
+pub mod support;
+pub mod targets;
