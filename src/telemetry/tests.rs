@@ -86,7 +86,9 @@ fn every_family_is_there_from_the_start_but_those_that_name_clients() {
     let text = text(&telemetry());
     for family in FAMILIES {
         // Those of certificates come with their files.
-        let later = [["topic"], ["hash"], ["usage"]].iter().any(|labels| family.labels == labels);
+        let later = [["topic"], ["hash"], ["usage"]]
+            .iter()
+            .any(|labels| family.labels == labels);
         let named = family.name.contains("_by_") || later;
         let shown = text.contains(&format!("# TYPE {} {}\n", family.name, family.kind.name()));
         assert_eq!(shown, !named, "{}", family.name);
