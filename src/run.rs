@@ -148,6 +148,7 @@ fn raise_descriptors(settings: &Settings) {
     let listener = &settings.proxy.listener;
     let wanted = settings.proxy.limits.max_connections as u64 * 2
         + listener.advertised.ids.len() as u64
+        + u64::from(listener.sni.is_some())
         + 128;
     match rlimit::increase_nofile_limit(rlimit::INFINITY) {
         Ok(descriptors) if descriptors < wanted => warn!(

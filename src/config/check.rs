@@ -9,7 +9,7 @@ use super::{LogFormat, LogSettings};
 use crate::cluster::{Advertised, IdSet, NODE_ID};
 use crate::policy::{self, BelowMinIsr, Exemption, Floors, Mode, Pattern, Preset, Scenario};
 use crate::proxy::settings::{
-    Cluster, Credentials, Drain, HostPort, Limits, Listener, Password, Sasl, Secret,
+    Cluster, Credentials, Drain, HostPort, Limits, Listener, Password, Sasl, Secret, Sni,
 };
 use crate::proxy::tls::{
     ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
@@ -93,6 +93,7 @@ impl Checker<'_> {
             .unwrap_or_default();
         Listener {
             tls: self.listener_tls(&file.tls),
+            sni: self.sni(file, &ids),
             bind,
             bootstrap_port: self.port(&keys::BOOTSTRAP_PORT, &file.bootstrap_port),
             broker_port_base,
@@ -103,6 +104,70 @@ impl Checker<'_> {
                 ids,
             },
         }
+    }
+
+    /// `None`: no port, or something is wrong.
+    fn sni(&mut self, listener: &super::file::Listener, ids: &IdSet) -> Option<Sni> {
+        let file = &listener.sni;
+        let bootstrap_host = self.parsed(&keys::SNI_BOOTSTRAP_HOST, &file.bootstrap_host, name);
+        let broker_host = self.parsed(&keys::SNI_BROKER_HOST, &file.broker_host, name_pattern);
+        let advertised_port = self.optional(&keys::SNI_ADVERTISED_PORT, &file.advertised_port);
+        let Some(found) = &file.port else {
+            let given = [
+                place_of(&file.bootstrap_host),
+                place_of(&file.broker_host),
+                place_of(&file.advertised_port),
+            ];
+            if let Some(at) = given.into_iter().flatten().next() {
+                let text = format!(
+                    "found nothing beside other keys of listener.sni; allowed: {}",
+                    keys::SNI_PORT.allowed
+                );
+                self.wrong(&keys::SNI_PORT.path(), Some(at), text);
+            }
+            return None;
+        };
+        let at = Some(&found.at);
+        if listener.tls.certificate_file.is_none() {
+            let text = format!(
+                "found {} without listener.tls.certificate_file; allowed: nothing, or a certificate: only TLS brings a server name",
+                found.value
+            );
+            self.wrong(&keys::SNI_PORT.path(), at, text);
+        }
+        for (key, text) in [
+            (&keys::SNI_BOOTSTRAP_HOST, &file.bootstrap_host),
+            (&keys::SNI_BROKER_HOST, &file.broker_host),
+        ] {
+            if text.is_none() {
+                let text = format!("found nothing beside port; allowed: {}", key.allowed);
+                self.wrong(&key.path(), at, text);
+            }
+        }
+        let port = self.optional(&keys::SNI_PORT, &file.port)? as u16;
+        let sni = Sni {
+            port,
+            bootstrap_host: bootstrap_host?,
+            advertised: Advertised {
+                host: broker_host?,
+                port_base: port,
+                port: Some(advertised_port.map_or(port, |port| port as u16)),
+                ids: ids.clone(),
+            },
+        };
+        let pattern = Sni {
+            bootstrap_host: String::new(),
+            ..sni.clone()
+        };
+        if pattern.find(&sni.bootstrap_host).is_some() {
+            let text = format!(
+                "found \"{}\", which is also a broker's by broker_host; allowed: another name",
+                sni.bootstrap_host
+            );
+            let at = place_of(&file.bootstrap_host);
+            self.wrong(&keys::SNI_BOOTSTRAP_HOST.path(), at, text);
+        }
+        Some(sni)
     }
 
     fn advertised_host(&mut self, bind: IpAddr, found: &Text) -> String {
@@ -783,11 +848,25 @@ impl Checker<'_> {
                 .or(place_of(&file.listener.broker_ids));
             self.clash(&keys::BOOTSTRAP_PORT, at, format!("found {}, which is the port of broker {id}; allowed: a port outside broker_port_base + broker_ids", listener.bootstrap_port));
         }
+        let sni = listener.sni.as_ref().map(|sni| sni.port);
+        if let Some(port) = sni
+            && (port == listener.bootstrap_port || broker(port).is_some())
+            && self.sound(&[&keys::SNI_PORT, &keys::BOOTSTRAP_PORT])
+        {
+            let at = place_of(&file.listener.sni.port);
+            self.clash(
+                &keys::SNI_PORT,
+                at,
+                format!("found {port}, which is one of the other ports of [listener]; allowed: any other port"),
+            );
+        }
         let admin = settings.admin.bind;
         let same_address = admin.ip() == listener.bind
             || admin.ip().is_unspecified()
             || listener.bind.is_unspecified();
-        let taken = admin.port() == listener.bootstrap_port || broker(admin.port()).is_some();
+        let taken = admin.port() == listener.bootstrap_port
+            || Some(admin.port()) == sni
+            || broker(admin.port()).is_some();
         if same_address
             && taken
             && self.sound(&[&keys::ADMIN_BIND, &keys::BIND, &keys::BOOTSTRAP_PORT])
@@ -812,8 +891,12 @@ impl Checker<'_> {
         }
         for server in &settings.proxy.cluster.bootstrap_servers {
             let id = i32::from(server.port) - i32::from(listener.broker_port_base);
-            let own_port =
-                server.port == listener.bootstrap_port || listener.advertised.ids.contains(id);
+            let own_port = server.port == listener.bootstrap_port
+                || listener.advertised.ids.contains(id)
+                || listener
+                    .sni
+                    .as_ref()
+                    .is_some_and(|sni| sni.port == server.port);
             let own_host = match server.host.parse::<IpAddr>() {
                 Ok(ip) => ip == listener.bind || ip.is_loopback() && listener.bind.is_unspecified(),
                 Err(_) => {
@@ -975,6 +1058,19 @@ fn host(text: &str) -> Option<String> {
 /// A host, perhaps with a place for a node id.
 fn host_pattern(text: &str) -> Option<String> {
     host(&text.replace(NODE_ID, "2147483647")).map(|_| text.to_owned())
+}
+
+/// A name that can stand in a ClientHello: no IP address.
+fn name(text: &str) -> Option<String> {
+    let name = host(text).filter(|_| text.parse::<IpAddr>().is_err())?;
+    (!name.ends_with('.')).then_some(name)
+}
+
+/// A name for each broker.
+fn name_pattern(text: &str) -> Option<String> {
+    let filled = text.replace(NODE_ID, "2147483647");
+    let fits = text.matches(NODE_ID).count() == 1 && name(&filled).is_some();
+    fits.then(|| text.to_owned())
 }
 
 /// `host:port`, `[::1]:port`.

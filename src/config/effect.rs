@@ -30,7 +30,12 @@ const LIVE: [&str; 12] = [
 ];
 
 /// Tables whose keys all take a restart. What the files hold that they name is read anew while the gateway runs.
-const RESTART_TABLES: [&str; 3] = ["listener.tls", "cluster.tls", "cluster.sasl"];
+const RESTART_TABLES: [&str; 4] = [
+    "listener.tls",
+    "listener.sni",
+    "cluster.tls",
+    "cluster.sasl",
+];
 
 const RESTART: [&str; 19] = [
     "listener.bind",

@@ -68,6 +68,16 @@ pub struct Listener {
     pub advertised_broker_port_base: Number,
     pub advertised_broker_port: Number,
     pub tls: ListenerTls,
+    pub sni: Sni,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sni {
+    pub port: Number,
+    pub bootstrap_host: Text,
+    pub broker_host: Text,
+    pub advertised_port: Number,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -100,6 +100,7 @@ impl std::fmt::Display for Allowed {
 pub const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect. All ports are bound at start, so that every replica of the gateway agrees."),
     ("listener.tls", "TLS with clients, on all Kafka ports. Without certificate_file they are plaintext. Files are read anew when their\ncontent changes, for new connections."),
+    ("listener.sni", "One more port, for all brokers: which one a client means is the server name of its TLS handshake (SNI). Its clients are\ntold broker_host and advertised_port; those of the other ports are told what [listener] says."),
     ("cluster", "The Kafka cluster behind the gateway."),
     ("cluster.tls", "TLS with brokers. The certificate must be for the name that is dialled: of bootstrap_servers, and as brokers advertise."),
     ("cluster.sasl", "How the gateway's own connections to the brokers authenticate (what it looks at the cluster by, and `holdfast audit`); not\nat all by default. Clients authenticate themselves: their exchange passes through untouched."),
@@ -196,6 +197,14 @@ pub static TLS_CLIENT_CA: Key = unset("listener.tls", "client_ca_file", "none", 
 pub static TLS_CLIENT_CRLS: Key = unset("listener.tls", "client_crl_files", "none", "[\"/etc/holdfast/tls/client.crl\"]", "a list of paths of PEM files",
     "Revocation lists of those CAs. A client that a list names is refused; a CA without a list revokes nobody.");
 pub static TLS_MIN_VERSION: Key = choice("listener.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with clients.");
+pub static SNI_PORT: Key = unset_number("listener.sni", "port", "no such port", "9094", 1, 65535, PORT,
+    "Needs [listener.tls], with a certificate for bootstrap_host and for every broker_host.");
+pub static SNI_BOOTSTRAP_HOST: Key = unset("listener.sni", "bootstrap_host", "none", "\"kafka.example.com\"", "a host name",
+    "The name for the clients' bootstrap.servers. Must be given where there is a port.");
+pub static SNI_BROKER_HOST: Key = unset("listener.sni", "broker_host", "none", "\"broker-{id}.kafka.example.com\"", "a host name with one {id} in it, which stands for the broker's node id",
+    "The name of each broker. Must be given where there is a port. A handshake without a name, or with another, is refused.");
+pub static SNI_ADVERTISED_PORT: Key = unset_number("listener.sni", "advertised_port", "listener.sni.port", "443", 1, 65535, PORT,
+    "The port that clients are told, when a port mapping lies in between.");
 pub static BROKER_TLS: Key = truth("cluster.tls", "enabled", "Whether brokers are reached by TLS (security.protocol SSL or SASL_SSL).");
 pub static BROKER_CA: Key = unset("cluster.tls", "ca_file", "the system's roots", "\"/etc/holdfast/tls/kafka-ca.crt\"", PEM,
     "The CAs of the brokers' certificates.");
@@ -330,6 +339,7 @@ pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
     &ADVERTISED_BROKER_PORT,
     &TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_AUTH, &TLS_CLIENT_CA, &TLS_CLIENT_CRLS, &TLS_MIN_VERSION,
+    &SNI_PORT, &SNI_BOOTSTRAP_HOST, &SNI_BROKER_HOST, &SNI_ADVERTISED_PORT,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,
     &BROKER_TLS, &BROKER_CA, &BROKER_CERTIFICATE, &BROKER_KEY, &BROKER_MIN_VERSION,
     &SASL_MECHANISM, &SASL_USERNAME, &SASL_PASSWORD, &SASL_PASSWORD_FILE, &SASL_TOKEN_FILE,

@@ -148,6 +148,10 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
             (!crls.is_empty()).then(|| list(crls.iter().map(|path| path.display())))?
         }
         "listener.tls.min_version" => quoted(listener.tls.as_ref()?.files.min_version.name()),
+        "listener.sni.port" => listener.sni.as_ref()?.port.to_string(),
+        "listener.sni.bootstrap_host" => quoted(&listener.sni.as_ref()?.bootstrap_host),
+        "listener.sni.broker_host" => quoted(&listener.sni.as_ref()?.advertised.host),
+        "listener.sni.advertised_port" => listener.sni.as_ref()?.advertised.port?.to_string(),
         "cluster.tls.enabled" => cluster.tls.is_some().to_string(),
         "cluster.tls.ca_file" => file(cluster.tls.as_ref()?.files.ca.as_ref()?),
         "cluster.tls.certificate_file" => file(&cluster.tls.as_ref()?.files.identity.as_ref()?.0),

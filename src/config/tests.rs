@@ -337,12 +337,75 @@ fn the_examples_in_the_commented_file_are_sound() {
 }
 
 #[test]
+fn a_port_whose_brokers_are_told_apart_by_name_needs_tls_both_names_and_a_port_of_its_own() {
+    let tls = "[listener.tls]\ncertificate_file = \"a\"\nprivate_key_file = \"b\"\n";
+    let names = "bootstrap_host = \"kafka.example.com\"\nbroker_host = \"b{id}.example.com\"\n";
+    let text = |tls: &str, sni: &str| format!("{CLUSTER}{tls}[listener.sni]\n{sni}");
+    let sound = load_text(&text(tls, &format!("port = 9094\n{names}"))).expect("sound");
+    let sni = sound.proxy.listener.sni.expect("a port");
+    assert_eq!(
+        sni.advertised.endpoint(7),
+        Some(("b7.example.com".into(), 9094))
+    );
+    for (text, said) in [
+        (
+            text("", &format!("port = 9094\n{names}")),
+            "listener.sni.port: found 9094 without listener.tls.certificate_file; allowed: ",
+        ),
+        (
+            text(tls, names),
+            "listener.sni.port: found nothing beside other keys",
+        ),
+        (
+            text(tls, "port = 9094\nbroker_host = \"b{id}\"\n"),
+            "listener.sni.bootstrap_host: found nothing beside port; allowed: a host name",
+        ),
+        (
+            text(
+                tls,
+                "port = 9094\nbootstrap_host = \"b\"\nbroker_host = \"b\"\n",
+            ),
+            "listener.sni.broker_host: found \"b\"; allowed: a host name with one {id}",
+        ),
+        (
+            text(
+                tls,
+                "port = 9094\nbootstrap_host = \"B5.x\"\nbroker_host = \"b{id}.x\"\n",
+            ),
+            "listener.sni.bootstrap_host: found \"B5.x\", which is also a broker's",
+        ),
+        (
+            text(
+                tls,
+                "port = 9094\nbootstrap_host = \"::1\"\nbroker_host = \"b{id}.x\"\n",
+            ),
+            "listener.sni.bootstrap_host: found \"::1\"; allowed: a host name",
+        ),
+        (
+            text(tls, &format!("port = 9092\n{names}")),
+            "listener.sni.port: found 9092, which is one of the other ports",
+        ),
+        (
+            text(tls, &format!("port = 9103\n{names}")),
+            "listener.sni.port: found 9103, which is one of the other ports",
+        ),
+    ] {
+        let found = complaints(&text);
+        assert!(
+            found.iter().any(|line| line.contains(said)),
+            "{said}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn every_key_has_a_value_in_force_when_it_is_set() {
     let text = format!(
         "{CLUSTER}[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 2000\n[policy.not_idempotent]\ntopics = [\"pay*\"]\n[policy.not_transactional]\ntopics = [\"ledger\"]\n\
          [policy.destructive_admin]\ntopics = [\"orders\"]\ngroups = [\"billing\"]\n[policy.partition_growth]\ntopics = [\"accounts\"]\n\
          [policy.commit_hold_back]\ngroups = [\"mailer\"]\n\
          [listener.tls]\ncertificate_file = \"a\"\nprivate_key_file = \"b\"\nclient_auth = \"required\"\nclient_ca_file = \"c\"\nclient_crl_files = [\"d\"]\n\
+         [listener.sni]\nport = 9094\nbootstrap_host = \"kafka\"\nbroker_host = \"broker-{{id}}\"\n\
          [cluster.tls]\nenabled = true\nca_file = \"a\"\ncertificate_file = \"b\"\nprivate_key_file = \"c\"\n\
          [listener]\nadvertised_host = \"broker-{{id}}\"\nadvertised_broker_port = 9092\n"
     );

@@ -133,6 +133,8 @@ struct Known {
     brokers_outside: bool,
     live: Arc<Live>,
     node_id: Option<i32>,
+    /// It came by the port of `[listener.sni]`, whose clients are told other addresses.
+    by_name: bool,
     /// What time it is, read once for each wake.
     unix_ms: i64,
     clock_us: u64,
@@ -161,7 +163,7 @@ impl Known {
             view: &self.view,
             ledger: &shared.ledger,
             policy: &self.live.policy,
-            advertised: &shared.settings.listener.advertised,
+            advertised: shared.settings.listener.told(self.by_name),
             limits: &self.live.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
@@ -223,6 +225,12 @@ fn age_factor() -> f64 {
 }
 
 impl<D: Dial> Connection<D> {
+    /// As of a client that named its broker: it is told addresses of `[listener.sni]`.
+    pub fn by_name(mut self, by_name: bool) -> Self {
+        self.known.by_name = by_name;
+        self
+    }
+
     /// `node_id`: the broker that the port stands for, `None` for the bootstrap port. `principal`: who the client is known to be
     /// before its first byte (by its certificate), as in `User:alice`.
     pub fn new(
@@ -236,6 +244,7 @@ impl<D: Dial> Connection<D> {
         let now = Instant::now();
         let view = shared.watch.view();
         let known = Known {
+            by_name: false,
             brokers_outside: shared.brokers_outside(&view),
             live: shared.live.load_full(),
             view,

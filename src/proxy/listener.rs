@@ -1,22 +1,26 @@
-//! Ports: the bootstrap port and one for every broker id of the set, all bound at start, so that every replica agrees and
+//! Ports: the bootstrap port, one for every broker id of the set, and the one of `[listener.sni]`, all bound at start, so that every replica agrees and
 //! a client that comes back with old metadata finds its broker. Accepts, counts, and starts a connection's task.
 
 use super::connection::{Connection, Dial, Dialing};
-use super::settings::{HostPort, Listener};
+use super::settings::{HostPort, Listener, Named, Sni};
 use super::stream::Stream;
 use super::upstream::DialError;
 use super::{Error, Shared, tls, upstream};
 use crate::session::event::CloseCause;
 use crate::telemetry::TlsSide;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,32 +29,46 @@ const BACKLOG: i32 = 1024;
 /// After an accept that failed for want of something (descriptors, memory): trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A port, and which broker it stands for.
+/// A port, and whom it leads to.
 pub struct Port {
     listener: TcpListener,
-    node_id: Option<i32>,
+    leads: Leads,
+}
+
+/// Which broker the clients of a port mean.
+#[derive(Clone, Copy)]
+enum Leads {
+    /// Any living bootstrap server.
+    Bootstrap,
+    Broker(i32),
+    /// Each says it in its ClientHello.
+    ByName,
 }
 
 /// Binds every port.
 pub fn bind(settings: &Listener) -> Result<Vec<Port>, Error> {
-    let mut ports = vec![(None, u32::from(settings.bootstrap_port))];
+    let mut ports = vec![(Leads::Bootstrap, u32::from(settings.bootstrap_port))];
+    if let Some(sni) = &settings.sni {
+        ports.push((Leads::ByName, u32::from(sni.port)));
+    }
     for id in settings.advertised.ids.iter() {
         ports.push((
-            Some(id),
+            Leads::Broker(id),
             u32::from(settings.broker_port_base).saturating_add_signed(id),
         ));
     }
     ports
         .into_iter()
-        .map(|(node_id, port)| bind_port(settings.bind, node_id, port))
+        .map(|(leads, port)| bind_port(settings.bind, leads, port))
         .collect()
 }
 
-fn bind_port(bind: IpAddr, node_id: Option<i32>, port: u32) -> Result<Port, Error> {
+fn bind_port(bind: IpAddr, leads: Leads, port: u32) -> Result<Port, Error> {
     let address = SocketAddr::new(bind, u16::try_from(port).unwrap_or(u16::MAX));
-    let what = match node_id {
-        None => "bootstrap_port".to_owned(),
-        Some(id) => format!("broker_port_base + {id}"),
+    let what = match leads {
+        Leads::Bootstrap => "bootstrap_port".to_owned(),
+        Leads::ByName => "sni.port".to_owned(),
+        Leads::Broker(id) => format!("broker_port_base + {id}"),
     };
     let open = || -> std::io::Result<TcpListener> {
         let socket = Socket::new(
@@ -64,7 +82,7 @@ fn bind_port(bind: IpAddr, node_id: Option<i32>, port: u32) -> Result<Port, Erro
         TcpListener::from_std(socket.into())
     };
     match open() {
-        Ok(listener) => Ok(Port { listener, node_id }),
+        Ok(listener) => Ok(Port { listener, leads }),
         Err(source) => Err(Error::Bind {
             what,
             address,
@@ -88,7 +106,7 @@ pub async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 if let Some(seat) = Seat::take(&shared, peer.ip()) {
-                    tasks.spawn(serve(shared.clone(), stream, peer, port.node_id, seat));
+                    tasks.spawn(serve(shared.clone(), stream, peer, port.leads, seat));
                 }
             }
             Err(error) => {
@@ -99,13 +117,7 @@ pub async fn accept(
     }
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    node_id: Option<i32>,
-    seat: Seat,
-) {
+async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, leads: Leads, seat: Seat) {
     // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
     if let Err(error) = stream
         .set_nodelay(true)
@@ -113,12 +125,12 @@ async fn serve(
     {
         tracing::debug!(%peer, %error, "socket options");
     }
-    let handshake = secure(&shared, stream, peer);
-    let stream = tokio::select! {
+    let handshake = secure(&shared, stream, peer, leads);
+    let secured = tokio::select! {
         () = shared.drain.cancelled() => None,
         stream = handshake => stream,
     };
-    let Some(stream) = stream else {
+    let Some((stream, node_id)) = secured else {
         drop(seat);
         return;
     };
@@ -132,27 +144,42 @@ async fn serve(
         node_id,
     };
     let principal = stream.principal().map(Arc::from);
-    Connection::new(shared, stream, dial, node_id, principal, meter).await;
+    Connection::new(shared, stream, dial, node_id, principal, meter)
+        .by_name(matches!(leads, Leads::ByName))
+        .await;
     drop(seat);
 }
 
-/// The client's side of the connection, after the TLS handshake where `[listener.tls]` asks for one.
-async fn secure(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
-    let Some(tls) = &shared.settings.listener.tls else {
-        return Some(Stream::Plain(stream));
+/// The client's side of the connection, after the TLS handshake where `[listener.tls]` asks for one, and the broker it means.
+async fn secure(
+    shared: &Shared,
+    stream: TcpStream,
+    peer: SocketAddr,
+    leads: Leads,
+) -> Option<(Stream, Option<i32>)> {
+    let listener = &shared.settings.listener;
+    let node_id = match leads {
+        Leads::Broker(id) => Some(id),
+        Leads::Bootstrap | Leads::ByName => None,
+    };
+    let Some(tls) = &listener.tls else {
+        return Some((Stream::Plain(stream), node_id));
     };
     let handshake = async {
         let config = tls.current().ok_or(std::io::ErrorKind::NotConnected)?;
-        TlsAcceptor::from(config).accept(stream).await
+        match (leads, &listener.sni) {
+            (Leads::ByName, Some(sni)) => named(sni, config, stream).await,
+            _ => Ok((TlsAcceptor::from(config).accept(stream).await?, node_id)),
+        }
     };
     let within = shared.settings.limits.header_timeout;
     let failure = match tokio::time::timeout(within, handshake).await {
-        Ok(Ok(stream)) => {
+        Ok(Ok((stream, node_id))) => {
             let stream = Stream::ClientTls(Box::new(stream));
             if let Some(principal) = stream.principal() {
                 tracing::debug!(%peer, principal, "client certificate");
             }
-            return Some(stream);
+            return Some((stream, node_id));
         }
         Ok(Err(failure)) => failure,
         Err(_) => std::io::ErrorKind::TimedOut.into(),
@@ -161,6 +188,29 @@ async fn secure(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<
         .telemetry
         .tls_failed(TlsSide::Client, tls::cause(&failure), &peer.ip(), &failure);
     None
+}
+
+/// A handshake whose ClientHello says which broker is meant; nobody's name is told so, and nothing else of us.
+async fn named(
+    sni: &Sni,
+    config: Arc<ServerConfig>,
+    stream: TcpStream,
+) -> std::io::Result<(TlsStream<TcpStream>, Option<i32>)> {
+    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    tokio::pin!(acceptor);
+    let begun = acceptor.as_mut().await?;
+    let name = begun.client_hello().server_name().map(str::to_owned);
+    let node_id = match name.as_deref().and_then(|name| sni.find(name)) {
+        Some(Named::Bootstrap) => None,
+        Some(Named::Broker(id)) => Some(id),
+        None => {
+            let mut stream = begun.io;
+            stream.write_all(&tls::UNRECOGNIZED_NAME).await?;
+            stream.shutdown().await?;
+            return Err(std::io::Error::other(tls::UnknownName(name)));
+        }
+    };
+    Ok((begun.into_stream(config).await?, node_id))
 }
 
 /// Which broker a port leads to is not known before the first view: held unread. `false` when the gateway goes down first.

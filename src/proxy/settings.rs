@@ -1,7 +1,7 @@
 //! Everything the proxy is told: complete, checked values without a default among them. `config.rs` makes them.
 
 use super::tls::{ClusterTls, ListenerTls};
-use crate::cluster::Advertised;
+use crate::cluster::{Advertised, NODE_ID};
 use crate::policy;
 use crate::session;
 use crate::wire::sasl::Mechanism;
@@ -58,6 +58,58 @@ pub struct Listener {
     pub advertised: Advertised,
     /// `[listener.tls]`; `None`: plaintext.
     pub tls: Option<Arc<ListenerTls>>,
+    /// `[listener.sni]`; `None`: there is no such port. Only where there is `tls`.
+    pub sni: Option<Sni>,
+}
+
+impl Listener {
+    /// What clients are told of brokers: those that came by the port of `[listener.sni]`, and all others.
+    pub fn told(&self, by_name: bool) -> &Advertised {
+        match &self.sni {
+            Some(sni) if by_name => &sni.advertised,
+            _ => &self.advertised,
+        }
+    }
+}
+
+/// `[listener.sni]`: one port, and the name that a client asks for in its ClientHello says which broker is meant.
+#[derive(Clone, Debug)]
+pub struct Sni {
+    pub port: u16,
+    /// Leads to any living bootstrap server.
+    pub bootstrap_host: String,
+    /// What clients of this port are told: the hosts by which it tells brokers apart, and one port.
+    pub advertised: Advertised,
+}
+
+/// Where a name of a ClientHello leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Bootstrap,
+    Broker(i32),
+}
+
+impl Sni {
+    /// `None`: a name that nobody was told, or of a broker outside the set.
+    pub fn find(&self, name: &str) -> Option<Named> {
+        if name.eq_ignore_ascii_case(&self.bootstrap_host) {
+            return Some(Named::Bootstrap);
+        }
+        let (before, after) = self.advertised.host.split_once(NODE_ID)?;
+        let digits = name.len().checked_sub(before.len() + after.len())?;
+        let (first, rest) = name.split_at_checked(before.len())?;
+        let (id, last) = rest.split_at_checked(digits)?;
+        let plain =
+            id.bytes().all(|byte| byte.is_ascii_digit()) && (id == "0" || !id.starts_with('0'));
+        if !plain || !first.eq_ignore_ascii_case(before) || !last.eq_ignore_ascii_case(after) {
+            return None;
+        }
+        let id = id.parse().ok()?;
+        self.advertised
+            .ids
+            .contains(id)
+            .then_some(Named::Broker(id))
+    }
 }
 
 /// `[cluster]`
@@ -176,4 +228,41 @@ pub struct Drain {
     pub timeout: Duration,
     /// How long a connection that is being closed is read on, until the client's FIN.
     pub close_drain_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::IdSet;
+
+    #[test]
+    fn a_name_leads_to_the_broker_of_its_id_and_to_nobody_when_it_is_not_exactly_such_a_name() {
+        let sni = Sni {
+            port: 9094,
+            bootstrap_host: "kafka.example.com".into(),
+            advertised: Advertised {
+                host: "b{id}.example.com".into(),
+                port_base: 0,
+                port: Some(9094),
+                ids: IdSet::from_ranges([(0, 12)]),
+            },
+        };
+        assert_eq!(sni.find("Kafka.Example.com"), Some(Named::Bootstrap));
+        assert_eq!(sni.find("b0.example.com"), Some(Named::Broker(0)));
+        assert_eq!(sni.find("B12.EXAMPLE.com"), Some(Named::Broker(12)));
+        for nobody in [
+            "b13.example.com",
+            "b.example.com",
+            "b01.example.com",
+            "b+1.example.com",
+            "b-1.example.com",
+            "b99999999999.example.com",
+            "b1.example.org",
+            "example.com",
+            "b\u{e9}1.example.com",
+            "",
+        ] {
+            assert_eq!(sni.find(nobody), None, "{nobody}");
+        }
+    }
 }

@@ -487,8 +487,22 @@ fn escaped(value: &str) -> String {
     out
 }
 
+/// A ClientHello without a name, or with one that leads nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.as_ref().map_or("no server name (SNI)".to_owned(), |name| format!("unknown server name {name}")))]
+pub struct UnknownName(pub Option<String>);
+
+/// The alert unrecognized_name (RFC 6066), fatal.
+pub const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
 /// Why a handshake failed: one of `telemetry::TLS_CAUSES`.
 pub fn cause(error: &io::Error) -> &'static str {
+    if error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<UnknownName>())
+    {
+        return "unknown_name";
+    }
     let Some(error) = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())

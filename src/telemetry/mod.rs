@@ -103,7 +103,7 @@ impl TlsSide {
 }
 
 /// `cause` of `holdfast_tls_handshake_failures_total`.
-pub const TLS_CAUSES: [&str; 12] = [
+pub const TLS_CAUSES: [&str; 13] = [
     "timeout",
     "closed",
     "not_tls",
@@ -113,6 +113,7 @@ pub const TLS_CAUSES: [&str; 12] = [
     "revoked",
     "unknown_ca",
     "wrong_name",
+    "unknown_name",
     "bad_certificate",
     "refused_by_peer",
     "other",

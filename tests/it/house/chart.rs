@@ -9,49 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Keys that the chart fills in and that the table does not have yet; where it has one, the table's holds.
-static AHEAD: &[Key] = &[
-    text("listener", "proxy_protocol"),
-    text("listener.tls", "certificate_file"),
-    text("listener.tls", "private_key_file"),
-    one_of(
-        "listener.tls",
-        "client_auth",
-        &["none", "requested", "required"],
-    ),
-    text("listener.tls", "client_ca_file"),
-    list("listener.tls", "client_crl_files"),
-    one_of("listener.tls", "min_version", &["TLSv1.2", "TLSv1.3"]),
-    number("listener.sni", "port", 1, 65535),
-    text("listener.sni", "bootstrap_host"),
-    text("listener.sni", "broker_host"),
-    number("listener.sni", "advertised_port", 1, 65535),
-    truth("cluster.tls", "enabled"),
-    text("cluster.tls", "ca_file"),
-    text("cluster.tls", "certificate_file"),
-    text("cluster.tls", "private_key_file"),
-    one_of("cluster.tls", "min_version", &["TLSv1.2", "TLSv1.3"]),
-    one_of(
-        "cluster.sasl",
-        "mechanism",
-        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"],
-    ),
-    text("cluster.sasl", "username"),
-    text("cluster.sasl", "password"),
-    text("cluster.sasl", "password_file"),
-    text("cluster.sasl", "token_file"),
-    list(EXEMPTION, "principals"),
-    number("reload", "watch_interval_ms", 0, 3_600_000),
-    number("limits", "max_connection_age_ms", 0, 604_800_000),
-];
-
-/// Families that alerts and dashboards ask for and that are not exported yet.
-const METRICS_AHEAD: &[&str] = &[
-    "holdfast_tls_certificate_not_after_timestamp_seconds",
-    "holdfast_config_reloads_total",
-    "holdfast_config_last_reload_successful",
-    "holdfast_config_last_reload_success_timestamp_seconds",
-    "holdfast_config_hash_info",
-];
+static AHEAD: &[Key] = &[text("listener", "proxy_protocol")];
 
 #[test]
 fn the_charts_schema_of_config_is_the_table_of_keys() {
@@ -224,10 +182,7 @@ fn is_exported(name: &str) -> bool {
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix));
     let known = |name: &str| FAMILIES.iter().any(|family| family.name == name);
-    known(name)
-        || family.is_some_and(known)
-        || PROCESS.contains(&name)
-        || METRICS_AHEAD.contains(&name)
+    known(name) || family.is_some_and(known) || PROCESS.contains(&name)
 }
 
 const fn key(table: &'static str, name: &'static str, allowed: Allowed) -> Key {
@@ -242,22 +197,6 @@ const fn key(table: &'static str, name: &'static str, allowed: Allowed) -> Key {
 
 const fn text(table: &'static str, name: &'static str) -> Key {
     key(table, name, Allowed::Form("text"))
-}
-
-const fn list(table: &'static str, name: &'static str) -> Key {
-    key(table, name, Allowed::Form("a list of texts"))
-}
-
-const fn truth(table: &'static str, name: &'static str) -> Key {
-    key(table, name, Allowed::Truth)
-}
-
-const fn number(table: &'static str, name: &'static str, min: i64, max: i64) -> Key {
-    key(table, name, Allowed::Range(min, max, ""))
-}
-
-const fn one_of(table: &'static str, name: &'static str, values: &'static [&'static str]) -> Key {
-    key(table, name, Allowed::OneOf(values))
 }
 
 /// So that the type of an empty table is not guessed.

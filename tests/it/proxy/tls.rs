@@ -3,7 +3,7 @@
 
 use super::fake::Fake;
 use super::gateway::Running;
-use crate::support::raw;
+use crate::support::{ports, raw};
 use holdfast::proxy::settings::HostPort;
 use holdfast::proxy::tls::{
     ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
@@ -127,23 +127,50 @@ async fn connect(
     port: u16,
     config: Arc<ClientConfig>,
 ) -> std::io::Result<client::TlsStream<TcpStream>> {
+    connect_as("localhost", port, config).await
+}
+
+async fn connect_as(
+    name: &'static str,
+    port: u16,
+    config: Arc<ClientConfig>,
+) -> std::io::Result<client::TlsStream<TcpStream>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     TlsConnector::from(config).connect(name, stream).await
 }
 
 /// ApiVersions v0 there and back: whether it was answered.
 async fn asks(stream: &mut client::TlsStream<TcpStream>) -> bool {
+    answer(stream, 18, 0, b"").await.is_some()
+}
+
+/// The body, after the correlation id; `None`: the end came.
+async fn answer(
+    stream: &mut client::TlsStream<TcpStream>,
+    api_key: i16,
+    version: i16,
+    body: &[u8],
+) -> Option<Vec<u8>> {
     let answer = async {
-        let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
+        let frame = raw::request_frame(api_key, version, 7, Some("test"), body);
         stream.write_all(&frame).await.ok()?;
         stream.flush().await.ok()?;
         let size = stream.read_u32().await.ok()?;
         let mut frame = vec![0; size as usize];
         stream.read_exact(&mut frame).await.ok()?;
-        frame.starts_with(&[0, 0, 0, 7]).then_some(())
+        frame.strip_prefix(&[0, 0, 0, 7]).map(<[u8]>::to_vec)
     };
-    timeout(SOON, answer).await.expect("an answer, or the end") == Some(())
+    timeout(SOON, answer).await.expect("an answer, or the end")
+}
+
+/// Metadata v4 of no topic, none to be created: node id, host and port of every broker.
+async fn told(stream: &mut client::TlsStream<TcpStream>) -> Vec<(i32, String, i32)> {
+    let body = answer(stream, raw::METADATA, 4, &[0; 5])
+        .await
+        .expect("an answer");
+    let brokers = raw::Metadata::parse(4, &body).unwrap().brokers.into_iter();
+    brokers.map(|at| (at.node_id, at.host, at.port)).collect()
 }
 
 fn listener_toml(folder: &Path, more: &str) -> String {
@@ -238,6 +265,78 @@ async fn clients_by_tls_are_served_and_an_end_on_either_side_reaches_the_other()
     let (mut tcp, _) = stream.into_inner();
     tcp.shutdown().await.unwrap();
     running.until("reset", || closed("client_reset") == 1).await;
+}
+
+#[tokio::test]
+async fn on_the_port_of_names_the_name_leads_to_its_broker_and_addresses_of_that_port_are_told() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let names = [
+        "kafka.test",
+        "broker-1.kafka.test",
+        "broker-2.kafka.test",
+        "broker-9.kafka.test",
+        "other.test",
+        "localhost",
+    ];
+    write_identity(folder.path(), &ca.sign(&names, |_| {}));
+    let (first, second) = (Fake::start(1).await, Fake::start(2).await);
+    let brokers = [(1, first.server.clone()), (2, second.server.clone())];
+    first.state().brokers = brokers.clone().into();
+    second.state().brokers = brokers.into();
+    let port = ports::free();
+    let sni = format!(
+        "[listener.sni]\nport = {port}\nbootstrap_host = \"kafka.test\"\nbroker_host = \"broker-{{id}}.kafka.test\"\nadvertised_port = 443\n"
+    );
+    let running = Running::ready(&first, &listener_toml(folder.path(), &sni)).await;
+    let config = client(&ca, None, true);
+
+    // The gateway's own look goes to one of them; a client's connection is one more.
+    let connections = |fake: &Fake| fake.state().connections;
+    for (name, fake) in [
+        ("broker-1.kafka.test", &first),
+        ("Broker-2.KAFKA.test", &second),
+        ("kafka.test", &first),
+    ] {
+        let before = connections(fake);
+        let mut stream = connect_as(name, port, config.clone()).await.unwrap();
+        let told = told(&mut stream).await;
+        let by_name = |id: i32| (id, format!("broker-{id}.kafka.test"), 443);
+        assert_eq!(told, [by_name(1), by_name(2)], "{name}");
+        assert!(connections(fake) > before, "{name} leads to its broker");
+    }
+    let mut stream = connect(running.port, config.clone()).await.unwrap();
+    let others = told(&mut stream).await;
+    assert!(
+        others
+            .iter()
+            .all(|(_, host, port)| host == "127.0.0.1" && *port != 443),
+        "by the other ports: {others:?}"
+    );
+
+    // 9 is outside broker_ids. One whose name is unknown is told so, and no certificate.
+    for name in ["broker-9.kafka.test", "other.test"] {
+        let refused = connect_as(name, port, config.clone()).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("UnrecognisedName"),
+            "{name}: {refused}"
+        );
+    }
+    let mut nameless = ClientConfig::clone(&config);
+    nameless.enable_sni = false;
+    let refused = connect_as("kafka.test", port, Arc::new(nameless)).await;
+    assert!(refused.is_err());
+    let counted = || {
+        let labels = [("side", "client"), ("cause", "unknown_name")];
+        let family = "holdfast_tls_handshake_failures_total";
+        running.telemetry.sum(family, &labels)
+    };
+    running.until("all three counted", || counted() == 3).await;
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    plain
+        .write_all(&raw::request_frame(18, 0, 7, None, b""))
+        .await
+        .unwrap();
+    running.failed("client", "not_tls").await;
 }
 
 #[tokio::test]
