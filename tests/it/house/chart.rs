@@ -2,7 +2,7 @@
 //! alerts ask for is exported.
 
 use super::{files_named, in_step, read, root, show};
-use holdfast::config::keys::{Allowed, Default, EXEMPTION, KEYS, Key, TABLES};
+use holdfast::config::keys::{Allowed, Default, KEYS, Key, TABLES};
 use holdfast::policy::Scenario;
 use holdfast::telemetry::FAMILIES;
 use serde_json::{Map, Value, json};
