@@ -94,6 +94,7 @@ impl Checker<'_> {
         Listener {
             tls: self.listener_tls(&file.tls),
             sni: self.sni(file, &ids),
+            proxy_protocol: self.choice(&keys::PROXY_PROTOCOL, &file.proxy_protocol) == "required",
             bind,
             bootstrap_port: self.port(&keys::BOOTSTRAP_PORT, &file.bootstrap_port),
             broker_port_base,

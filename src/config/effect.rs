@@ -37,7 +37,7 @@ const RESTART_TABLES: [&str; 4] = [
     "cluster.sasl",
 ];
 
-const RESTART: [&str; 19] = [
+const RESTART: [&str; 20] = [
     "listener.bind",
     "listener.bootstrap_port",
     "listener.broker_port_base",
@@ -45,6 +45,7 @@ const RESTART: [&str; 19] = [
     "listener.advertised_host",
     "listener.advertised_broker_port_base",
     "listener.advertised_broker_port",
+    "listener.proxy_protocol",
     "cluster.bootstrap_servers",
     "cluster.connect_timeout_ms",
     "cluster.metadata_refresh_ms",

@@ -67,6 +67,7 @@ pub struct Listener {
     pub advertised_host: Text,
     pub advertised_broker_port_base: Number,
     pub advertised_broker_port: Number,
+    pub proxy_protocol: Text,
     pub tls: ListenerTls,
     pub sni: Sni,
 }

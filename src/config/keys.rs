@@ -172,6 +172,8 @@ pub static ADVERTISED_BROKER_PORT_BASE: Key = unset_number("listener", "advertis
 pub static ADVERTISED_BROKER_PORT: Key = unset_number("listener", "advertised_broker_port", "another port for each broker, as above", "9092", 1, 65535, PORT,
     "The one port that clients are told for every broker, where each has a host of its own ({id} in advertised_host), as\nKubernetes Services have.");
 
+pub static PROXY_PROTOCOL: Key = choice("listener", "proxy_protocol", "off", &["off", "required"],
+    "Whether every connection to a Kafka port begins with a header of the PROXY protocol, version 2, before TLS: the client's\naddress for limits, logs and what is remembered by address. Only where nobody but the load balancer reaches the ports:\nwhoever does says who he is.");
 pub static BOOTSTRAP_SERVERS: Key = Key { table: "cluster", name: "bootstrap_servers", allowed: Allowed::Form("a list of at least one \"host:port\", IPv6 in brackets"),
     default: Default::Required("[\"kafka-1:9092\", \"kafka-2:9092\", \"kafka-3:9092\"]"),
     doc: "Some of the brokers; the others are learned. Must be given, here or by --bootstrap-server." };
@@ -337,7 +339,7 @@ pub static LOG_SUMMARY: Key = number("log", "summary_ms", 60_000, 100, HOUR_MS, 
 /// Every key, in the order of `gateway.toml`.
 pub static KEYS: &[&Key] = &[
     &BIND, &BOOTSTRAP_PORT, &BROKER_PORT_BASE, &BROKER_IDS, &ADVERTISED_HOST, &ADVERTISED_BROKER_PORT_BASE,
-    &ADVERTISED_BROKER_PORT,
+    &ADVERTISED_BROKER_PORT, &PROXY_PROTOCOL,
     &TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_AUTH, &TLS_CLIENT_CA, &TLS_CLIENT_CRLS, &TLS_MIN_VERSION,
     &SNI_PORT, &SNI_BOOTSTRAP_HOST, &SNI_BROKER_HOST, &SNI_ADVERTISED_PORT,
     &BOOTSTRAP_SERVERS, &CONNECT_TIMEOUT, &METADATA_REFRESH, &LOOKUP_TIMEOUT, &TCP_USER_TIMEOUT,

@@ -148,6 +148,10 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
             (!crls.is_empty()).then(|| list(crls.iter().map(|path| path.display())))?
         }
         "listener.tls.min_version" => quoted(listener.tls.as_ref()?.files.min_version.name()),
+        "listener.proxy_protocol" => quoted(match listener.proxy_protocol {
+            true => "required",
+            false => "off",
+        }),
         "listener.sni.port" => listener.sni.as_ref()?.port.to_string(),
         "listener.sni.bootstrap_host" => quoted(&listener.sni.as_ref()?.bootstrap_host),
         "listener.sni.broker_host" => quoted(&listener.sni.as_ref()?.advertised.host),

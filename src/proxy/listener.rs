@@ -8,15 +8,16 @@ use super::upstream::DialError;
 use super::{Error, Shared, tls, upstream};
 use crate::session::event::CloseCause;
 use crate::telemetry::TlsSide;
+use crate::wire::proxy_protocol::{self, Header};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
@@ -117,7 +118,13 @@ pub async fn accept(
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, leads: Leads, seat: Seat) {
+async fn serve(
+    shared: Arc<Shared>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    leads: Leads,
+    mut seat: Seat,
+) {
     // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
     if let Err(error) = stream
         .set_nodelay(true)
@@ -125,6 +132,14 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, leads: 
     {
         tracing::debug!(%peer, %error, "socket options");
     }
+    let introduced = tokio::select! {
+        () = shared.drain.cancelled() => None,
+        client = introduce(&shared, &mut stream, peer) => client,
+    };
+    let Some(peer) = introduced.filter(|client| seat.claim(client.ip())) else {
+        drop(seat);
+        return;
+    };
     let handshake = secure(&shared, stream, peer, leads);
     let secured = tokio::select! {
         () = shared.drain.cancelled() => None,
@@ -148,6 +163,46 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, leads: 
         .by_name(matches!(leads, Leads::ByName))
         .await;
     drop(seat);
+}
+
+/// Whose connection it is: the peer's, or whose a load balancer says that it is. `None`: it had to say so and did not.
+async fn introduce(
+    shared: &Shared,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+) -> Option<SocketAddr> {
+    if !shared.settings.listener.proxy_protocol {
+        return Some(peer);
+    }
+    let within = shared.settings.limits.header_timeout;
+    let (cause, reason) = match tokio::time::timeout(within, proxy_header(stream)).await {
+        Ok(Ok(client)) => return Some(client.unwrap_or(peer)),
+        Ok(Err(failure)) => failure,
+        Err(_) => ("timeout", format!("no whole header within {within:?}")),
+    };
+    shared
+        .telemetry
+        .proxy_protocol_failed(cause, peer.ip(), &reason);
+    None
+}
+
+/// Reads the header and not a byte behind it. An error is its cause, and what to say.
+async fn proxy_header(
+    stream: &mut TcpStream,
+) -> Result<Option<SocketAddr>, (&'static str, String)> {
+    let mut header = [0; proxy_protocol::MAX_BYTES];
+    let mut filled = 0;
+    loop {
+        match proxy_protocol::parse(&header[..filled]) {
+            Ok(Header::Whole(client)) => return Ok(client),
+            Ok(Header::More(most)) => match stream.read(&mut header[filled..most]).await {
+                Ok(0) => return Err(("closed", "the end of the connection".to_owned())),
+                Ok(more) => filled += more,
+                Err(error) => return Err(("closed", error.to_string())),
+            },
+            Err(error) => return Err((error.cause(), error.to_string())),
+        }
+    }
 }
 
 /// The client's side of the connection, after the TLS handshake where `[listener.tls]` asks for one, and the broker it means.
@@ -303,54 +358,60 @@ async fn dial_any(targets: &[HostPort], shared: &Shared) -> Result<Stream, (Clos
 #[derive(Default)]
 pub struct ConnectionLimits(Mutex<(usize, HashMap<IpAddr, usize>)>);
 
-/// A place among `max_connections` and `max_connections_per_ip`.
+impl ConnectionLimits {
+    fn lock(&self) -> MutexGuard<'_, (usize, HashMap<IpAddr, usize>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among `max_connections`, and among `max_connections_per_ip` once it is known whose it is.
 struct Seat {
     shared: Arc<Shared>,
-    ip: IpAddr,
+    ip: Option<IpAddr>,
 }
 
 impl Seat {
-    fn take(shared: &Arc<Shared>, ip: IpAddr) -> Option<Seat> {
-        let live = shared.live.load();
-        let limits = &live.limits;
-        let mut taken = shared
-            .limits
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let from_ip = taken.1.get(&ip).copied().unwrap_or(0);
-        let full = match (
-            taken.0 >= limits.max_connections,
-            from_ip >= limits.max_connections_per_ip,
-        ) {
-            (true, _) => Some("max_connections"),
-            (_, true) => Some("max_connections_per_ip"),
-            _ => None,
-        };
-        if let Some(limit) = full {
+    /// `peer`: for the log.
+    fn take(shared: &Arc<Shared>, peer: IpAddr) -> Option<Seat> {
+        let mut taken = shared.limits.lock();
+        if taken.0 >= shared.live.load().limits.max_connections {
             drop(taken);
-            shared.telemetry.connection_rejected(limit, ip);
+            shared
+                .telemetry
+                .connection_rejected("max_connections", peer);
             return None;
         }
         taken.0 += 1;
-        *taken.1.entry(ip).or_insert(0) += 1;
         Some(Seat {
             shared: shared.clone(),
-            ip,
+            ip: None,
         })
+    }
+
+    /// Whether it may be one more of `ip`.
+    fn claim(&mut self, ip: IpAddr) -> bool {
+        let mut taken = self.shared.limits.lock();
+        let from_ip = taken.1.get(&ip).copied().unwrap_or(0);
+        if from_ip >= self.shared.live.load().limits.max_connections_per_ip {
+            drop(taken);
+            self.shared
+                .telemetry
+                .connection_rejected("max_connections_per_ip", ip);
+            return false;
+        }
+        taken.1.insert(ip, from_ip + 1);
+        self.ip = Some(ip);
+        true
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self
-            .shared
-            .limits
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.shared.limits.lock();
         taken.0 -= 1;
-        if let Entry::Occupied(mut entry) = taken.1.entry(self.ip) {
+        if let Some(ip) = self.ip
+            && let Entry::Occupied(mut entry) = taken.1.entry(ip)
+        {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
                 entry.remove();

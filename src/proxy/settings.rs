@@ -58,6 +58,8 @@ pub struct Listener {
     pub advertised: Advertised,
     /// `[listener.tls]`; `None`: plaintext.
     pub tls: Option<Arc<ListenerTls>>,
+    /// Every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// `[listener.sni]`; `None`: there is no such port. Only where there is `tls`.
     pub sni: Option<Sni>,
 }

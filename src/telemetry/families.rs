@@ -82,6 +82,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("holdfast_upstream_connections", &[], "Connections to brokers that are open"),
     counter("holdfast_upstream_errors_total", &["kind"], "Connections to brokers that could not be made, or failed"),
     counter("holdfast_tls_handshake_failures_total", &["side", "cause"], "TLS handshakes that failed, with clients and with brokers (the gateway's own looks excepted)"),
+    counter("holdfast_proxy_protocol_failures_total", &["cause"], "Connections closed for want of a header of the PROXY protocol, version 2 (listener.proxy_protocol)"),
     counter("holdfast_tls_reload_failures_total", &[], "Changed TLS files that could not be used: what was in force stayed"),
     gauge("holdfast_tls_certificate_not_after_timestamp_seconds", &["usage"], "When the gateway's own certificate ends: usage listener, or cluster"),
     // Budgets.

@@ -90,6 +90,7 @@ pub struct Journal {
     override_failures: [Throttle; CODES],
     rejected: Throttle,
     tls_failed: Throttle,
+    proxy_failed: Throttle,
     accept_failed: Throttle,
     suspected: Throttle,
     degraded: Throttle,
@@ -110,6 +111,7 @@ impl Journal {
             override_failures: [const { Throttle(AtomicU64::new(0)) }; CODES],
             rejected: Throttle::default(),
             tls_failed: Throttle::default(),
+            proxy_failed: Throttle::default(),
             accept_failed: Throttle::default(),
             suspected: Throttle::default(),
             degraded: Throttle::default(),
@@ -292,6 +294,17 @@ impl Journal {
         }
     }
 
+    pub fn proxy_protocol_failed(
+        &self,
+        cause: &'static str,
+        peer: IpAddr,
+        reason: &dyn fmt::Display,
+    ) {
+        if self.proxy_failed.admits() {
+            warn!(cause, %peer, %reason, "closed for want of a header of the PROXY protocol");
+        }
+    }
+
     /// The system gave no connection.
     pub fn accept_failed(&self, error: &io::Error) {
         if self.accept_failed.admits() {
@@ -367,6 +380,12 @@ impl Journal {
         }
         if let Some(suppressed) = self.tls_failed.suppressed() {
             warn!(suppressed, "more TLS handshakes failed");
+        }
+        if let Some(suppressed) = self.proxy_failed.suppressed() {
+            warn!(
+                suppressed,
+                "more connections without a header of the PROXY protocol"
+            );
         }
         if let Some(suppressed) = self.rejected.suppressed() {
             warn!(suppressed, "more connections were turned away");

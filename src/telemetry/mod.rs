@@ -119,6 +119,16 @@ pub const TLS_CAUSES: [&str; 13] = [
     "other",
 ];
 
+/// `cause` of `holdfast_proxy_protocol_failures_total`.
+pub const PROXY_CAUSES: [&str; 6] = [
+    "timeout",
+    "closed",
+    "missing",
+    "version_1",
+    "too_long",
+    "malformed",
+];
+
 /// What came of the repair of a weak topic.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TopicRepair {
@@ -303,6 +313,7 @@ struct Counters {
     closed: Pairs<CloseCause, 1>,
     rejected: Pairs<&'static str, 1>,
     tls_failures: Pairs<(TlsSide, &'static str), 2>,
+    proxy_failures: Pairs<&'static str, 1>,
     tls_reload_failures: IntCounter,
     tls_not_after: IntGaugeVec,
     upstream: IntGauge,
@@ -396,6 +407,17 @@ impl Telemetry {
     ) {
         self.counters.tls_failures.add((side, cause), 1);
         self.journal.tls_failed(side.name(), cause, peer, reason);
+    }
+
+    /// A connection without a header of the PROXY protocol, because of one of [`PROXY_CAUSES`].
+    pub fn proxy_protocol_failed(
+        &self,
+        cause: &'static str,
+        peer: IpAddr,
+        reason: &dyn fmt::Display,
+    ) {
+        self.counters.proxy_failures.add(cause, 1);
+        self.journal.proxy_protocol_failed(cause, peer, reason);
     }
 
     /// Changed files cannot be used: those before them stay in force. Once for each change.
@@ -995,6 +1017,11 @@ impl Counters {
                 TlsSide::ALL
                     .into_iter()
                     .flat_map(|side| TLS_CAUSES.map(|cause| (side, cause))),
+            ),
+            proxy_failures: Pairs::new(
+                make.counters("holdfast_proxy_protocol_failures_total"),
+                |cause| [cause],
+                PROXY_CAUSES,
             ),
             tls_reload_failures: make.counter("holdfast_tls_reload_failures_total"),
             tls_not_after: make.gauges("holdfast_tls_certificate_not_after_timestamp_seconds"),

@@ -16,6 +16,7 @@ mod lengths;
 pub mod offsets;
 pub mod principal;
 pub mod produce;
+pub mod proxy_protocol;
 pub mod reader;
 pub mod record_batch;
 pub mod sasl;

@@ -8,9 +8,6 @@ use holdfast::telemetry::FAMILIES;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// Keys that the chart fills in and that the table does not have yet; where it has one, the table's holds.
-static AHEAD: &[Key] = &[text("listener", "proxy_protocol")];
-
 #[test]
 fn the_charts_schema_of_config_is_the_table_of_keys() {
     let path = root().join("helm/values.schema.json");
@@ -90,10 +87,7 @@ fn dashboards_have_four_rows_and_name_no_datasource() {
 /// `config` of the chart's values: every table and key of `gateway.toml`, and nothing else.
 fn schema_of_config() -> Value {
     let mut root = table("gateway.toml, table by table and key by key.");
-    let ahead = AHEAD
-        .iter()
-        .filter(|key| KEYS.iter().all(|known| known.path() != key.path()));
-    for key in KEYS.iter().copied().chain(ahead) {
+    for key in KEYS.iter().copied() {
         let mut place = &mut root;
         let mut path = String::new();
         for part in key.table.split('.') {
@@ -183,20 +177,6 @@ fn is_exported(name: &str) -> bool {
         .find_map(|suffix| name.strip_suffix(suffix));
     let known = |name: &str| FAMILIES.iter().any(|family| family.name == name);
     known(name) || family.is_some_and(known) || PROCESS.contains(&name)
-}
-
-const fn key(table: &'static str, name: &'static str, allowed: Allowed) -> Key {
-    Key {
-        table,
-        name,
-        allowed,
-        default: Default::Unset("", ""),
-        doc: "",
-    }
-}
-
-const fn text(table: &'static str, name: &'static str) -> Key {
-    key(table, name, Allowed::Form("text"))
 }
 
 /// So that the type of an empty table is not guessed.

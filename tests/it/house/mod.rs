@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("audit", ROOF),
     ("config", ROOF),
     ("cli", ROOF),
+    ("reload", ROOF),
     ("report", ROOF),
     ("reload", ROOF),
     ("run", ROOF),

@@ -8,6 +8,7 @@ mod fake;
 mod gateway;
 mod limits;
 mod memory;
+mod proxy_protocol;
 pub mod resident;
 mod room;
 mod settings_change;
