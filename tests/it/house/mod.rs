@@ -25,7 +25,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", ROOF),
     ("reload", ROOF),
     ("report", ROOF),
-    ("reload", ROOF),
     ("run", ROOF),
     ("main", ROOF),
 ];
