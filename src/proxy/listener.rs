@@ -120,39 +120,16 @@ pub async fn accept(
 
 async fn serve(
     shared: Arc<Shared>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     leads: Leads,
     mut seat: Seat,
 ) {
-    // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
-    if let Err(error) = stream
-        .set_nodelay(true)
-        .and_then(|()| upstream::set_keepalive(&stream))
-    {
-        tracing::debug!(%peer, %error, "socket options");
-    }
-    let introduced = tokio::select! {
-        () = shared.drain.cancelled() => None,
-        client = introduce(&shared, &mut stream, peer) => client,
-    };
-    let Some(peer) = introduced.filter(|client| seat.claim(client.ip())) else {
-        drop(seat);
+    // Boxed: what a handshake needs is not to be kept for as long as the connection lives.
+    let admitted = Box::pin(admit(&shared, stream, peer, leads, &mut seat)).await;
+    let Some((stream, peer, node_id)) = admitted else {
         return;
     };
-    let handshake = secure(&shared, stream, peer, leads);
-    let secured = tokio::select! {
-        () = shared.drain.cancelled() => None,
-        stream = handshake => stream,
-    };
-    let Some((stream, node_id)) = secured else {
-        drop(seat);
-        return;
-    };
-    if node_id.is_some() && !first_view(&shared).await {
-        drop(seat);
-        return;
-    }
     let meter = shared.telemetry.connection(peer);
     let dial = BrokerDial {
         shared: shared.clone(),
@@ -163,6 +140,34 @@ async fn serve(
         .by_name(matches!(leads, Leads::ByName))
         .await;
     drop(seat);
+}
+
+/// Who connects, by what stream, and which broker is meant; `None`: nothing comes of it.
+async fn admit(
+    shared: &Shared,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    leads: Leads,
+    seat: &mut Seat,
+) -> Option<(Stream, SocketAddr, Option<i32>)> {
+    // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
+    if let Err(error) = stream
+        .set_nodelay(true)
+        .and_then(|()| upstream::set_keepalive(&stream))
+    {
+        tracing::debug!(%peer, %error, "socket options");
+    }
+    let introduced = tokio::select! {
+        () = shared.drain.cancelled() => None,
+        client = introduce(shared, &mut stream, peer) => client,
+    };
+    let peer = introduced.filter(|client| seat.claim(client.ip()))?;
+    let (stream, node_id) = tokio::select! {
+        () = shared.drain.cancelled() => None,
+        secured = secure(shared, stream, peer, leads) => secured,
+    }?;
+    let viewed = node_id.is_none() || first_view(shared).await;
+    viewed.then_some((stream, peer, node_id))
 }
 
 /// Whose connection it is: the peer's, or whose a load balancer says that it is. `None`: it had to say so and did not.
