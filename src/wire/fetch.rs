@@ -373,15 +373,19 @@ impl Walker {
     fn tag<'a>(&mut self, window: &mut [u8], of: Of, left: u32) -> Result<Step<'a>, Short> {
         let (tag, tag_width) = self.lengths().varint(window, 0)?;
         let (size, size_width) = self.lengths().varint(window, tag_width)?;
+        let head = (tag_width + size_width) as u64;
+        if head + u64::from(size) > self.left {
+            return Err(Short::Malformed(PAST_END));
+        }
         if of == Of::Answer && tag == 0 {
             // A tag number of more than one byte would be no 0 that Kafka writes; all its bytes are changed then.
             varint::overwrite(&mut window[..tag_width], u32::from(UNUSED_TAG));
             // Its content is blanked as it comes: no address of a broker leaves the gateway.
             let next = At::Blank(u64::from(size), left - 1);
-            return self.pass((tag_width + size_width) as u64, next);
+            return self.pass(head, next);
         }
         let next = self.behind_tag(of, left - 1);
-        self.pass((tag_width + size_width) as u64 + u64::from(size), next)
+        self.pass(head + u64::from(size), next)
     }
 
     fn behind_tag(&self, of: Of, left: u32) -> At {
@@ -468,5 +472,22 @@ mod tests {
             }
             assert_eq!((bytes, at), (expected, answer.len()), "{step} at a time");
         }
+    }
+
+    #[test]
+    fn node_endpoints_that_claim_more_than_their_frame_has_touch_nothing_behind_it() {
+        // Header tags, throttle_time_ms, error_code, session_id, no topics, one tag of four bytes where two are left.
+        let mut bytes = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 4, 1, 2, 7, 7, 7];
+        let (before, len) = (bytes, 17);
+        let mut walker = Walker::new(16, len as u64, Batches::default());
+        let mut at = 0;
+        let why = loop {
+            match walker.next(&mut bytes[at..]) {
+                Step::Pass(n) => at += n as usize,
+                Step::Malformed(why) => break why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((bytes, why), (before, PAST_END));
     }
 }
