@@ -15,8 +15,8 @@ use super::header::Look;
 use super::lengths::{Lengths, Short};
 use super::produce::TopicKey;
 
-/// First version with incremental sessions (KIP-227).
-const SESSIONS_FROM: i16 = 7;
+/// First version with incremental sessions (KIP-227), in requests and answers.
+pub(super) const SESSIONS_FROM: i16 = 7;
 /// `isolation_level` of a client that does not want to see aborted records.
 pub const READ_COMMITTED: i8 = 1;
 

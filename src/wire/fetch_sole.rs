@@ -2,13 +2,11 @@
 //! Every other one is walked (`fetch.rs`), which comes to the same.
 
 use super::fetch::{Batches, FLEXIBLE_FROM, PREFERRED_REPLICA_FROM, TOPIC_ID_FROM, Walker};
+use super::fetch_request::SESSIONS_FROM;
 use super::header::{Look, RESPONSE_START_LEN};
 use super::produce::TopicKey;
 use super::varint;
 use std::ops::Range;
-
-/// Older versions have no session id; few clients are left that speak them.
-const SESSIONS_FROM: i16 = 7;
 
 /// What such an answer says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +28,7 @@ impl Sole<'_> {
 
 /// Looks at a whole frame; `None`: it is of another kind.
 pub fn sole(frame: &[u8], version: i16) -> Option<Sole<'_>> {
+    // Few clients are left that speak older ones.
     if version < SESSIONS_FROM {
         return None;
     }
