@@ -6,10 +6,9 @@
 //! it was at start.
 
 use crate::config::{self, Overrides, Settings};
-use crate::proxy::Shared;
+use crate::proxy::{Shared, files};
 use crate::telemetry::{Config, ReloadOutcome, Telemetry};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,19 +35,9 @@ impl Origin {
         let Some(path) = &self.path else {
             return Ok(String::new());
         };
-        let read = || -> io::Result<String> {
-            let mut text = String::new();
-            File::open(path)?
-                .take(MAX_FILE_BYTES + 1)
-                .read_to_string(&mut text)?;
-            match text.len() as u64 > MAX_FILE_BYTES {
-                true => Err(io::Error::other(format!(
-                    "larger than {MAX_FILE_BYTES} bytes"
-                ))),
-                false => Ok(text),
-            }
-        };
-        read().map_err(|error| format!("{}: {error}", path.display()))
+        let text = files::read(path, MAX_FILE_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+        text.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// # Errors
@@ -188,6 +177,5 @@ impl Reloader {
 fn tell(telemetry: &Telemetry, settings: &Settings) {
     let text = config::redacted(settings);
     let hash = config::hash(&text);
-    telemetry.set_config_hash(&hash);
     telemetry.set_config(Config { text, hash });
 }

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod connection;
 pub mod exemptions;
+pub mod files;
 pub mod listener;
 pub mod settings;
 pub mod stream;
@@ -231,11 +232,14 @@ pub fn start(settings: Settings, telemetry: Arc<Telemetry>) -> Result<Running, E
             .clone()
             .run_until_cancelled_owned(watch::repair::repair(shared.clone())),
     );
-    tokio::spawn(
-        background
-            .clone()
-            .run_until_cancelled_owned(follow_tls(shared.clone())),
-    );
+    let (listener, cluster) = (&shared.settings.listener, &shared.settings.cluster);
+    if listener.tls.is_some() || cluster.tls.is_some() {
+        tokio::spawn(
+            background
+                .clone()
+                .run_until_cancelled_owned(follow_tls(shared.clone())),
+        );
+    }
     tokio::spawn(background.run_until_cancelled_owned(ready(shared.clone())));
     shared.telemetry.set_sampler(sampler(&shared));
 

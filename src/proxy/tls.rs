@@ -3,6 +3,7 @@
 //! Floor 5. One crypto provider, passed explicitly. A set of files that cannot be used leaves the one in force standing.
 //! Old connections keep what they began with.
 
+use super::files;
 use arc_swap::ArcSwapOption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -198,19 +199,12 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn read_file(key: &'static str, file: &Path, allowed: &'static str) -> Result<Vec<u8>, Error> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Error {
-            key,
-            file: file.to_owned(),
-            found: format!("no file that can be read ({error})"),
-            allowed,
-        }),
-    }
+    files::read(file, MAX_FILE_BYTES).map_err(|error| Error {
+        key,
+        file: file.to_owned(),
+        found: format!("no file that can be read ({error})"),
+        allowed,
+    })
 }
 
 /// A key, its file and what is allowed there, to name in an error.

@@ -655,8 +655,11 @@ impl Telemetry {
         sight.clone()
     }
 
-    /// The settings in force, for the report. The first ones stay.
+    /// The settings in force, for the report, and their hash, for the metrics too.
     pub fn set_config(&self, config: Config) {
+        let family = &self.counters.config_hash;
+        family.reset();
+        family.with_label_values(&[&*config.hash]).set(1);
         self.config.store(Arc::new(config));
     }
 
@@ -805,13 +808,6 @@ impl Telemetry {
                 .reload_success_at
                 .set(unix_seconds(SystemTime::now()));
         }
-    }
-
-    /// Of the settings in force.
-    pub fn set_config_hash(&self, hash: &str) {
-        let family = &self.counters.config_hash;
-        family.reset();
-        family.with_label_values(&[hash]).set(1);
     }
 }
 

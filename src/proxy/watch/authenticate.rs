@@ -4,6 +4,7 @@
 //! a failure. A session that ends (KIP-368) is not renewed: the connection is made anew before ([`super::link::Link::is_due`]).
 
 use super::link::{Dialing, Failure, Link};
+use crate::proxy::files;
 use crate::proxy::settings::{Credentials, Password, Sasl};
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::sasl::{self, Authenticated, Mechanism};
@@ -12,7 +13,6 @@ use base64::Engine;
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -244,15 +244,7 @@ pub fn read_secret(sasl: &Sasl) -> Result<String, Refusal> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        let path = path.display();
-        return Err(format!("{path}: more than {MAX_SECRET_BYTES} bytes"));
-    }
+    let bytes = files::read(path, MAX_SECRET_BYTES);
+    let bytes = bytes.map_err(|error| format!("{}: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display()))
 }
