@@ -404,6 +404,31 @@ impl Cluster {
         rdk::read_all(&self.living_bootstrap(), topic, isolation)
     }
 
+    /// Waits until readers of `topic` see all that its leaders have. What acks=0 and acks=1 were told ok is behind the high
+    /// watermark, and for readers not there, until the followers have fetched it.
+    #[track_caller]
+    pub fn wait_replicated(&self, topic: &str) {
+        let what = format!("the followers have all of {topic}");
+        eventually(&what, Duration::from_secs(30), || {
+            let node = self.living().next().ok_or("no living broker")?;
+            let metadata = node.metadata(Some(&[topic])).map_err(|e| e.to_string())?;
+            let partitions = &metadata.topic(topic).ok_or("no such topic")?.partitions;
+            for p in partitions {
+                if p.leader_id < 0 {
+                    return Err(format!("{p:?} has no leader"));
+                }
+                let mut leader = self.broker(p.leader_id).connect();
+                let (high_watermark, log_end) =
+                    raw::ends(&mut leader, topic, p.partition, p.leader_epoch)
+                        .map_err(|e| e.to_string())?;
+                if high_watermark < log_end {
+                    return Err(format!("{high_watermark} of {log_end} in {p:?}"));
+                }
+            }
+            Ok(())
+        });
+    }
+
     // -------------------------------------------------------------------------------------------------- commands
 
     /// Creates a topic and waits until every living broker knows a leader and the whole ISR of each partition.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub const PRODUCE: i16 = 0;
 pub const FETCH: i16 = 1;
 pub const LIST_OFFSETS: i16 = 2;
+pub const OFFSET_FOR_LEADER_EPOCH: i16 = 23;
 pub const METADATA: i16 = 3;
 pub const SASL_HANDSHAKE: i16 = 17;
 pub const API_VERSIONS: i16 = 18;
@@ -1021,6 +1022,43 @@ pub fn alter_configs(
     cursor.i32()?;
     cursor.i32()?;
     Ok((cursor.i16()?, cursor.string(false)?))
+}
+
+/// How far readers of a partition see (the high watermark), and where its leader's log ends: ListOffsets v1 and
+/// OffsetForLeaderEpoch v2, asked of the leader.
+pub fn ends(
+    leader: &mut Raw,
+    topic: &str,
+    partition: i32,
+    leader_epoch: i32,
+) -> io::Result<(i64, i64)> {
+    let code = |code: i16| match code {
+        0 => Ok(()),
+        code => Err(io::Error::other(format!(
+            "{topic}-{partition}: error {code}"
+        ))),
+    };
+    let mut body = Body::new();
+    body.i32(-1).i32(1).string(topic);
+    body.i32(1).i32(partition).i64(-1);
+    let answer = leader.call(LIST_OFFSETS, 1, &body.0)?;
+    let mut cursor = Cursor::new(&answer);
+    // One topic, its name, one partition, its index; behind the code a timestamp.
+    (cursor.i32()?, cursor.string(false)?, cursor.i64()?);
+    code(cursor.i16()?)?;
+    cursor.i64()?;
+    let high_watermark = cursor.i64()?;
+
+    let mut body = Body::new();
+    body.i32(1).string(topic);
+    body.i32(1).i32(partition).i32(-1).i32(leader_epoch);
+    let answer = leader.call(OFFSET_FOR_LEADER_EPOCH, 2, &body.0)?;
+    let mut cursor = Cursor::new(&answer);
+    // The throttle, one topic, its name, one partition; behind the code its index and an epoch.
+    (cursor.i64()?, cursor.string(false)?, cursor.i32()?);
+    code(cursor.i16()?)?;
+    cursor.i64()?;
+    Ok((high_watermark, cursor.i64()?))
 }
 
 /// A producer id and its epoch, for an idempotent producer without a transactional id (InitProducerId v0). The one
