@@ -48,6 +48,8 @@ const LEAST_PROGRESS: u64 = 16 * 1024;
 const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
+/// Reads that bring no more than this do not need a large buffer any more.
+const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;
 /// Parts of one vectored write.
 const SLICES: usize = 16;
 
@@ -88,6 +90,8 @@ struct Half {
     since: Option<Instant>,
     /// Written to a stream that may hold some of it back until it is flushed (TLS).
     unflushed: bool,
+    /// A read filled all the room there was: a larger buffer saves calls.
+    bulk: bool,
     /// Bytes written when the telemetry was told last.
     told_bytes: u64,
     /// Since when the other side has taken nothing of what is to be written.
@@ -1169,6 +1173,7 @@ impl Half {
             news: false,
             since: None,
             unflushed: false,
+            bulk: false,
             told_bytes: 0,
             blocked_since: None,
         }
@@ -1235,6 +1240,15 @@ impl Half {
                 self.lane.grow_storage(wanted);
                 return Poll::Ready(());
             }
+        }
+        if self.bulk
+            && self.collected.is_none()
+            && self.lane.capacity() <= RELAY_BUFFER_BYTES
+            && !self.lease_wait.is_waiting()
+            && let Some((buffer, share)) = buffers.relay.try_lease_bulk()
+        {
+            buffers.relay.give_back(self.lane.replace_storage(buffer));
+            self.lease = Some(share);
         }
         if self.lease.is_none() {
             let (buffer, share) =
@@ -1325,7 +1339,11 @@ fn read<S: AsyncRead + Unpin>(
     let mut buffer = ReadBuf::new(room);
     match Pin::new(stream).poll_read(cx, &mut buffer) {
         Poll::Pending => Poll::Pending,
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
+        Poll::Ready(Ok(())) => {
+            let (n, left) = (buffer.filled().len(), buffer.remaining());
+            half.bulk = left == 0 && n >= RELAY_BUFFER_BYTES || half.bulk && n > BULK_WHILE_BYTES;
+            Poll::Ready(Ok(n))
+        }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
     }
 }

@@ -250,7 +250,9 @@ impl Session {
         use fetch_request::Part;
         if let Some(fetches) = &mut self.fetches {
             match part {
-                Part::Topic(key) | Part::ForgottenTopic(key) => fetches.requested_topic(env, key),
+                Part::Topic(key) | Part::ForgottenTopic(key) => {
+                    self.learned.extend(fetches.requested_topic(env, key));
+                }
                 Part::Partition {
                     index,
                     fetch_offset,

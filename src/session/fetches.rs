@@ -8,6 +8,7 @@ use super::inflight::Topic;
 use super::produce::topic_of;
 use super::sole_fetch::LastFetch;
 use super::topics::{Named, Topics};
+use crate::cluster::Learned;
 use crate::ledger::deliveries::{Cell, Client, Reset, Unseen};
 use crate::ledger::room::Room;
 use crate::policy::{offset_reset, retention_overrun};
@@ -142,8 +143,19 @@ impl Fetches {
         unsee(&mut self.unseen, self.client.as_ref());
     }
 
-    pub fn requested_topic(&mut self, env: &Env<'_>, key: TopicKey<'_>) {
+    /// The topic, if the connection had not read it before and the view does not know it.
+    pub fn requested_topic(&mut self, env: &Env<'_>, key: TopicKey<'_>) -> Option<Learned> {
+        let before = self.topics.len();
         self.requested = self.topic(env, self.requested, key);
+        // A client that comes back after a restart of ours reads by ids that nobody has named here.
+        let new = self.topics.get(before)?;
+        match &new.topic {
+            Topic::Id(id, None) => Some(Learned::TopicIdSeen(*id)),
+            Topic::Name(name) if env.view.topic(name).is_none() => {
+                Some(Learned::TopicSeen(name.clone()))
+            }
+            _ => None,
+        }
     }
 
     /// A partition of that topic is read from here.

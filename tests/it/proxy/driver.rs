@@ -34,6 +34,33 @@ async fn a_thousand_pipelined_frames_cost_one_write_each_way() {
     assert!(line.polls.load(Relaxed) <= 6, "{:?}", line.polls);
 }
 
+/// Reads of a mebibyte that lies there, and whether all memory was given back afterwards.
+async fn reads_of_a_mebibyte(toml: &str) -> (usize, bool) {
+    const BYTES: usize = 1 << 20;
+    let gate = Gate::new(toml);
+    let (client, upstream) = (Arc::<Counts>::default(), Arc::<Counts>::default());
+    let mut line = gate.connect_with(&client, &upstream, 2 * BYTES);
+    let requests: Vec<u8> = (0..1000).flat_map(|id| opaque(id, 1000)).collect();
+    line.client.write_all(&requests).await.unwrap();
+    let mut broker = line.broker().await;
+    let mut came = vec![0; requests.len()];
+    broker.read_exact(&mut came).await.unwrap();
+    assert!(came == requests, "bytes arrive unchanged and in order");
+    sleep(Duration::from_secs(1)).await;
+    let reads = client.reads.load(Relaxed);
+    (reads, gate.shared.budgets.buffers().0 == 0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_fills_its_buffer_gets_a_larger_one_where_there_is_plenty() {
+    // 64 KiB, then four times 256 KiB, and a look that finds nothing.
+    let (reads, given_back) = reads_of_a_mebibyte("").await;
+    assert!((5..=7).contains(&reads) && given_back, "{reads} reads");
+    // A fourth of it is one buffer of the usual size.
+    let (reads, given_back) = reads_of_a_mebibyte("[limits]\nbuffer_bytes = 262144").await;
+    assert!((16..=18).contains(&reads) && given_back, "{reads} reads");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_waits_is_not_polled() {
     let gate = Gate::new("");

@@ -4,7 +4,8 @@
 use crate::support::consumer::{Consumer, Versions};
 use crate::support::fetches::{Answered, Request, batch, plain};
 use crate::support::raw::{Batch, message_set, now_ms};
-use crate::support::rig::{Rig, frame, one, settings};
+use crate::support::rig::{Rig, frame, one, settings, topic_id};
+use holdfast::cluster::Learned;
 use holdfast::ledger::Ledger;
 use holdfast::policy::appends::SCENARIOS;
 use holdfast::policy::{Mode, Scenario};
@@ -200,5 +201,26 @@ fn what_is_fetched_in_one_read_is_what_is_fetched_byte_by_byte() {
                 "version {version} {requests} {answers}"
             );
         }
+    }
+}
+
+/// Consumers read by ids that they were told before the gateway was started anew.
+#[test]
+fn a_topic_that_is_read_and_not_known_is_asked_for_once() {
+    for (version, unknown) in [
+        (12, Learned::TopicSeen("orders".into())),
+        (16, Learned::TopicIdSeen(topic_id("orders"))),
+    ] {
+        let mut rig = Rig::new(settings(Mode::Observe));
+        for id in 1..4 {
+            let mut request = Request::new(version, 0, 0, 5);
+            request.correlation_id = id;
+            rig.send(&request.frame());
+        }
+        let learned = format!("{:?}", rig.learned);
+        assert_eq!(learned, format!("{:?}", [unknown]), "version {version}");
+        let mut rig = Rig::new(settings(Mode::Observe)).topic("orders", None);
+        rig.send(&Request::new(version, 0, 0, 5).frame());
+        assert!(rig.learned.is_empty(), "version {version}");
     }
 }
