@@ -179,7 +179,7 @@ async fn introduce(
     if !shared.settings.listener.proxy_protocol {
         return Some(peer);
     }
-    let within = shared.settings.limits.header_timeout;
+    let within = shared.live.load().limits.header_timeout;
     let (cause, reason) = match tokio::time::timeout(within, proxy_header(stream)).await {
         Ok(Ok(client)) => return Some(client.unwrap_or(peer)),
         Ok(Err(failure)) => failure,
@@ -232,7 +232,7 @@ async fn secure(
             _ => Ok((TlsAcceptor::from(config).accept(stream).await?, node_id)),
         }
     };
-    let within = shared.settings.limits.header_timeout;
+    let within = shared.live.load().limits.header_timeout;
     let failure = match tokio::time::timeout(within, handshake).await {
         Ok(Ok((stream, node_id))) => {
             let stream = Stream::ClientTls(Box::new(stream));

@@ -67,13 +67,14 @@ impl Shared {
     pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
         let limits = &settings.limits;
         Shared {
-            live: ArcSwap::from_pointee(live(&settings)),
+            live: ArcSwap::from_pointee(live(&settings, drain.child_token())),
+        let drain = CancellationToken::new();
             publishing: Mutex::default(),
             budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
             watch,
             telemetry,
             phase: AtomicU8::new(Phase::Serving as u8),
-            drain: CancellationToken::new(),
+            drain,
             abort: CancellationToken::new(),
             ledger: Ledger::default(),
             limits: listener::ConnectionLimits::default(),
@@ -81,17 +82,23 @@ impl Shared {
         }
     }
 
-    /// What may change of `settings` holds from now on: for every connection before its next request. The rest of them is
-    /// not looked at.
+    /// What may change of `settings` holds from now on: for every connection before its next request, and at once for one that
+    /// rests. The rest of them is not looked at.
     pub fn replace(&self, settings: &Settings) {
-        let mut live = live(settings);
+        let mut live = live(settings, self.drain.child_token());
         let _publishing = self
             .publishing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.telemetry.set_policy(&live.policy);
         exemptions::leave_out_expired(&mut live, &self.telemetry, SystemTime::now());
-        self.live.store(Arc::new(live));
+        self.publish(live);
+    }
+
+    /// Only under `publishing`. Whoever is woken finds them.
+    fn publish(&self, live: Live) {
+        let old = self.live.swap(Arc::new(live));
+        old.superseded.cancel();
     }
 
     /// One load, where asking the tokens would take a lock.
@@ -150,7 +157,7 @@ impl Shared {
     }
 }
 
-fn live(settings: &Settings) -> Live {
+fn live(settings: &Settings, superseded: CancellationToken) -> Live {
     let limits = &settings.limits;
     Live {
         policy: settings.policy.clone(),
@@ -164,6 +171,7 @@ fn live(settings: &Settings) -> Live {
         drain: settings.drain.clone(),
     }
 }
+        superseded,
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]

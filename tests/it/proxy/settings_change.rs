@@ -3,6 +3,7 @@
 
 use super::driven::{Gate, SOON, correlation_id, frame, produce, reply};
 use holdfast::config::{self, Overrides};
+use holdfast::proxy::Phase;
 use holdfast::proxy::settings::Settings;
 use holdfast::session::event::CloseCause;
 use std::sync::Arc;
@@ -200,4 +201,60 @@ async fn no_connection_is_too_old_by_default() {
     sleep(Duration::from_secs(80_000)).await;
     assert_eq!(gate.closes(), []);
     drop(line);
+}
+
+/// When a connection that sends nothing ends, after so many other settings.
+async fn rests_until_its_end(changes: usize, last: &str) -> Duration {
+    let gate = Gate::new("");
+    let mut line = gate.connect();
+    let begun = Instant::now();
+    for _ in 0..changes {
+        gate.shared.replace(&settings(OBSERVE));
+        sleep(Duration::from_secs(1)).await;
+    }
+    gate.shared.replace(&settings(last));
+    let mut byte = [0];
+    let end = timeout(Duration::from_secs(1000), line.client.read(&mut byte)).await;
+    assert!(matches!(end, Ok(Ok(0))), "{end:?}");
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_rests_takes_on_new_settings_at_once() {
+    for changes in 0..4 {
+        let took = rests_until_its_end(changes, "limits.idle_timeout_ms = 20000\n").await;
+        assert_eq!(took.as_secs(), 20, "{changes} changes before");
+        let took = rests_until_its_end(changes, "limits.max_connection_age_ms = 100000\n").await;
+        assert!((90..=110).contains(&took.as_secs()), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_rests_hears_of_the_drain_and_of_its_end_however_often_settings_changed()
+{
+    for changes in 0..4 {
+        let gate = Gate::new("drain.close_drain_timeout_ms = 60000\ndrain.timeout_ms = 60000\n");
+        let mut line = gate.connect();
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..changes {
+            gate.shared.replace(&settings(
+                "drain.close_drain_timeout_ms = 59000\ndrain.timeout_ms = 60000\n",
+            ));
+            sleep(Duration::from_secs(1)).await;
+        }
+        let begun = Instant::now();
+        gate.shared.enter(Phase::Draining);
+        assert!(frame(&mut line.client).await.is_none());
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        assert_eq!(gate.closes(), [CloseCause::Drain]);
+        gate.shared.replace(&settings(OBSERVE));
+        sleep(Duration::from_millis(1)).await;
+        // It still waits for the client's own end.
+        gate.shared.enter(Phase::Aborting);
+        timeout(Duration::from_secs(1), line.task)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
 }
