@@ -74,14 +74,20 @@ pub struct Admin {
     address: SocketAddr,
 }
 
-/// Binds the port, before anything else starts.
+/// Binds the port, unless it was `passed`, before anything else starts.
 ///
 /// # Errors
 /// Another process has it, the address is not this machine's, or the port is privileged.
-pub async fn bind(settings: &Settings) -> Result<Admin, Error> {
+pub async fn bind(
+    settings: &Settings,
+    passed: Option<std::net::TcpListener>,
+) -> Result<Admin, Error> {
     let bind = settings.bind;
     let bound = async {
-        let listener = TcpListener::bind(bind).await?;
+        let listener = match passed {
+            Some(passed) => TcpListener::from_std(passed)?,
+            None => TcpListener::bind(bind).await?,
+        };
         let address = listener.local_addr()?;
         Ok(Admin { listener, address })
     };
@@ -242,16 +248,10 @@ async fn report(source: Source) -> Answer {
 
 /// What takes long to gather is gathered off the workers.
 async fn gathered(
+    source: Source,
     format: &'static str,
     gather: impl FnOnce(&Telemetry) -> Option<Vec<u8>> + Send + 'static,
 ) -> Answer {
-    match tokio::task::spawn_blocking(gather).await {
-        Ok(Some(body)) => of_format(format, Bytes::from(body)),
-        failed => {
-    source: Source,
-            warn!(
-                panicked = failed.is_err(),
-                "admin: nothing could be gathered"
     let Source {
         telemetry,
         gathering,
@@ -263,6 +263,12 @@ async fn gathered(
         drop(turn);
         gathered
     };
+    match tokio::task::spawn_blocking(gather).await {
+        Ok(Some(body)) => of_format(format, Bytes::from(body)),
+        failed => {
+            warn!(
+                panicked = failed.is_err(),
+                "admin: nothing could be gathered"
             );
             plain(
                 StatusCode::INTERNAL_SERVER_ERROR,

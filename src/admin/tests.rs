@@ -20,7 +20,9 @@ async fn started() -> (SocketAddr, Arc<Telemetry>, tokio_util::sync::DropGuard) 
     };
     let telemetry = Telemetry::new(&settings, &policy);
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let admin = super::bind(&Settings { bind }).await.expect("a free port");
+    let admin = super::bind(&Settings { bind }, None)
+        .await
+        .expect("a free port");
     let address = admin.address();
     let stop = CancellationToken::new();
     tokio::spawn(admin.serve(telemetry.clone(), stop.clone()));
@@ -149,7 +151,7 @@ async fn anything_else_is_told_what_there_is() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let (address, ..) = &started().await;
-    let error = super::bind(&Settings { bind: *address })
+    let error = super::bind(&Settings { bind: *address }, None)
         .await
         .expect_err("taken");
     let text = error.to_string();
@@ -159,8 +161,6 @@ async fn a_port_that_is_taken_is_named() {
     );
 }
 
-#[tokio::test]
-async fn clients_that_drip_bytes_keep_nobody_out_and_are_bounded() {
 /// A client at `from` that sends a request a byte at a time, and never the last.
 async fn drips(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -181,6 +181,8 @@ async fn open_of(streams: &mut [TcpStream]) -> usize {
     open
 }
 
+#[tokio::test]
+async fn clients_that_drip_bytes_keep_nobody_out_and_are_bounded() {
     let (address, ..) = &started().await;
     // Those of the address that Prometheus has, too, and then of twenty others.
     for addresses in [1..2, 2..22] {

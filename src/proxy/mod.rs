@@ -5,6 +5,7 @@ pub mod connection;
 pub mod exemptions;
 pub mod files;
 pub mod listener;
+pub mod passed;
 pub mod settings;
 pub mod stream;
 pub mod tls;
@@ -19,6 +20,7 @@ use crate::session;
 use crate::telemetry::{Sight, Telemetry, WatchFailure};
 use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
+use passed::Passed;
 use settings::{Live, Settings};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,9 +68,9 @@ impl Shared {
     /// For a gateway that serves.
     pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
         let limits = &settings.limits;
+        let drain = CancellationToken::new();
         Shared {
             live: ArcSwap::from_pointee(live(&settings, drain.child_token())),
-        let drain = CancellationToken::new();
             publishing: Mutex::default(),
             budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
             watch,
@@ -169,9 +171,9 @@ fn live(settings: &Settings, superseded: CancellationToken) -> Live {
             relay_buffer_bytes: RELAY_BUFFER_BYTES,
         },
         drain: settings.drain.clone(),
+        superseded,
     }
 }
-        superseded,
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -183,6 +185,8 @@ pub enum Error {
         source: std::io::Error,
     },
     #[error(transparent)]
+    Passed(#[from] passed::Error),
+    #[error(transparent)]
     Tls(#[from] tls::Error),
 }
 
@@ -192,7 +196,9 @@ pub async fn run(
     telemetry: Arc<Telemetry>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    start(settings, telemetry)?.until(shutdown).await;
+    start(settings, telemetry, Passed::default())?
+        .until(shutdown)
+        .await;
     Ok(())
 }
 
@@ -204,7 +210,7 @@ pub struct Running {
     _end_background: DropGuard,
 }
 
-/// Binds all ports and begins to accept. To be called within a runtime.
+/// Binds all ports, or takes those that were passed, and begins to accept. To be called within a runtime.
 ///
 /// # Errors
 /// A port cannot be bound, or a certificate cannot be used.
