@@ -213,10 +213,17 @@ pub struct Running {
 /// Binds all ports, or takes those that were passed, and begins to accept. To be called within a runtime.
 ///
 /// # Errors
-/// A port cannot be bound, or a certificate cannot be used.
-pub fn start(settings: Settings, telemetry: Arc<Telemetry>) -> Result<Running, Error> {
-    load_tls(&settings)?;
-    let listeners = listener::bind(&settings.listener)?;
+/// A port cannot be bound, what was passed does not fit, or a certificate cannot be used.
+pub fn start(
+    settings: Settings,
+    telemetry: Arc<Telemetry>,
+    mut passed: Passed,
+) -> Result<Running, Error> {
+    if !knows_tls(&settings) {
+        load_tls(&settings)?;
+    }
+    let listeners = listener::bind(&settings.listener, &mut passed)?;
+    passed.done()?;
     let tasks = TaskTracker::new();
     let background = CancellationToken::new();
     let end_background = background.clone().drop_guard();
@@ -286,6 +293,13 @@ pub fn load_tls(settings: &Settings) -> Result<bool, tls::Error> {
     let listener = settings.listener.tls.as_ref().map(|tls| tls.reload());
     let cluster = settings.cluster.tls.as_ref().map(|tls| tls.reload());
     Ok(listener.unwrap_or(Ok(false))? | cluster.unwrap_or(Ok(false))?)
+}
+
+/// Whether the files of both sides were read already, as `main` does before it starts anything.
+fn knows_tls(settings: &Settings) -> bool {
+    let (listener, cluster) = (&settings.listener.tls, &settings.cluster.tls);
+    listener.as_ref().is_none_or(|tls| tls.current().is_some())
+        && cluster.as_ref().is_none_or(|tls| tls.current().is_some())
 }
 
 /// Looks at the files now and then; what is wrong with them is told once.
