@@ -105,7 +105,14 @@ async fn serve(loaded: Loaded, set_level: SetLevel, mut passed: Passed) -> Resul
         }
     };
     telemetry.summarize();
-    info!("holdfast ends");
+    // What came after the last scrape is on no graph.
+    let acks0 = |outcome| telemetry.sum("holdfast_acks0_records_total", &[("outcome", outcome)]);
+    info!(
+        confirmed = acks0("confirmed"),
+        refused = acks0("refused"),
+        unknown = acks0("unknown"),
+        "holdfast ends: where the records that were sent with acks=0 have ended since its start"
+    );
     ended
 }
 
