@@ -15,7 +15,7 @@ public final class SteadyProducer {
         Line.Flags flags = new Line.Flags(args);
         Properties config = flags.config(
                 "acks", flags.text("--acks", "all"), "enable.idempotence", "false", "delivery.timeout.ms", "60000",
-                "request.timeout.ms", "10000", "key.serializer", Line.STRING_SERIALIZER, "value.serializer", Line.BYTES_SERIALIZER);
+                "request.timeout.ms", "10000", "linger.ms", "25", "key.serializer", Line.STRING_SERIALIZER, "value.serializer", Line.BYTES_SERIALIZER);
         AtomicBoolean over = new AtomicBoolean();
         AtomicLong longestNanos = new AtomicLong();
         Thread input = new Thread(() -> {
