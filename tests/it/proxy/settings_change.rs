@@ -7,6 +7,7 @@ use holdfast::proxy::Phase;
 use holdfast::proxy::settings::Settings;
 use holdfast::session::event::CloseCause;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -68,8 +69,7 @@ async fn a_thousand_changes_under_pipelined_load_lose_no_connection_and_mix_no_s
     // size, key, version, correlation id, client id "app", tags, transactional id
     const ACKS_AT: usize = 4 + 2 + 2 + 4 + 5 + 1 + 1;
     let gate = Arc::new(Gate::new(""));
-    let begun = Instant::now();
-    let until = begun + Duration::from_secs(20);
+    let over = Arc::new(AtomicBool::new(false));
     let mut clients = tokio::task::JoinSet::new();
     let mut brokers = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -93,11 +93,12 @@ async fn a_thousand_changes_under_pipelined_load_lose_no_connection_and_mix_no_s
             }
             (raised, silent)
         });
+        let over = over.clone();
         clients.spawn(async move {
             let mut sent = 0;
             let first = frame(&mut line.client).await.unwrap();
             assert_eq!(correlation_id(&first, 4), 0);
-            while Instant::now() < until {
+            while !over.load(Relaxed) {
                 let (from, to) = (sent + 1, sent + 20);
                 let burst: Vec<u8> = (from..=to)
                     .flat_map(|id| produce(id, (id % 2 == 0).into(), 3, 300))
@@ -115,18 +116,20 @@ async fn a_thousand_changes_under_pipelined_load_lose_no_connection_and_mix_no_s
     }
     let (all, observe) = (settings(""), settings(OBSERVE));
     let mut changes = 0;
-    while Instant::now() < until {
+    // By their number, and not by the time that they take: this machine may be busy.
+    while changes < 1000 {
         for new in [&observe, &all] {
             gate.shared.replace(new);
             changes += 1;
             sleep(Duration::from_millis(3)).await;
         }
     }
+    over.store(true, Relaxed);
     let sent: u64 = clients.join_all().await.iter().sum();
     let seen = brokers.join_all().await;
     let raised: u64 = seen.iter().map(|(raised, _)| raised).sum();
     let silent: u64 = seen.iter().map(|(_, silent)| silent).sum();
-    assert!(changes > 1000 && raised > 0 && silent > 0);
+    assert!(raised > 1000 && silent > 1000, "{raised}, {silent}");
     let told = |mode| {
         let labels = [("mode", mode), ("api_key", "Produce")];
         let by = |scenario| {
