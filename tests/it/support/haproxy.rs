@@ -64,7 +64,7 @@ impl Haproxy {
         let scratch = Scratch::new("haproxy");
         let stats_port = self::ports::free();
         let mut config = format!(
-            "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout client 1h\n  timeout server 1h\n\
+            "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout check 2s\n  timeout client 1h\n  timeout server 1h\n\
              frontend stats\n  mode http\n  bind 127.0.0.1:{stats_port}\n  stats enable\n  stats uri /\n"
         );
         let mut listen = |name: &str, port: u16, of: &dyn Fn(&Holdfast) -> String| {
