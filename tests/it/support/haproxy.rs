@@ -7,6 +7,7 @@ use super::{eventually, ports};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -60,7 +61,12 @@ impl Haproxy {
     /// In front of these instances, with brokers 1 to 3. New connections go to the one that has the fewest.
     #[track_caller]
     pub fn start(ports: Ports, instances: &[&Holdfast]) -> Haproxy {
-        process::require("haproxy", "haproxy");
+        // Debian's place for it, which is not on everybody's path.
+        let mut program = Path::new("/usr/sbin/haproxy");
+        if !program.is_file() {
+            process::require("haproxy", "haproxy");
+            program = Path::new("haproxy");
+        }
         let scratch = Scratch::new("haproxy");
         let stats_port = self::ports::free();
         let mut config = format!(
@@ -89,7 +95,7 @@ impl Haproxy {
         }
         let file = scratch.path().join("haproxy.cfg");
         std::fs::write(&file, config).expect("a file in the scratch directory");
-        let mut command = Command::new("haproxy");
+        let mut command = Command::new(program);
         // In the foreground, as one process.
         command.arg("-db").arg("-f").arg(file);
         let process = Process::start("haproxy", scratch.path(), command);
