@@ -2,6 +2,7 @@
 //! drain is over. Decides nothing about Kafka.
 
 use crate::config::{LogFormat, LogSettings, Settings};
+use crate::proxy::passed::{self, Passed};
 use crate::reload::{Loaded, Reloader, SetLevel};
 use crate::telemetry::Telemetry;
 use crate::{admin, proxy};
@@ -35,6 +36,8 @@ pub enum Error {
     #[error(transparent)]
     Admin(#[from] admin::Error),
     #[error(transparent)]
+    Passed(#[from] passed::Error),
+    #[error(transparent)]
     Proxy(#[from] proxy::Error),
 }
 
@@ -51,14 +54,16 @@ pub fn run(loaded: Loaded) -> Result<Ended, Error> {
         "holdfast starts"
     );
     raise_descriptors(settings);
+    // Before there are threads.
+    let passed = Passed::from_environment()?;
     let runtime = runtime(settings.proxy.limits.worker_threads).map_err(Error::Runtime)?;
-    let ended = runtime.block_on(serve(loaded, set_level));
+    let ended = runtime.block_on(serve(loaded, set_level, passed));
     // A blocked look-up of a name must not hold up the exit.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(loaded: Loaded, set_level: SetLevel) -> Result<Ended, Error> {
+async fn serve(loaded: Loaded, set_level: SetLevel, mut passed: Passed) -> Result<Ended, Error> {
     let settings = &loaded.settings;
     let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
     telemetry.set_preset(settings.preset);
@@ -70,13 +75,20 @@ async fn serve(loaded: Loaded, set_level: SetLevel) -> Result<Ended, Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
     // From here on a SIGHUP ends nobody.
     let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-    let admin = admin::bind(&settings.admin).await?;
+    if passed.count() > 0 {
+        let sockets = passed.count();
+        info!(
+            sockets,
+            "listening sockets were passed by whoever started this process"
+        );
+    }
+    let admin = admin::bind(&settings.admin, passed.take(settings.admin.bind)).await?;
     info!(address = %admin.address(), "admin: / (a page for people), /metrics, /report, /livez and /readyz");
     let helpers = CancellationToken::new();
     let _stop_helpers = helpers.clone().drop_guard();
     tokio::spawn(admin.serve(telemetry.clone(), helpers.clone()));
     tokio::spawn(tick(telemetry.clone(), helpers.clone()));
-    let proxy = proxy::start(settings.proxy.clone(), telemetry.clone())?;
+    let proxy = proxy::start(settings.proxy.clone(), telemetry.clone(), passed)?;
     let reloader = Reloader::new(loaded, proxy.shared(), set_level);
     tokio::spawn(helpers.run_until_cancelled_owned(reloader.run(hangup)));
     let mut proxy = std::pin::pin!(proxy.until(shutdown.clone()));
@@ -93,7 +105,14 @@ async fn serve(loaded: Loaded, set_level: SetLevel) -> Result<Ended, Error> {
         }
     };
     telemetry.summarize();
-    info!("holdfast ends");
+    // What came after the last scrape is on no graph.
+    let acks0 = |outcome| telemetry.sum("holdfast_acks0_records_total", &[("outcome", outcome)]);
+    info!(
+        confirmed = acks0("confirmed"),
+        refused = acks0("refused"),
+        unknown = acks0("unknown"),
+        "holdfast ends: where the records that were sent with acks=0 have ended since its start"
+    );
     ended
 }
 

@@ -1,10 +1,13 @@
 //! Floor 6: HTTP on a port of its own: a page for people at `/`; `/metrics`, `/report`, `/livez`, `/readyz`. Reads, never decides.
 //!
 //! Plain HTTP/1 without authentication: loopback by default. A client gets [`HEADER_TIMEOUT`] for its request's header and
-//! there are at most [`MAX_CONNECTIONS`], none older than [`MAX_AGE`] and [`LAST_ANSWER`] together; metrics are gathered off the workers that move Kafka's bytes.
+//! there are at most [`MAX_CONNECTIONS`], [`MAX_FROM_ADDRESS`] of one address, none older than [`MAX_AGE`] and [`LAST_ANSWER`]
+//! together. Beyond that the newest takes the place of the oldest, so that nobody who holds on keeps others out. Metrics are
+//! gathered off the workers that move Kafka's bytes.
 
 mod page;
 pub mod report;
+mod seats;
 
 use crate::telemetry::{Readiness, Telemetry};
 use http_body_util::Full;
@@ -18,6 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use report::Report;
+use seats::Seats;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -30,8 +34,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// At a time; more wait unaccepted.
+/// At a time, in all and from one address.
 pub const MAX_CONNECTIONS: usize = 64;
+pub const MAX_FROM_ADDRESS: usize = 16;
+/// Answers that are gathered at a time; more wait, so that asking fast takes no more than so many CPUs.
+const GATHERED_AT_A_TIME: usize = 2;
 /// For a request's header, and between two requests on one connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,14 +74,20 @@ pub struct Admin {
     address: SocketAddr,
 }
 
-/// Binds the port, before anything else starts.
+/// Binds the port, unless it was `passed`, before anything else starts.
 ///
 /// # Errors
 /// Another process has it, the address is not this machine's, or the port is privileged.
-pub async fn bind(settings: &Settings) -> Result<Admin, Error> {
+pub async fn bind(
+    settings: &Settings,
+    passed: Option<std::net::TcpListener>,
+) -> Result<Admin, Error> {
     let bind = settings.bind;
     let bound = async {
-        let listener = TcpListener::bind(bind).await?;
+        let listener = match passed {
+            Some(passed) => TcpListener::from_std(passed)?,
+            None => TcpListener::bind(bind).await?,
+        };
         let address = listener.local_addr()?;
         Ok(Admin { listener, address })
     };
@@ -88,16 +101,27 @@ impl Admin {
 
     /// Answers until `stop`, then drops what is open.
     pub async fn serve(self, telemetry: Arc<Telemetry>, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let source = Source {
+            telemetry,
+            gathering: Arc::new(Semaphore::new(GATHERED_AT_A_TIME)),
+        };
+        let seats = Arc::new(Seats::default());
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let accepting = async {
-            // The semaphore is never closed.
-            while let Ok(slot) = slots.clone().acquire_owned().await {
-                let stream = accept(&self.listener).await;
-                let connection = connection(stream, telemetry.clone());
+            loop {
+                let (stream, peer) = accept(&self.listener).await;
+                let seat = Seats::take(&seats, peer.ip());
+                // Whoever was sent away for it leaves within a wake. The semaphore is never closed.
+                let place = places.clone().acquire_owned().await;
+                let connection = connection(stream, source.clone());
                 let stop = stop.clone();
                 tokio::spawn(async move {
-                    stop.run_until_cancelled(connection).await;
-                    drop(slot);
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = seat.given_away() => debug!(%peer, "admin: a newer connection takes the place of this one"),
+                        () = connection => {}
+                    }
+                    drop((seat, place));
                 });
             }
         };
@@ -105,10 +129,10 @@ impl Admin {
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 // Out of descriptors, mostly: it passes, and asking at once again would burn a CPU until then.
                 warn!(%error, "admin: no connection accepted");
@@ -118,8 +142,15 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, telemetry: Arc<Telemetry>) {
-    let service = service_fn(|request| answer(request, telemetry.clone()));
+/// What answers are made of.
+#[derive(Clone)]
+struct Source {
+    telemetry: Arc<Telemetry>,
+    gathering: Arc<Semaphore>,
+}
+
+async fn connection(stream: TcpStream, source: Source) {
+    let service = service_fn(|request| answer(request, source.clone()));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -143,10 +174,7 @@ async fn connection(stream: TcpStream, telemetry: Arc<Telemetry>) {
 
 type Answer = Response<Full<Bytes>>;
 
-async fn answer(
-    request: Request<Incoming>,
-    telemetry: Arc<Telemetry>,
-) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>, source: Source) -> Result<Answer, Infallible> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut answer = match request.uri().path() {
         "/" | "/page.css" | "/page.js" | "/metrics" | "/report" | "/livez" | "/readyz"
@@ -161,13 +189,13 @@ async fn answer(
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             answer
         }
-        "/" => page(telemetry).await,
+        "/" => page(source).await,
         "/page.css" => of_format("text/css; charset=utf-8", page::STYLE.into()),
         "/page.js" => of_format("text/javascript; charset=utf-8", page::SCRIPT.into()),
-        "/metrics" => metrics(telemetry).await,
-        "/report" => report(telemetry).await,
+        "/metrics" => metrics(source).await,
+        "/report" => report(source).await,
         "/livez" => plain(StatusCode::OK, "alive\n"),
-        "/readyz" => match telemetry.readiness() {
+        "/readyz" => match source.telemetry.readiness() {
             Readiness::Ready => plain(StatusCode::OK, "ready\n"),
             Readiness::Starting => plain(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -198,31 +226,43 @@ fn guard(answer: &mut Answer) {
     }
 }
 
-async fn page(telemetry: Arc<Telemetry>) -> Answer {
-    gathered("text/html; charset=utf-8", move || {
-        Some(page::html(&Report::of(&telemetry)).into_bytes())
+async fn page(source: Source) -> Answer {
+    gathered(source, "text/html; charset=utf-8", |telemetry| {
+        Some(page::html(&Report::of(telemetry)).into_bytes())
     })
     .await
 }
 
-async fn metrics(telemetry: Arc<Telemetry>) -> Answer {
+async fn metrics(source: Source) -> Answer {
     // Ten thousand series take 24 ms.
     let format = "text/plain; version=0.0.4; charset=utf-8";
-    gathered(format, move || Some(telemetry.exposition())).await
+    gathered(source, format, |telemetry| Some(telemetry.exposition())).await
 }
 
-async fn report(telemetry: Arc<Telemetry>) -> Answer {
-    gathered("application/json", move || {
-        serde_json::to_vec_pretty(&Report::of(&telemetry)).ok()
+async fn report(source: Source) -> Answer {
+    gathered(source, "application/json", |telemetry| {
+        serde_json::to_vec_pretty(&Report::of(telemetry)).ok()
     })
     .await
 }
 
 /// What takes long to gather is gathered off the workers.
 async fn gathered(
+    source: Source,
     format: &'static str,
-    gather: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+    gather: impl FnOnce(&Telemetry) -> Option<Vec<u8>> + Send + 'static,
 ) -> Answer {
+    let Source {
+        telemetry,
+        gathering,
+    } = source;
+    // It goes on when nobody waits for it any more, and is counted until its end. The semaphore is never closed.
+    let turn = gathering.acquire_owned().await;
+    let gather = move || {
+        let gathered = gather(&telemetry);
+        drop(turn);
+        gathered
+    };
     match tokio::task::spawn_blocking(gather).await {
         Ok(Some(body)) => of_format(format, Bytes::from(body)),
         failed => {

@@ -7,6 +7,7 @@ use crate::telemetry;
 use crate::wire::api::{ApiKey, ErrorCode};
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 async fn started() -> (SocketAddr, Arc<Telemetry>, tokio_util::sync::DropGuard) {
     let policy = policy::Settings {
@@ -19,7 +20,9 @@ async fn started() -> (SocketAddr, Arc<Telemetry>, tokio_util::sync::DropGuard) 
     };
     let telemetry = Telemetry::new(&settings, &policy);
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let admin = super::bind(&Settings { bind }).await.expect("a free port");
+    let admin = super::bind(&Settings { bind }, None)
+        .await
+        .expect("a free port");
     let address = admin.address();
     let stop = CancellationToken::new();
     tokio::spawn(admin.serve(telemetry.clone(), stop.clone()));
@@ -148,7 +151,7 @@ async fn anything_else_is_told_what_there_is() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let (address, ..) = &started().await;
-    let error = super::bind(&Settings { bind: *address })
+    let error = super::bind(&Settings { bind: *address }, None)
         .await
         .expect_err("taken");
     let text = error.to_string();
@@ -158,20 +161,74 @@ async fn a_port_that_is_taken_is_named() {
     );
 }
 
-#[tokio::test]
-async fn more_connections_than_allowed_wait_and_are_served_when_others_go() {
-    let (address, ..) = &started().await;
-    let mut idle = Vec::new();
-    for _ in 0..MAX_CONNECTIONS {
-        idle.push(TcpStream::connect(*address).await.expect("connected"));
+/// A client at `from` that sends a request a byte at a time, and never the last.
+async fn drips(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("loopback");
+    let mut stream = socket.connect(to).await.expect("connected");
+    stream.write_all(b"GET /met").await.expect("written");
+    stream
+}
+
+async fn open_of(streams: &mut [TcpStream]) -> usize {
+    let mut open = 0;
+    for stream in streams {
+        // An answer there is none, so that what can be read is the end.
+        let mut byte = [0];
+        let end = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut byte));
+        open += usize::from(end.await.is_err());
     }
-    // All slots are taken as soon as the server has accepted them; a further client gets no answer …
-    let mut answer = Box::pin(ask(*address, "GET /livez"));
-    let early = tokio::time::timeout(Duration::from_millis(300), &mut answer).await;
-    assert!(early.is_err(), "{early:?}");
-    // … until one has gone.
-    drop(idle);
-    assert!(answer.await.starts_with("HTTP/1.1 200 "));
+    open
+}
+
+#[tokio::test]
+async fn clients_that_drip_bytes_keep_nobody_out_and_are_bounded() {
+    let (address, ..) = &started().await;
+    // Those of the address that Prometheus has, too, and then of twenty others.
+    for addresses in [1..2, 2..22] {
+        let mut dripping = Vec::new();
+        for last in addresses.clone() {
+            for _ in 0..MAX_FROM_ADDRESS * 2 {
+                dripping.push(drips(Ipv4Addr::new(127, 0, 0, last), *address).await);
+            }
+        }
+        for _ in 0..20 {
+            let answer = tokio::time::timeout(HEADER_TIMEOUT / 5, ask(*address, "GET /metrics"));
+            let answer = answer.await.expect("long before anybody is timed out");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        let most = MAX_CONNECTIONS.min(addresses.len() * MAX_FROM_ADDRESS);
+        let open = open_of(&mut dripping).await;
+        assert!(open <= most && open >= most / 2, "{open} of {most}");
+        for stream in &mut dripping {
+            let _ = stream.write_all(b"r").await;
+        }
+    }
+}
+
+/// Each would be gathered by a thread of its own, for as long as that takes.
+#[tokio::test]
+async fn those_who_ask_and_leave_do_not_keep_an_answer_from_others() {
+    let (address, telemetry, _guard) = &started().await;
+    let slow = std::sync::atomic::AtomicUsize::default();
+    let most = Arc::new(std::sync::atomic::AtomicUsize::default());
+    let seen = most.clone();
+    telemetry.set_sampler(Box::new(move |_| {
+        let now = 1 + slow.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        seen.fetch_max(now, std::sync::atomic::Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+        slow.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+    }));
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(*address).await.expect("connected");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: holdfast\r\n\r\n";
+        stream.write_all(request).await.expect("written");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let answer = ask(*address, "GET /metrics").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let most = most.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(most <= GATHERED_AT_A_TIME, "{most} at a time");
 }
 
 #[tokio::test(start_paused = true)]

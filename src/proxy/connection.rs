@@ -199,7 +199,9 @@ pub struct Connection<D: Dial> {
     wonder: Option<Box<Lookup>>,
     meter: ConnectionMeter,
     phase: Phase,
-    /// Wakes the task when the gateway drains, and then when it aborts.
+    /// The settings that `signal` tells the end of: those in force as far as it has heard, if not those it judges by.
+    heard: Arc<Live>,
+    /// Wakes the task when other settings hold or the gateway drains, and then when it aborts.
     signal: Pin<Box<WaitForCancellationFutureOwned>>,
     timer: Pin<Box<Sleep>>,
     /// The signal, and the timer, were polled since they were set, so that they wake the task. Between that and their
@@ -273,7 +275,8 @@ impl<D: Dial> Connection<D> {
             wonder: None,
             meter,
             phase: Phase::Serving,
-            signal: Box::pin(shared.drain.clone().cancelled_owned()),
+            signal: Box::pin(known.live.superseded.clone().cancelled_owned()),
+            heard: known.live.clone(),
             signal_armed: false,
             timer_armed: false,
             timer: Box::pin(tokio::time::sleep_until(
@@ -1000,9 +1003,10 @@ impl<D: Dial> Connection<D> {
         if self.signal_armed && phase == self.phase {
             return;
         }
-        self.signal_armed = true;
         while self.signal.as_mut().poll(cx).is_ready() {
             match self.phase {
+                // Other settings hold since the last look.
+                Phase::Serving if self.shared.phase() == Phase::Serving => self.refresh(),
                 Phase::Serving => {
                     self.phase = Phase::Draining;
                     self.signal.set(self.shared.abort.clone().cancelled_owned());
@@ -1016,6 +1020,7 @@ impl<D: Dial> Connection<D> {
                 }
             }
         }
+        self.signal_armed = true;
     }
 
     fn look_at_clocks(&mut self) {
@@ -1027,6 +1032,14 @@ impl<D: Dial> Connection<D> {
 
     fn refresh(&mut self) {
         let live = self.shared.live.load();
+        if !Arc::ptr_eq(&live, &self.heard) {
+            self.heard = Arc::clone(&live);
+            if self.phase == Phase::Serving {
+                let superseded = live.superseded.clone();
+                self.signal.set(superseded.cancelled_owned());
+                self.signal_armed = false;
+            }
+        }
         if !Arc::ptr_eq(&live, &self.known.live) {
             drop(live);
             self.session.hold(true);

@@ -27,7 +27,8 @@ fn look(shared: &Shared) {
         .unwrap_or_else(PoisonError::into_inner);
     let mut live = Live::clone(&shared.live.load());
     if leave_out_expired(&mut live, &shared.telemetry, SystemTime::now()) {
-        shared.live.store(Arc::new(live));
+        live.superseded = shared.drain.child_token();
+        shared.publish(live);
     }
 }
 

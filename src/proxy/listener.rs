@@ -2,6 +2,7 @@
 //! a client that comes back with old metadata finds its broker. Accepts, counts, and starts a connection's task.
 
 use super::connection::{Connection, Dial, Dialing};
+use super::passed::Passed;
 use super::settings::{HostPort, Listener, Named, Sni};
 use super::stream::Stream;
 use super::upstream::DialError;
@@ -14,6 +15,7 @@ use rustls::server::Acceptor;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt::{Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,49 +48,57 @@ enum Leads {
     ByName,
 }
 
-/// Binds every port.
-pub fn bind(settings: &Listener) -> Result<Vec<Port>, Error> {
-    let mut ports = vec![(Leads::Bootstrap, u32::from(settings.bootstrap_port))];
+/// Every port: those that were passed, else bound.
+pub fn bind(settings: &Listener, passed: &mut Passed) -> Result<Vec<Port>, Error> {
+    let address =
+        |port: u32| SocketAddr::new(settings.bind, u16::try_from(port).unwrap_or(u16::MAX));
+    let mut ports = vec![(Leads::Bootstrap, address(settings.bootstrap_port.into()))];
     if let Some(sni) = &settings.sni {
-        ports.push((Leads::ByName, u32::from(sni.port)));
+        ports.push((Leads::ByName, address(sni.port.into())));
     }
     for id in settings.advertised.ids.iter() {
-        ports.push((
-            Leads::Broker(id),
-            u32::from(settings.broker_port_base).saturating_add_signed(id),
-        ));
+        let port = u32::from(settings.broker_port_base).saturating_add_signed(id);
+        ports.push((Leads::Broker(id), address(port)));
     }
-    ports
-        .into_iter()
-        .map(|(leads, port)| bind_port(settings.bind, leads, port))
-        .collect()
+    let addresses: Vec<_> = ports.iter().map(|(_, address)| *address).collect();
+    let mut taken = passed.take_all(&addresses)?.into_iter();
+    let open = |(leads, address)| {
+        let opened = match taken.next() {
+            Some(listener) => TcpListener::from_std(listener),
+            None => listen(address),
+        };
+        match opened {
+            Ok(listener) => Ok(Port { listener, leads }),
+            Err(source) => Err(Error::Bind {
+                what: leads.to_string(),
+                address,
+                source,
+            }),
+        }
+    };
+    ports.into_iter().map(open).collect()
 }
 
-fn bind_port(bind: IpAddr, leads: Leads, port: u32) -> Result<Port, Error> {
-    let address = SocketAddr::new(bind, u16::try_from(port).unwrap_or(u16::MAX));
-    let what = match leads {
-        Leads::Bootstrap => "bootstrap_port".to_owned(),
-        Leads::ByName => "sni.port".to_owned(),
-        Leads::Broker(id) => format!("broker_port_base + {id}"),
-    };
-    let open = || -> std::io::Result<TcpListener> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking(),
-            Some(Protocol::TCP),
-        )?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    match open() {
-        Ok(listener) => Ok(Port { listener, leads }),
-        Err(source) => Err(Error::Bind {
-            what,
-            address,
-            source,
-        }),
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The key of its port.
+impl Display for Leads {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Leads::Bootstrap => f.write_str("bootstrap_port"),
+            Leads::ByName => f.write_str("sni.port"),
+            Leads::Broker(id) => write!(f, "broker_port_base + {id}"),
+        }
     }
 }
 
@@ -179,7 +189,7 @@ async fn introduce(
     if !shared.settings.listener.proxy_protocol {
         return Some(peer);
     }
-    let within = shared.settings.limits.header_timeout;
+    let within = shared.live.load().limits.header_timeout;
     let (cause, reason) = match tokio::time::timeout(within, proxy_header(stream)).await {
         Ok(Ok(client)) => return Some(client.unwrap_or(peer)),
         Ok(Err(failure)) => failure,
@@ -232,7 +242,7 @@ async fn secure(
             _ => Ok((TlsAcceptor::from(config).accept(stream).await?, node_id)),
         }
     };
-    let within = shared.settings.limits.header_timeout;
+    let within = shared.live.load().limits.header_timeout;
     let failure = match tokio::time::timeout(within, handshake).await {
         Ok(Ok((stream, node_id))) => {
             let stream = Stream::ClientTls(Box::new(stream));

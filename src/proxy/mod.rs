@@ -5,6 +5,7 @@ pub mod connection;
 pub mod exemptions;
 pub mod files;
 pub mod listener;
+pub mod passed;
 pub mod settings;
 pub mod stream;
 pub mod tls;
@@ -19,6 +20,7 @@ use crate::session;
 use crate::telemetry::{Sight, Telemetry, WatchFailure};
 use arc_swap::ArcSwap;
 use budget::{Budgets, RELAY_BUFFER_BYTES};
+use passed::Passed;
 use settings::{Live, Settings};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,14 +68,15 @@ impl Shared {
     /// For a gateway that serves.
     pub fn new(settings: Settings, watch: watch::Handle, telemetry: Arc<Telemetry>) -> Shared {
         let limits = &settings.limits;
+        let drain = CancellationToken::new();
         Shared {
-            live: ArcSwap::from_pointee(live(&settings)),
+            live: ArcSwap::from_pointee(live(&settings, drain.child_token())),
             publishing: Mutex::default(),
             budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
             watch,
             telemetry,
             phase: AtomicU8::new(Phase::Serving as u8),
-            drain: CancellationToken::new(),
+            drain,
             abort: CancellationToken::new(),
             ledger: Ledger::default(),
             limits: listener::ConnectionLimits::default(),
@@ -81,17 +84,23 @@ impl Shared {
         }
     }
 
-    /// What may change of `settings` holds from now on: for every connection before its next request. The rest of them is
-    /// not looked at.
+    /// What may change of `settings` holds from now on: for every connection before its next request, and at once for one that
+    /// rests. The rest of them is not looked at.
     pub fn replace(&self, settings: &Settings) {
-        let mut live = live(settings);
+        let mut live = live(settings, self.drain.child_token());
         let _publishing = self
             .publishing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.telemetry.set_policy(&live.policy);
         exemptions::leave_out_expired(&mut live, &self.telemetry, SystemTime::now());
-        self.live.store(Arc::new(live));
+        self.publish(live);
+    }
+
+    /// Only under `publishing`. Whoever is woken finds them.
+    fn publish(&self, live: Live) {
+        let old = self.live.swap(Arc::new(live));
+        old.superseded.cancel();
     }
 
     /// One load, where asking the tokens would take a lock.
@@ -150,7 +159,7 @@ impl Shared {
     }
 }
 
-fn live(settings: &Settings) -> Live {
+fn live(settings: &Settings, superseded: CancellationToken) -> Live {
     let limits = &settings.limits;
     Live {
         policy: settings.policy.clone(),
@@ -162,6 +171,7 @@ fn live(settings: &Settings) -> Live {
             relay_buffer_bytes: RELAY_BUFFER_BYTES,
         },
         drain: settings.drain.clone(),
+        superseded,
     }
 }
 
@@ -175,6 +185,8 @@ pub enum Error {
         source: std::io::Error,
     },
     #[error(transparent)]
+    Passed(#[from] passed::Error),
+    #[error(transparent)]
     Tls(#[from] tls::Error),
 }
 
@@ -184,7 +196,9 @@ pub async fn run(
     telemetry: Arc<Telemetry>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    start(settings, telemetry)?.until(shutdown).await;
+    start(settings, telemetry, Passed::default())?
+        .until(shutdown)
+        .await;
     Ok(())
 }
 
@@ -196,13 +210,20 @@ pub struct Running {
     _end_background: DropGuard,
 }
 
-/// Binds all ports and begins to accept. To be called within a runtime.
+/// Binds all ports, or takes those that were passed, and begins to accept. To be called within a runtime.
 ///
 /// # Errors
-/// A port cannot be bound, or a certificate cannot be used.
-pub fn start(settings: Settings, telemetry: Arc<Telemetry>) -> Result<Running, Error> {
-    load_tls(&settings)?;
-    let listeners = listener::bind(&settings.listener)?;
+/// A port cannot be bound, what was passed does not fit, or a certificate cannot be used.
+pub fn start(
+    settings: Settings,
+    telemetry: Arc<Telemetry>,
+    mut passed: Passed,
+) -> Result<Running, Error> {
+    if !knows_tls(&settings) {
+        load_tls(&settings)?;
+    }
+    let listeners = listener::bind(&settings.listener, &mut passed)?;
+    passed.done()?;
     let tasks = TaskTracker::new();
     let background = CancellationToken::new();
     let end_background = background.clone().drop_guard();
@@ -272,6 +293,13 @@ pub fn load_tls(settings: &Settings) -> Result<bool, tls::Error> {
     let listener = settings.listener.tls.as_ref().map(|tls| tls.reload());
     let cluster = settings.cluster.tls.as_ref().map(|tls| tls.reload());
     Ok(listener.unwrap_or(Ok(false))? | cluster.unwrap_or(Ok(false))?)
+}
+
+/// Whether the files of both sides were read already, as `main` does before it starts anything.
+fn knows_tls(settings: &Settings) -> bool {
+    let (listener, cluster) = (&settings.listener.tls, &settings.cluster.tls);
+    listener.as_ref().is_none_or(|tls| tls.current().is_some())
+        && cluster.as_ref().is_none_or(|tls| tls.current().is_some())
 }
 
 /// Looks at the files now and then; what is wrong with them is told once.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// `host:port` as written; resolved anew on every dial.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub struct Live {
     pub limits: Limits,
     pub session_limits: session::Limits,
     pub drain: Drain,
+    /// Cancelled when others hold, and when the gateway drains: what wakes the connections.
+    pub superseded: CancellationToken,
 }
 
 /// `[listener]`

@@ -1,7 +1,7 @@
 //! The program from outside: what it prints where, and its exit codes. It needs no broker.
 
 use crate::support::eventually;
-use crate::support::holdfast::{Holdfast, Options};
+use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::ports;
 use crate::support::promtool;
 use std::net::TcpStream;
@@ -231,6 +231,39 @@ fn json_logs_are_one_object_a_line_and_nothing_else_is_printed() {
             assert!(object[key].is_string(), "no {key} in {line}");
         }
     }
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_is_waited_for_as_the_settings_in_force_say() {
+    let toml = |timeout_ms: u32| {
+        format!(
+            "[listener]\nproxy_protocol = \"required\"\n[limits]\nheader_timeout_ms = {timeout_ms}\n"
+        )
+    };
+    let mut gateway = Holdfast::launch(Options::new("127.0.0.1:1").config(&toml(600_000)));
+    let applied = |gateway: &Holdfast| match gateway.get("/metrics") {
+        Ok((200, text)) => {
+            Metrics::parse(&text).value("holdfast_config_reloads_total", &[("outcome", "applied")])
+        }
+        _ => -1.0,
+    };
+    let waits = |gateway: &Holdfast, times: f64| {
+        eventually("applied", Duration::from_secs(20), || {
+            match applied(gateway) {
+                found if found == times => Ok(()),
+                found => Err(format!("{found} times")),
+            }
+        });
+    };
+    waits(&gateway, 0.0);
+    std::fs::write(gateway.config_file(), toml(200)).expect("written");
+    gateway.sighup();
+    waits(&gateway, 1.0);
+    let mut silent = TcpStream::connect(gateway.bootstrap()).expect("connected");
+    let patience = Some(Duration::from_secs(20));
+    silent.set_read_timeout(patience).expect("a socket option");
+    let read = std::io::Read::read(&mut silent, &mut [0]);
+    assert!(matches!(read, Ok(0)), "{read:?}");
 }
 
 #[test]

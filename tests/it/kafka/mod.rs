@@ -22,6 +22,7 @@ mod page;
 mod produce_scenarios;
 mod reload;
 mod report;
+mod rolling;
 mod sasl;
 mod schemas;
 mod tools;

@@ -40,7 +40,9 @@ impl Running {
         let settings = config::load("gateway.toml", toml, &overrides, &|_| None).expect("settings");
         let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
         let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
-        let admin = admin::bind(&settings.admin).await.expect("a free port");
+        let admin = admin::bind(&settings.admin, None)
+            .await
+            .expect("a free port");
         let address = admin.address();
         tokio::spawn(admin.serve(telemetry.clone(), stop.clone()));
         let proxy = tokio::spawn(proxy::run(

@@ -1,5 +1,6 @@
 //! Floor 5 over real sockets and over streams that the test plays, against brokers that are made up here: no Kafka, no Java.
 
+mod activation;
 mod background;
 mod driven;
 mod driver;

@@ -4,11 +4,14 @@
 use super::fake::Fake;
 use super::gateway::Running;
 use crate::support::{ports, raw};
+use holdfast::config::{self, Overrides};
+use holdfast::proxy::passed::Passed;
 use holdfast::proxy::settings::HostPort;
 use holdfast::proxy::tls::{
     ClientAuth, ClusterFiles, ClusterTls, ListenerFiles, ListenerTls, MinVersion,
 };
-use holdfast::proxy::{stream::Stream, tls, upstream};
+use holdfast::proxy::{self, stream::Stream, tls, upstream};
+use holdfast::telemetry::Telemetry;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -178,6 +181,26 @@ fn listener_toml(folder: &Path, more: &str) -> String {
     format!(
         "[listener.tls]\ncertificate_file = \"{path}/tls.crt\"\nprivate_key_file = \"{path}/tls.key\"\n{more}"
     )
+}
+
+#[tokio::test]
+async fn files_that_were_read_to_check_them_are_not_read_again_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path(), &Ca::new("ca").localhost());
+    let overrides = Overrides {
+        bootstrap_servers: Some(vec!["127.0.0.1:1".to_owned()]),
+        bootstrap_port: Some(ports::free().into()),
+        broker_port_base: Some(ports::base(1).into()),
+        broker_ids: Some("1".to_owned()),
+        ..Overrides::default()
+    };
+    let toml = listener_toml(folder.path(), "");
+    let settings = config::load("gateway.toml", &toml, &overrides, &|_| None).unwrap();
+    assert_eq!(proxy::load_tls(&settings.proxy), Ok(true));
+    folder.close().unwrap();
+    let telemetry = Telemetry::new(&settings.telemetry, &settings.proxy.policy);
+    let running = proxy::start(settings.proxy, telemetry, Passed::default());
+    assert!(running.is_ok(), "{:?}", running.err());
 }
 
 /// A TLS relay in front of `server`, by this certificate.

@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A class of `tests/clients/java` with the client library of `version`: IdempotentProducer, TransactionalProducer,
 /// ShareGroupConsumer (4.3.1), GroupConsumer, CommitPastEnd, AdminCalls, OversizedInTheMiddle,
-/// OversizedBeside, Tools.
+/// OversizedBeside, Tools; SteadyProducer ends with its input (`java_client_command`).
 #[track_caller]
 pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
     process::run(

@@ -6,7 +6,7 @@ use super::process::{Process, Scratch};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ pub struct Options {
     log_format: String,
     config: Option<String>,
     args: Vec<String>,
+    sockets: bool,
 }
 
 impl Options {
@@ -37,6 +38,7 @@ impl Options {
             log_format: "human".into(),
             config: None,
             args: Vec::new(),
+            sockets: false,
         }
     }
 
@@ -65,6 +67,12 @@ impl Options {
         self.args.push(arg.into());
         self
     }
+
+    /// Its ports are ours, and passed to it: as systemd's socket activation does it.
+    pub fn pass_sockets(mut self) -> Options {
+        self.sockets = true;
+        self
+    }
 }
 
 pub struct Holdfast {
@@ -72,6 +80,9 @@ pub struct Holdfast {
     bootstrap_port: u16,
     broker_port_base: u16,
     admin_port: u16,
+    options: Options,
+    /// With [`Options::pass_sockets`]: one for each of its ports, with ids 1 to 3.
+    sockets: Vec<TcpListener>,
     scratch: Scratch,
 }
 
@@ -95,42 +106,37 @@ impl Holdfast {
         let scratch = Scratch::new("holdfast");
         let (bootstrap_port, admin_port) = (ports::free(), ports::free());
         let broker_port_base = ports::base(MAX_NODE_ID);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-        command.arg("run").args([
-            "--bootstrap-server",
-            &options.bootstrap_servers,
-            "--bind",
-            "127.0.0.1",
-        ]);
-        command.args(["--bootstrap-port", &bootstrap_port.to_string()]);
-        command.args(["--broker-port-base", &broker_port_base.to_string()]);
-        command.args(["--broker-ids", &options.broker_ids]);
-        command.args([
-            "--admin-bind",
-            &format!("127.0.0.1:{admin_port}"),
-            "--preset",
-            &options.preset,
-        ]);
-        command.args([
-            "--log-level",
-            &options.log_level,
-            "--log-format",
-            &options.log_format,
-        ]);
+        let sockets = match options.sockets {
+            true => [bootstrap_port, admin_port]
+                .into_iter()
+                .chain(broker_port_base + 1..=broker_port_base + 3)
+                .map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"))
+                .collect(),
+            false => Vec::new(),
+        };
         if let Some(config) = &options.config {
-            let file = scratch.path().join("gateway.toml");
-            std::fs::write(&file, config).expect("a file in the scratch directory");
-            command.arg("--config").arg(file);
+            std::fs::write(scratch.path().join("gateway.toml"), config)
+                .expect("a file in the scratch directory");
         }
-        command.args(&options.args).current_dir(scratch.path());
-        let process = Process::start("holdfast", scratch.path(), command);
+        let ports = (bootstrap_port, broker_port_base, admin_port);
+        let process = begin(&options, ports, &sockets, &scratch);
         Holdfast {
             process,
             bootstrap_port,
             broker_port_base,
             admin_port,
+            options,
+            sockets,
             scratch,
         }
+    }
+
+    /// After it has ended: the same again, with the same ports and the configuration file as it is now. Its log goes on.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(self.process.try_wait().is_some(), "it still runs");
+        let ports = (self.bootstrap_port, self.broker_port_base, self.admin_port);
+        self.process = begin(&self.options, ports, &self.sockets, &self.scratch);
     }
 
     #[track_caller]
@@ -219,7 +225,41 @@ impl Holdfast {
     }
 }
 
-fn http_get(address: &str, path: &str) -> io::Result<(u16, String)> {
+/// Starts the program with ports for clients, brokers and the admin endpoint.
+#[track_caller]
+fn begin(
+    options: &Options,
+    (bootstrap_port, broker_port_base, admin_port): (u16, u16, u16),
+    sockets: &[TcpListener],
+    scratch: &Scratch,
+) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.arg("run");
+    command.args(["--bootstrap-server", &options.bootstrap_servers]);
+    command.args(["--bind", "127.0.0.1"]);
+    command.args(["--bootstrap-port", &bootstrap_port.to_string()]);
+    command.args(["--broker-port-base", &broker_port_base.to_string()]);
+    command.args(["--broker-ids", &options.broker_ids]);
+    command.args(["--admin-bind", &format!("127.0.0.1:{admin_port}")]);
+    command.args(["--preset", &options.preset]);
+    command.args(["--log-level", &options.log_level]);
+    command.args(["--log-format", &options.log_format]);
+    if options.config.is_some() {
+        let file = scratch.path().join("gateway.toml");
+        command.arg("--config").arg(file);
+    }
+    command.args(&options.args).current_dir(scratch.path());
+    match sockets.is_empty() {
+        true => Process::start("holdfast", scratch.path(), command),
+        false => {
+            let copy = |socket: &TcpListener| socket.try_clone().expect("a descriptor").into();
+            let copies = sockets.iter().map(copy).collect();
+            Process::start_passing("holdfast", scratch.path(), command, copies)
+        }
+    }
+}
+
+pub fn http_get(address: &str, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(

@@ -14,6 +14,7 @@ pub mod distribution;
 pub mod faults;
 pub mod fetches;
 pub mod gateway;
+pub mod haproxy;
 pub mod holdfast;
 pub mod kafka;
 pub mod offsets;

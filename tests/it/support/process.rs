@@ -6,9 +6,11 @@
 //! ends; the shell then kills every group still registered and removes the scratch directory. PR_SET_PDEATHSIG would
 //! not do: it fires when the *thread* that forked ends, and libtest runs each test in a thread of its own.
 
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -122,17 +124,35 @@ impl Process {
     /// that a restart keeps what was there).
     #[track_caller]
     pub fn start(name: &str, dir: &Path, command: Command) -> Process {
-        Process::spawn(name, dir, command, false)
+        Process::spawn(name, dir, command, false, Vec::new())
     }
 
     /// Starts `command` with a pipe on its standard input, to be taken with `take_stdin`.
     #[track_caller]
     pub fn start_with_stdin(name: &str, dir: &Path, command: Command) -> Process {
-        Process::spawn(name, dir, command, true)
+        Process::spawn(name, dir, command, true, Vec::new())
+    }
+
+    /// The same as `start`, with listening sockets as systemd passes them (sd_listen_fds(3)): from descriptor 3 on, their
+    /// count in LISTEN_FDS, and whom they are for in LISTEN_PID.
+    #[track_caller]
+    pub fn start_passing(
+        name: &str,
+        dir: &Path,
+        command: Command,
+        sockets: Vec<OwnedFd>,
+    ) -> Process {
+        Process::spawn(name, dir, command, false, sockets)
     }
 
     #[track_caller]
-    fn spawn(name: &str, dir: &Path, command: Command, with_stdin: bool) -> Process {
+    fn spawn(
+        name: &str,
+        dir: &Path,
+        command: Command,
+        with_stdin: bool,
+        sockets: Vec<OwnedFd>,
+    ) -> Process {
         let stdout = dir.join(format!("{name}.out"));
         let stderr = dir.join(format!("{name}.err"));
         let append = |path: &Path| {
@@ -144,11 +164,21 @@ impl Process {
         };
         // The child waits for one line before it becomes the program: until the watchdog knows the group, a test
         // process that dies leaves only a shell whose `read` meets the end of the pipe.
-        let script = match with_stdin {
-            true => r#"read -r go && exec "$@""#,
-            false => r#"read -r go && exec "$@" </dev/null"#,
+        let script = match (with_stdin, sockets.is_empty()) {
+            (true, _) => r#"read -r go && exec "$@""#,
+            (false, true) => r#"read -r go && exec "$@" </dev/null"#,
+            (false, false) => r#"read -r go && LISTEN_PID=$$ exec "$@" </dev/null"#,
         };
         let mut shell = Command::new("sh");
+        if !sockets.is_empty() {
+            shell.env("LISTEN_FDS", sockets.len().to_string());
+            let mapping = |(parent_fd, child_fd)| FdMapping {
+                parent_fd,
+                child_fd,
+            };
+            let mappings = sockets.into_iter().zip(3..).map(mapping).collect();
+            shell.fd_mappings(mappings).expect("each has its number");
+        }
         shell
             .args(["-c", script, "sh"])
             .arg(command.get_program())

@@ -56,6 +56,9 @@ pub struct Told {
     pub failed: BTreeMap<u64, RDKafkaErrorCode>,
     /// Handed over and not reported either way.
     pub unreported: BTreeSet<u64>,
+    /// When a record of each partition was last told ok, and the longest time between two of one.
+    last_ok: BTreeMap<i32, Instant>,
+    longest_gap: Duration,
 }
 
 impl Told {
@@ -90,10 +93,13 @@ impl ProducerContext for Reports {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         told.unreported.remove(&id);
         match result {
-            Ok(message) => told
-                .ok
-                .insert(id, (message.partition(), message.offset()))
-                .map(drop),
+            Ok(message) => {
+                let (partition, now) = (message.partition(), Instant::now());
+                if let Some(last) = told.last_ok.insert(partition, now) {
+                    told.longest_gap = told.longest_gap.max(now - last);
+                }
+                told.ok.insert(id, (partition, message.offset())).map(drop)
+            }
             Err((error, _)) => told
                 .failed
                 .insert(
@@ -198,6 +204,11 @@ impl IdProducer {
     /// What was told until now.
     pub fn told(&self) -> Told {
         self.reports().clone()
+    }
+
+    /// The longest time between two records told ok of one partition, since it was asked last.
+    pub fn longest_gap(&self) -> Duration {
+        std::mem::take(&mut self.reports().longest_gap)
     }
 
     /// Waits until every record is reported, `timeout` at most.
