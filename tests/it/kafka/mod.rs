@@ -1,0 +1,37 @@
+//! Tests that need what Apache Kafka publishes: its jars and, started from them, its brokers. Nothing is ever skipped.
+
+mod absorb;
+mod addresses;
+mod admin_scenarios;
+mod attack;
+mod audit;
+mod authentication;
+mod clients;
+mod clients_through;
+mod cluster;
+mod cluster_admin;
+mod commit_clients;
+mod commit_scenarios;
+mod counted;
+mod demo;
+mod distribution;
+mod expiry;
+mod faults;
+mod fetch_scenarios;
+mod joined_scenarios;
+mod look_ups;
+mod loss;
+mod lost_places;
+mod oversized_in_the_middle;
+mod oversized_request;
+mod page;
+mod produce_scenarios;
+mod reload;
+mod report;
+mod sasl;
+mod schemas;
+mod tools;
+mod truncation;
+mod watch;
+mod ways;
+mod weak_topic_repair;
