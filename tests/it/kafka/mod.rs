@@ -24,6 +24,7 @@ mod loss;
 mod lost_places;
 mod oversized_in_the_middle;
 mod oversized_request;
+mod own_suites;
 mod page;
 mod produce_scenarios;
 mod reload;
