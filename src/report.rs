@@ -1,10 +1,11 @@
 //! `holdfast report` (roof): asks a running gateway for its `/report` and makes a table of it for people. Prints nothing.
 
-use crate::admin::report::{ByMode, Client, Report, ScenarioCounts};
+use crate::admin::report::{ByMode, Client, Exemption, Report, ScenarioCounts};
+use crate::config;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// For connecting, and between two pieces of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,13 +88,23 @@ pub fn table(json: &str) -> Result<String, String> {
         );
     }
     text += "\n";
+    text += &needs(&report);
     text += &aligned(
         &[
-            "SCENARIO", "MODE", "CHANGED", "REFUSED", "WOULD BE", "COUNTED", "EXEMPTED",
+            "SCENARIO",
+            "MODE",
+            "CHANGED",
+            "REFUSED",
+            "WOULD BE",
+            "COUNTED",
+            "EXEMPTED",
+            "UNVERIFIED",
         ],
         report.scenarios.iter().map(scenario_row).collect(),
     );
-    text += "\n";
+    text += LEGEND;
+    text += &weak_topics(&report);
+    text += &exemptions(&report);
     let mut clients: Vec<_> = report.clients.iter().map(client_row).collect();
     if report.clients_left_out > 0 {
         let mut others = client_row(&report.others);
@@ -120,6 +131,68 @@ pub fn table(json: &str) -> Result<String, String> {
     Ok(text)
 }
 
+/// What the columns count, and where to read on.
+const LEGEND: &str = "\
+Changed: requests; refused: parts of requests; would be: both, where the mode is observe; counted: in the unit of its scenario;
+unverified: forwarded because a look-up that a refusal rests on was not answered. `holdfast explain SCENARIO` tells of one.
+
+";
+
+/// What a human should know, the gravest first.
+fn needs(report: &Report) -> String {
+    let mut text = String::new();
+    for need in &report.needs {
+        let level = shown(&need.level).to_uppercase();
+        let _ = writeln!(text, "{level:<4}  {}", printable(&need.text));
+    }
+    if !report.needs.is_empty() {
+        text += "\n";
+    }
+    text
+}
+
+fn weak_topics(report: &Report) -> String {
+    let topics = report.weak_topics.iter();
+    let mut rows: Vec<_> = topics
+        .map(|topic| vec![shown(&topic.name), printable(&topic.why)])
+        .collect();
+    if report.weak_topics_left_out > 0 {
+        rows.push(vec![format!("({} others)", report.weak_topics_left_out)]);
+    }
+    section(&["WEAK TOPIC", "WHY"], rows)
+}
+
+fn exemptions(report: &Report) -> String {
+    let row = |exemption: &Exemption| {
+        let scenarios = exemption.scenarios.iter().map(|name| shown(name));
+        vec![
+            shown(&exemption.name),
+            or_none(scenarios.collect()),
+            shown(&exemption.owner),
+            exemption.expires.map_or("-".to_owned(), last_day),
+            exemption.hits.to_string(),
+        ]
+    };
+    section(
+        &["EXEMPTION", "SCENARIOS", "OWNER", "ENDS", "HITS"],
+        report.exemptions.iter().map(row).collect(),
+    )
+}
+
+/// On which it still works.
+fn last_day(expires: u64) -> String {
+    let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expires));
+    end.and_then(config::last_day).unwrap_or("-".to_owned())
+}
+
+/// A table of its own, where there is anything to be shown.
+fn section(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    match rows.is_empty() {
+        true => String::new(),
+        false => aligned(head, rows) + "\n",
+    }
+}
+
 fn scenario_row(counts: &ScenarioCounts) -> Vec<String> {
     let ByMode { observe, enforce } = counts.overrides;
     let observed = counts.observations.exact + counts.observations.partial;
@@ -131,6 +204,7 @@ fn scenario_row(counts: &ScenarioCounts) -> Vec<String> {
         (observe + counts.rejections.observe).to_string(),
         observed.to_string(),
         counts.exempted.to_string(),
+        counts.unverified.to_string(),
     ]
 }
 
@@ -193,15 +267,22 @@ fn or_none(words: Vec<String>) -> String {
 
 /// A name as a terminal may see it: clients choose some of them.
 fn shown(name: &str) -> String {
-    let mut cell: String = name
-        .chars()
-        .take(MAX_CELL_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let cell: String = name.chars().take(MAX_CELL_CHARS).collect();
+    let mut cell = printable(&cell);
     if name.chars().nth(MAX_CELL_CHARS).is_some() {
         cell.push('…');
     }
     cell
+}
+
+/// A sentence of the gateway's, in which names may stand.
+fn printable(text: &str) -> String {
+    // What is only quoted by escape_debug is no danger to a terminal.
+    let safe = |c: char| match c {
+        '\'' | '"' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    text.chars().map(safe).collect()
 }
 
 fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -230,7 +311,7 @@ fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::report::{Acks, Bug};
+    use crate::admin::report::{Acks, Bug, Need, WeakTopic};
 
     #[test]
     fn a_table_shows_what_the_document_says() {
@@ -267,12 +348,33 @@ mod tests {
                 ..Client::default()
             }],
             clients_left_out: 8,
+            needs: vec![Need {
+                level: "look".into(),
+                text: "topic \"a\x1b[2J\" isn't strong".into(),
+            }],
+            weak_topics: vec![WeakTopic {
+                name: "orders".into(),
+                why: "replication factor 1, wanted 3 or more".into(),
+            }],
+            weak_topics_left_out: 4,
+            exemptions: vec![Exemption {
+                name: "metrics".into(),
+                scenarios: vec!["acks_none".into(), "acks_leader".into()],
+                owner: "team-a".into(),
+                expires: Some(1_801_440_000),
+                hits: 12,
+                ..Exemption::default()
+            }],
             ..Report::default()
         };
         let text = table(&serde_json::to_string(&report).expect("JSON")).expect("a table");
         for words in [
             "Holdfast 1.2.3, preset strict, ready",
-            "acks_none  enforce  7        0        2         0        3\n",
+            "acks_none  enforce  7        0        2         0        3         0\n",
+            "LOOK  topic \"a\\u{1b}[2J\" isn't strong\n",
+            "orders      replication factor 1, wanted 3 or more\n(4 others)\n",
+            "metrics    acks_none, acks_leader  team-a  2027-01-31  12\n",
+            "`holdfast explain SCENARIO`",
             "app\\u{1b}[2J  User:alice  librdkafka 1.8.2  0     0         5/0/4",
             "a, b, c, 1 more",
             "MESSAGE_TOO_LARGE 9",

@@ -74,6 +74,12 @@ impl Position {
         self.log_start.saturating_sub(self.committed).max(0)
     }
 
+    /// Offsets from the end of the log to the commit, where that lies beyond it. Commits are asked for before ends, so no commit
+    /// that is made meanwhile is one of these.
+    pub fn beyond(&self) -> i64 {
+        self.committed.saturating_sub(self.log_end).max(0)
+    }
+
     /// Offsets that the group has not read and that are still there.
     pub fn unread(&self) -> i64 {
         let next = self.committed.max(self.log_start);

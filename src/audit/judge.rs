@@ -324,6 +324,15 @@ pub fn group(
     );
     worst_first(Check::Overtaken, overtaken, text);
 
+    let mut beyond = those(positions, |one| one.beyond() > 0);
+    beyond.sort_by_key(|one| std::cmp::Reverse(one.beyond()));
+    let most = beyond.first().map_or(0, Position::beyond);
+    let text = format!(
+        "committed up to {most} offsets beyond the end in {}",
+        partitions(beyond.len())
+    );
+    worst_first(Check::CommittedBeyondEnd, beyond, text);
+
     let mut soon = those(positions, |one| {
         one.overtaken() == 0 && one.unread() > 0 && config.deletes && is_close(one)
     });

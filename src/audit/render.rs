@@ -264,6 +264,7 @@ fn position(position: &Position) -> Value {
         "log_start": position.log_start,
         "log_end": position.log_end,
         "overtaken": position.overtaken(),
+        "beyond": position.beyond(),
         "unread": position.unread(),
         "headroom": position.headroom(),
     })

@@ -72,6 +72,9 @@ checks! {
     Overtaken "overtaken" Error
         "retention has deleted what a group had not read: it goes on behind the gap, or where auto.offset.reset sends it"
         "the records are gone; let the group catch up, and keep records longer or read faster",
+    CommittedBeyondEnd "committed_beyond_end" Error
+        "a group has committed an offset that no record has yet: it passes over what is written up to there, or goes where auto.offset.reset sends it"
+        "set the group back to where it stopped reading (kafka-consumer-groups.sh --reset-offsets); find out who commits for it",
     SingleReplica "single_replica" Error
         "one replica: acks=all waits for nobody else, a lost disk is lost records, a stopped broker stops reading and writing"
         "raise the replication factor to 3 (kafka-reassign-partitions.sh)",

@@ -14,7 +14,7 @@ mod render;
 
 pub use effect::{Effect, changed, effect, needs_restart};
 pub use error::{Error, Place, Problem};
-pub use render::{commented, effective, expired, hash, redacted, value, warnings};
+pub use render::{commented, effective, expired, hash, last_day, redacted, value, warnings};
 
 use crate::{admin, proxy, telemetry};
 use error::Source;

@@ -303,7 +303,7 @@ pub fn expired(settings: &Settings, now: SystemTime) -> Vec<String> {
 }
 
 /// The day that ends at this moment, as `2027-01-31`.
-fn last_day(end: SystemTime) -> Option<String> {
+pub fn last_day(end: SystemTime) -> Option<String> {
     let days = end.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() / 86_400;
     // 400 years have 146 097 days; counted from 0000-03-01, so that the leap day is the last of its year.
     let days = days.checked_sub(1)? + 719_468;

@@ -96,7 +96,10 @@ pub struct Weak {
 
 /// `None` stands for what is not known, and is not held against the topic.
 pub fn judge(replicas: Option<u16>, min_isr: Option<u16>, unclean: Option<bool>) -> Option<Weak> {
-    let most = replicas.map(|replicas| replicas.saturating_sub(1));
+    // Of one replica nothing can be spared, whatever is set: that is said of the replication factor.
+    let most = replicas
+        .filter(|replicas| *replicas > 1)
+        .map(|replicas| replicas - 1);
     let found = Weak {
         replicas: replicas.filter(|replicas| *replicas < REPLICAS),
         too_few_in_sync: min_isr.filter(|least| *least < MIN_INSYNC_REPLICAS),
@@ -198,6 +201,7 @@ mod tests {
         assert_eq!(judge(None, None, None), None);
         assert_eq!(judge(None, Some(3), None), None);
         for (replicas, min_isr, unclean, says) in [
+            (1, 1, false, "replication factor 1, wanted 3 or more, min.insync.replicas 1, wanted 2"),
             (2, 1, false, "replication factor 2"),
             (3, 1, false, "min.insync.replicas 1, wanted 2"),
             (3, 3, false, "min.insync.replicas 3, wanted at most 2"),
@@ -205,6 +209,8 @@ mod tests {
         ] {
             let found = judge(Some(replicas), Some(min_isr), Some(unclean)).unwrap();
             let text = text(found, "orders");
+            let contradicts = text.contains("or more") && text.contains("at most 0");
+            assert!(!contradicts, "{text}");
             assert!(text.contains(says) && text.contains("topic orders"), "{text}");
         }
     }

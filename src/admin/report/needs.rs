@@ -19,6 +19,8 @@ pub(super) fn of(report: &Report) -> Vec<Need> {
     losses(report, &mut needs);
     cluster(report, &mut needs);
     clients(report, &mut needs);
+    readers(report, &mut needs);
+    administrators(report, &mut needs);
     exemptions(report, &mut needs);
     if report.readiness == "draining" {
         needs.add(KNOW, "Draining: no new connections are taken.".to_owned());
@@ -147,6 +149,58 @@ fn clients(report: &Report, needs: &mut Needs) {
     });
 }
 
+/// What consumers have passed over, or will.
+fn readers(report: &Report, needs: &mut Needs) {
+    let observed = |name| {
+        let found = scenario(report, name);
+        found.map_or(0, |found| {
+            found.observations.exact + found.observations.partial
+        })
+    };
+    for (name, what) in [
+        ("retention_overrun", "deleted before somebody read them"),
+        (
+            "offset_reset",
+            "passed over by groups that began at the end",
+        ),
+    ] {
+        let offsets = observed(name);
+        needs.add_if(offsets, LOOK, || {
+            format!("{} {what} ({name}).", count_of(offsets, "offset"))
+        });
+    }
+    let beyond = scenario(report, "commit_past_end").map_or(0, |found| found.rejections.observe);
+    needs.add_if(beyond, LOOK, || {
+        let commits = count_of(beyond, "commit");
+        format!("{commits} beyond the end of a log let through (commit_past_end).")
+    });
+}
+
+/// What their calls would have been refused for.
+fn administrators(report: &Report, needs: &mut Needs) {
+    const CALLS: [&str; 7] = [
+        "weak_topic_creation",
+        "destructive_admin",
+        "weakening_config",
+        "partition_growth",
+        "unclean_election",
+        "replica_reduction",
+        "cluster_downgrade",
+    ];
+    let found = CALLS.iter().filter_map(|name| {
+        let found = scenario(report, name)?;
+        let count = found.rejections.observe + found.overrides.observe;
+        (count > 0).then(|| (count, format!("{name} {count}")))
+    });
+    let (counts, names): (Vec<u64>, Vec<String>) = found.unzip();
+    let all = counts.iter().sum();
+    needs.add_if(all, LOOK, || {
+        let parts = count_of(all, "part");
+        let names = names.join(", ");
+        format!("{parts} of administrators' calls let through that strict would refuse or change ({names}).")
+    });
+}
+
 fn exemptions(report: &Report, needs: &mut Needs) {
     for exemption in &report.exemptions {
         let Some(left) = exemption.expires.map(|end| end.saturating_sub(report.now)) else {
@@ -182,7 +236,7 @@ fn count_of(number: u64, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::report::{Acks, Acks0, Cluster, Exemption};
+    use crate::admin::report::{Acks, Acks0, ByMode, Cluster, Exemption};
 
     fn quiet() -> Report {
         let scenario = |name: &str| ScenarioCounts {
@@ -251,6 +305,40 @@ mod tests {
                 "act: 1 broker id is outside listener.broker_ids: 7.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_readers_passed_over_and_administrators_were_let_do_is_told_of() {
+        let mut report = quiet();
+        let observing = |name: &str, observe| ScenarioCounts {
+            name: name.into(),
+            mode: "observe".into(),
+            rejections: ByMode {
+                observe,
+                enforce: 0,
+            },
+            ..ScenarioCounts::default()
+        };
+        report.scenarios.extend([
+            observing("commit_past_end", 3),
+            observing("weakening_config", 2),
+            observing("unclean_election", 1),
+            observing("cluster_downgrade", 0),
+        ]);
+        let mut overrun = observing("retention_overrun", 0);
+        overrun.observations.exact = 55;
+        let mut reset = observing("offset_reset", 0);
+        reset.observations.partial = 1;
+        report.scenarios.extend([overrun, reset]);
+        assert_eq!(
+            texts(&report),
+            [
+                "look: 55 offsets deleted before somebody read them (retention_overrun).",
+                "look: 1 offset passed over by groups that began at the end (offset_reset).",
+                "look: 3 commits beyond the end of a log let through (commit_past_end).",
+                "look: 3 parts of administrators' calls let through that strict would refuse or change (weakening_config 2, unclean_election 1).",
             ]
         );
     }

@@ -274,6 +274,22 @@ fn a_group_behind_the_log_start_is_overtaken_and_the_worst_partition_comes_first
 }
 
 #[test]
+fn a_commit_beyond_the_end_is_found_and_one_at_the_end_is_not() {
+    let positions = [
+        at(201, 100, 200, None),
+        at(200, 100, 200, None),
+        at(1_200, 100, 200, None),
+    ];
+    let findings = judged(&positions, min_isr(2));
+    assert_eq!(names(&findings), ["committed_beyond_end"]);
+    assert_eq!(
+        findings[0].found,
+        "committed up to 1000 offsets beyond the end in 2 partitions"
+    );
+    assert_eq!(findings[0].positions[0].committed, 1_200);
+}
+
+#[test]
 fn a_group_is_close_when_unread_records_expire_or_little_of_a_trimmed_log_is_behind_it() {
     let close = |position: Position| names(&judged(&[position], min_isr(2)));
     let (soon, fine): (&[&str], &[&str]) = (["overtaken_soon"].as_slice(), [].as_slice());
@@ -305,7 +321,7 @@ fn numbers_that_no_broker_should_tell_do_no_harm() {
     ] {
         let position = at(committed, start, end, Some(i64::MIN));
         judged(&[position, position], min_isr(2));
-        assert!(position.overtaken() >= 0 && position.unread() >= 0);
+        assert!(position.overtaken() >= 0 && position.unread() >= 0 && position.beyond() >= 0);
         assert!(
             position
                 .headroom()

@@ -5,6 +5,8 @@
 //	franz oversized --bootstrap-server H:P,… --topic T [--records 21] [--value-bytes 60000] [--oversized-bytes 105000]
 //	                [--acks …] [--idempotent=…]     every record a batch of its own, five in flight, to partition 0
 //	franz consume   --bootstrap-server H:P,… --topic T --group G [--records 100] [--timeout 60s]
+//	franz commits   --bootstrap-server H:P,… --topic T --group G --offsets 10,20,30 [--records 100] [--timeout 60s]
+//	                reads like consume, then commits these offsets of partition 0 one after another
 //
 // An acks other than all needs --idempotent=false, as the protocol has it.
 package main
@@ -22,18 +24,19 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 type flags struct {
-	bootstrapServer, topic, group, acks, compression string
-	records, valueBytes, oversizedBytes, partition   int
-	idempotent                                       bool
-	timeout                                          time.Duration
+	bootstrapServer, topic, group, acks, compression, offsets string
+	records, valueBytes, oversizedBytes, partition            int
+	idempotent                                                bool
+	timeout                                                   time.Duration
 }
 
 func main() {
 	if len(os.Args) < 2 {
-		fatal(errors.New("produce, oversized or consume"))
+		fatal(errors.New("produce, oversized, consume or commits"))
 	}
 	command := os.Args[1]
 	set := flag.NewFlagSet(command, flag.ExitOnError)
@@ -43,6 +46,7 @@ func main() {
 	set.StringVar(&f.group, "group", "", "")
 	set.StringVar(&f.acks, "acks", "all", "")
 	set.StringVar(&f.compression, "compression", "none", "")
+	set.StringVar(&f.offsets, "offsets", "", "")
 	set.IntVar(&f.records, "records", map[string]int{"oversized": 21}[command], "")
 	set.IntVar(&f.valueBytes, "value-bytes", 0, "")
 	set.IntVar(&f.oversizedBytes, "oversized-bytes", 105_000, "")
@@ -62,7 +66,9 @@ func main() {
 		f.partition = 0
 		produce(f, true)
 	case "consume":
-		consume(f)
+		consume(f, func(client *kgo.Client, ctx context.Context) { commitRead(client, ctx) })
+	case "commits":
+		consume(f, func(client *kgo.Client, ctx context.Context) { commitEach(f, client, ctx) })
 	default:
 		fatal(fmt.Errorf("unknown command %q", command))
 	}
@@ -136,7 +142,8 @@ func produce(f flags, oversized bool) {
 	line(map[string]any{"done": true, "ok": ok, "failed": failed})
 }
 
-func consume(f flags) {
+// Reads as a member of the group, and commits before it leaves.
+func consume(f flags, commit func(*kgo.Client, context.Context)) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(f.bootstrapServer, ",")...),
 		kgo.ConsumerGroup(f.group),
@@ -158,10 +165,39 @@ func consume(f flags) {
 			line(map[string]any{"partition": r.Partition, "offset": r.Offset, "key": string(r.Key), "valueBytes": len(r.Value)})
 		})
 	}
+	commit(client, ctx)
+	line(map[string]any{"done": read >= f.records, "read": read})
+}
+
+func commitRead(client *kgo.Client, ctx context.Context) {
 	if err := client.CommitUncommittedOffsets(ctx); err != nil {
 		line(map[string]any{"error": name(err), "message": err.Error()})
 	}
-	line(map[string]any{"done": read >= f.records, "read": read})
+}
+
+func commitEach(f flags, client *kgo.Client, ctx context.Context) {
+	for _, text := range strings.Split(f.offsets, ",") {
+		offset, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			fatal(err)
+		}
+		told := "client"
+		at := map[string]map[int32]kgo.EpochOffset{f.topic: {0: {Epoch: -1, Offset: offset}}}
+		client.CommitOffsetsSync(ctx, at, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+			if err != nil || len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != 1 {
+				return
+			}
+			told = ""
+			if err := kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode); err != nil {
+				told = name(err)
+			}
+		})
+		commit := map[string]any{"commit": offset}
+		if told != "" {
+			commit["error"] = told
+		}
+		line(commit)
+	}
 }
 
 func compression(name string) kgo.CompressionCodec {

@@ -141,6 +141,20 @@ fn a_scenario_has_one_name_everywhere() {
             "tests/it/policy/mod.rs has no {line}"
         );
     }
+    // And one on real brokers.
+    let tried: String = files_under(&root().join("tests/it/kafka"))
+        .iter()
+        .map(|file| read(file))
+        .collect();
+    let untried = Scenario::ALL.map(Scenario::name);
+    let untried: Vec<_> = untried
+        .into_iter()
+        .filter(|name| !tried.contains(&format!("\"{name}\"")))
+        .collect();
+    assert_eq!(
+        untried, [""; 0],
+        "scenarios that no test of tests/it/kafka names"
+    );
     // And the other way round: a manual that no scenario has is a rule that nobody asks.
     let manuals = rust_files().filter(|file| {
         file.starts_with(root().join("src/policy")) && read(file).starts_with("//! # ")

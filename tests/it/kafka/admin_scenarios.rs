@@ -1,12 +1,13 @@
-//! Kafka's own administration tools, straight at the brokers and through Holdfast with the scenarios in force: what they
-//! print, what they leave behind, and that what is innocent of a request is carried out.
+//! Kafka's own administration tools, straight at the brokers, under the default preset and with the scenarios in force: what
+//! they print, what they leave behind, and that what is innocent of a request is carried out.
 
 use super::ways::Way;
-use crate::support::clients::{Ran, tools};
+use crate::support::clients::{Ran, java, tools};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Version, shared_cluster, unique};
 use crate::support::process::Scratch;
+use crate::support::raw::{Body, METADATA, Metadata, Raw};
 use crate::support::rdk::{self, Settings};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -20,6 +21,7 @@ const FEATURES: &str = "org.apache.kafka.tools.FeatureCommand";
 const CLUSTER: &str = "org.apache.kafka.tools.ClusterTool";
 const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+const SHARE_GROUPS: &str = "org.apache.kafka.tools.consumer.group.ShareGroupCommand";
 const CONSOLE_PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
 
 const PROTECTED: &str = "[policy.destructive_admin]\ntopics = [\"kept-*\"]\ngroups = [\"kept-*\"]\n\
@@ -45,6 +47,7 @@ struct Names {
     misspelt: String,
     kept_group: String,
     free_group: String,
+    kept_share: String,
 }
 
 impl Names {
@@ -63,6 +66,7 @@ impl Names {
             misspelt: unique("misspelt"),
             kept_group: unique("kept"),
             free_group: unique("free"),
+            kept_share: unique("kept"),
         }
     }
 
@@ -85,6 +89,18 @@ impl Names {
             let told = rdk::produce_ids(&cluster.bootstrap(), name, 0..RECORDS, 10, &settings);
             assert_eq!(told.ok.len() as u64, RECORDS, "{told:?}");
         }
+    }
+
+    /// A share group that has read the kept topic.
+    fn share(&self, bootstrap: &str) {
+        let args = ["--bootstrap-server", bootstrap, "--topic", &self.kept];
+        let group = ["--group", &self.kept_share];
+        java(
+            Version::V4_3_1,
+            "ShareGroupConsumer",
+            &[&args[..], &group].concat(),
+        )
+        .ok();
     }
 
     /// As a consumer does that belongs to no generation of the group: 10 of the kept topic.
@@ -159,6 +175,15 @@ fn calls(way: &Way<'_>, names: &Names, scratch: &Scratch) -> Vec<Call> {
         let what = ["--reset-offsets", "--execute", "--to-offset", to];
         let of = ["--group", &names.kept_group, "--topic", &kept];
         group(&[&what[..], &of].concat(), expected)
+    };
+    let share = |what: &[&str]| {
+        let args = [what, &["--group", &names.kept_share]].concat();
+        call(
+            SHARE_GROUPS,
+            at,
+            &args,
+            refused("destructive_admin", "found"),
+        )
     };
     let policy = || Expected::Refused(vec![POLICY.to_owned()]);
     let partly = |innocent: String| Expected::Refused(vec![POLICY.to_owned(), innocent]);
@@ -267,6 +292,20 @@ fn calls(way: &Way<'_>, names: &Names, scratch: &Scratch) -> Vec<Call> {
             )]),
         ),
         reset("5", Expected::Done),
+        share(&[
+            "--reset-offsets",
+            "--to-earliest",
+            "--execute",
+            "--topic",
+            &names.kept,
+        ]),
+        share(&["--delete-offsets", "--topic", &names.kept]),
+        call(
+            SHARE_GROUPS,
+            at,
+            &["--delete", "--group", &names.kept_share],
+            policy(),
+        ),
         group(
             &[
                 "--delete-offsets",
@@ -428,33 +467,118 @@ impl Left {
 }
 
 #[test]
-fn kafkas_admin_tools_are_told_what_is_refused_and_only_that_does_not_happen() {
+fn kafkas_admin_tools_are_told_what_is_refused_and_only_that_does_not_happen_and_by_default_all_of_it_does()
+ {
     let cluster = shared_cluster();
-    let options = Options::new(&cluster.bootstrap()).preset("strict");
-    let holdfast = Holdfast::start_with(options.config(PROTECTED));
-    let [direct, through] = Way::both(&cluster, &holdfast);
-    let names = [Names::new(), Names::new()];
-    names.iter().for_each(|names| names.set_up(&cluster));
-    names[0].commit_through_nobody(&direct.bootstrap);
+    let options = Options::new(&cluster.bootstrap());
+    let enforcing = Holdfast::start_with(options.clone().preset("strict").config(PROTECTED));
+    let observing = Holdfast::start_with(options.config(PROTECTED));
+    let [direct, through] = Way::both(&cluster, &enforcing);
+    let observed = Way {
+        cluster: &cluster,
+        name: "observed",
+        bootstrap: observing.bootstrap(),
+    };
+    let ways = [&direct, &observed, &through];
+    let names = [Names::new(), Names::new(), Names::new()];
+    let gateways = [None, Some(&observing), Some(&enforcing)];
+    std::thread::scope(|scope| {
+        for ((names, way), gateway) in names.iter().zip(ways).zip(gateways) {
+            scope.spawn(move || {
+                names.set_up(way.cluster);
+                names.share(&way.bootstrap);
+                commit(names, way, gateway);
+            });
+        }
+    });
+    let done = std::thread::scope(|scope| {
+        let ways = names.iter().zip(ways);
+        let runs = ways.map(|(names, way)| scope.spawn(|| run(way, names)));
+        let runs: Vec<_> = runs.collect();
+        runs.into_iter()
+            .map(|run| run.join().expect("the tools"))
+            .collect::<Vec<_>>()
+    });
+    let mut wrong = Vec::new();
+    for (way, (calls, ran)) in ways.iter().zip(&done) {
+        wrong.extend(complaints(way.name == "through", calls, ran));
+    }
+    wrong.extend(differences(&names, [&done[0].1, &done[1].1]));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert_eq!(Left::by(&cluster, &names[0]), ALL_DONE);
+    assert_eq!(Left::by(&cluster, &names[1]), ALL_DONE);
+    assert_eq!(Left::by(&cluster, &names[2]), ONLY_THE_INNOCENT);
+    check_counts(&enforcing);
+    check_observed(&observing);
+}
+
+/// Until the gateway knows what was committed.
+fn commit(names: &Names, way: &Way<'_>, gateway: Option<&Holdfast>) {
+    let Some(gateway) = gateway else {
+        return names.commit_through_nobody(&way.bootstrap);
+    };
     eventually("the gateway knows what was committed", TIMEOUT, || {
-        let before = unverified(&holdfast);
-        names[1].commit_through_nobody(&through.bootstrap);
-        match unverified(&holdfast) == before {
+        let before = unverified(gateway);
+        names.commit_through_nobody(&way.bootstrap);
+        match unverified(gateway) == before {
             true => Ok(()),
             false => Err("its topics are not known yet".to_owned()),
         }
     });
-    let (direct, through) = std::thread::scope(|scope| {
-        let direct = scope.spawn(|| run(&direct, &names[0]));
-        let through = run(&through, &names[1]);
-        (direct.join().expect("the tools"), through)
+}
+
+/// What a tool printed, with this way's own names replaced by words, in any order of lines.
+fn printed(names: &Names, ran: &Ran) -> Vec<String> {
+    let words = [
+        (&names.kept_group, "KEPT-GROUP"),
+        (&names.free_group, "FREE-GROUP"),
+        (&names.kept_share, "KEPT-SHARE"),
+        (&names.kept, "KEPT"),
+        (&names.free, "FREE"),
+        (&names.keyed, "KEYED"),
+        (&names.compacted, "COMPACTED"),
+        (&names.plain, "PLAIN"),
+        (&names.config, "CONFIG"),
+        (&names.shrunk, "SHRUNK"),
+        (&names.moved, "MOVED"),
+        (&names.weak, "WEAK"),
+        (&names.assigned, "ASSIGNED"),
+        (&names.misspelt, "MISSPELT"),
+    ];
+    let in_words = words.iter().fold(ran.wrote.clone(), |text, (name, word)| {
+        text.replace(name.as_str(), word)
     });
-    let mut wrong = complaints(false, &direct.0, &direct.1);
-    wrong.extend(complaints(true, &through.0, &through.1));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(Left::by(&cluster, &names[0]), ALL_DONE);
-    assert_eq!(Left::by(&cluster, &names[1]), ONLY_THE_INNOCENT);
-    check_counts(&holdfast);
+    // Columns are as wide as the names in them, lists of groups are in no order, and lines of a log begin with the time.
+    let in_order = |line: &str| {
+        let level = [" WARN ", " ERROR "]
+            .iter()
+            .find_map(|level| line.find(level));
+        let line = &line[level.unwrap_or_default()..];
+        let words = line.split_whitespace();
+        let mut words: Vec<&str> = words
+            .map(|word| word.trim_matches(['(', ')', ',']))
+            .collect();
+        words.sort_unstable();
+        words.join(" ")
+    };
+    // How often a client asks until a topic is created is its own affair.
+    let lines = in_words
+        .lines()
+        .filter(|line| !line.contains(" WARN NetworkClient "));
+    let mut lines: Vec<String> = lines.map(in_order).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Where tools say something else under the default preset than straight at the brokers.
+fn differences(names: &[Names; 3], [direct, observed]: [&[Ran]; 2]) -> Vec<String> {
+    let both = direct.iter().zip(observed);
+    let different = both.filter_map(|(direct, observed)| {
+        let (one, other) = (printed(&names[0], direct), printed(&names[1], observed));
+        let same = one == other && direct.status == observed.status;
+        (!same).then(|| format!("direct {one:#?}, under the default preset {other:#?}"))
+    });
+    different.collect()
 }
 
 /// What the tools leave where nobody refuses anything.
@@ -499,7 +623,9 @@ fn check_counts(holdfast: &Holdfast) {
         ("destructive_admin", "DeleteRecords", 1.0),
         ("destructive_admin", "OffsetCommit", 1.0),
         ("destructive_admin", "OffsetDelete", 1.0),
-        ("destructive_admin", "DeleteGroups", 1.0),
+        ("destructive_admin", "DeleteGroups", 2.0),
+        ("destructive_admin", "AlterShareGroupOffsets", 1.0),
+        ("destructive_admin", "DeleteShareGroupOffsets", 1.0),
         ("destructive_admin", "DeleteTopics", 1.0),
         ("weak_topic_creation", "CreateTopics", 1.0),
     ] {
@@ -531,6 +657,132 @@ fn check_counts(holdfast: &Holdfast) {
             "{scenario}"
         );
     }
+}
+
+/// The same is found, and nothing of it done.
+fn check_observed(holdfast: &Holdfast) {
+    let metrics = holdfast.metrics();
+    let count = |family, scenario, mode| {
+        let labels = [("scenario", scenario), ("mode", mode)];
+        metrics.value_or_zero(family, &labels)
+    };
+    let (rejections, overrides) = ("holdfast_rejections_total", "holdfast_overrides_total");
+    for (scenario, families) in [
+        ("partition_growth", &[rejections][..]),
+        ("weakening_config", &[rejections]),
+        ("replica_reduction", &[rejections]),
+        ("unclean_election", &[rejections]),
+        ("cluster_downgrade", &[rejections]),
+        ("destructive_admin", &[rejections]),
+        ("weak_topic_creation", &[rejections, overrides]),
+        ("auto_topic_creation", &[overrides]),
+    ] {
+        for family in families {
+            assert!(
+                count(family, scenario, "observe") > 0.0,
+                "{family} {scenario}"
+            );
+            assert_eq!(
+                count(family, scenario, "enforce"),
+                0.0,
+                "{family} {scenario}"
+            );
+        }
+    }
+    for api_key in [
+        "DeleteRecords",
+        "OffsetCommit",
+        "OffsetDelete",
+        "DeleteGroups",
+        "DeleteTopics",
+        "AlterShareGroupOffsets",
+        "DeleteShareGroupOffsets",
+    ] {
+        let labels = [("scenario", "destructive_admin"), ("api_key", api_key)];
+        assert!(
+            metrics.value_or_zero(rejections, &labels) > 0.0,
+            "{api_key}"
+        );
+    }
+}
+
+#[test]
+fn what_an_old_admin_client_leaves_out_is_taken_back_by_default_and_kept_in_force() {
+    let cluster = shared_cluster();
+    let options = Options::new(&cluster.bootstrap());
+    let enforcing = Holdfast::start_with(options.preset("strict"));
+    let observing = Holdfast::start(&cluster.bootstrap());
+    let retention = |topic: &str| {
+        let found = super::weak_topic_repair::configs(&cluster, topic);
+        found.expect("the topic's configs")[1].clone()
+    };
+    let alter = |bootstrap: &str| {
+        let topic = unique("replaced");
+        let configs = [("retention.ms", THIRTY_DAYS), ("min.insync.replicas", "2")];
+        cluster.create_topic(&topic, 1, 3, &configs);
+        rdk::replace_configs(bootstrap, &topic, &[("min.insync.replicas", "2")]);
+        topic
+    };
+    for bootstrap in [cluster.bootstrap(), observing.bootstrap()] {
+        let topic = alter(&bootstrap);
+        eventually("retention.ms is taken back", TIMEOUT, || {
+            match retention(&topic) {
+                Some(found) if found == THIRTY_DAYS => Err(found),
+                _ => Ok(()),
+            }
+        });
+    }
+    let topic = alter(&enforcing.bootstrap());
+    assert_eq!(retention(&topic).as_deref(), Some(THIRTY_DAYS));
+    for (holdfast, mode) in [(&observing, "observe"), (&enforcing, "enforce")] {
+        let labels = [
+            ("scenario", "weakening_config"),
+            ("api_key", "AlterConfigs"),
+            ("mode", mode),
+        ];
+        let counted = holdfast.metrics();
+        let counted = counted.value_or_zero("holdfast_rejections_total", &labels);
+        assert_eq!(counted, 1.0, "{mode}");
+    }
+}
+
+#[test]
+fn a_topic_that_an_old_client_only_asks_for_is_created_by_default_and_answered_unknown_in_force() {
+    const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+    /// The last version that cannot say that nothing is to be created.
+    const VERSION: i16 = 3;
+    let cluster = shared_cluster();
+    let options = Options::new(&cluster.bootstrap());
+    let enforcing = Holdfast::start_with(options.preset("strict"));
+    let observing = Holdfast::start(&cluster.bootstrap());
+    let ask = |address: &str, topic: &str| {
+        let mut body = Body::new();
+        body.i32(1).string(topic);
+        let mut client = Raw::connect(address).expect("a connection");
+        let answer = client.call(METADATA, VERSION, &body.0).expect("an answer");
+        Metadata::parse(VERSION, &answer).expect("a Metadata answer")
+    };
+    let exists = |topic: &str| {
+        // Asked for with all others, it is not created.
+        let all = cluster.metadata(None);
+        all.topic(topic).is_some()
+    };
+    for address in [cluster.broker(1).addr(), observing.broker_addr(1)] {
+        let topic = unique("asked");
+        ask(&address, &topic);
+        eventually("it is created", TIMEOUT, || match exists(&topic) {
+            true => Ok(()),
+            false => Err("not yet".to_owned()),
+        });
+    }
+    let topic = unique("asked");
+    let answer = ask(&enforcing.broker_addr(1), &topic);
+    let told = answer.topic(&topic).expect("the topic");
+    assert_eq!(told.error_code, UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(answer.brokers.len(), 3);
+    // As long as it took the others, and more.
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!exists(&topic));
 }
 
 fn unverified(holdfast: &Holdfast) -> f64 {

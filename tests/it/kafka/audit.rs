@@ -102,9 +102,10 @@ fn check_what_is_named(cluster: &Cluster) {
     write(cluster, trimmed, HOUR_MS / 60 * 57);
     write(cluster, trimmed, 0);
     delete_records(cluster, trimmed, 5);
-    let groups = ["behind", "close", "reading", "done"].map(name);
-    let [behind, close, reading, done] = &groups;
-    for (group, offset) in [(behind, 2), (close, 9), (reading, 10), (done, 20)] {
+    let groups = ["behind", "close", "reading", "done", "beyond"].map(name);
+    let [behind, close, reading, done, beyond] = &groups;
+    let committed = [(behind, 2), (close, 9), (reading, 10), (done, 20)];
+    for (group, offset) in committed.into_iter().chain([(beyond, 1_000)]) {
         commit(cluster, group, trimmed, offset);
     }
 
@@ -143,6 +144,10 @@ fn check_what_is_named(cluster: &Cluster) {
         [
             "overtaken_soon: 11 offsets unread in 1 partition, 1 of them in the last tenth of retention.ms, headroom 26.7 % of the log"
         ]
+    );
+    assert_eq!(
+        group(beyond),
+        ["committed_beyond_end: committed up to 980 offsets beyond the end in 1 partition"]
     );
     // What it reads next is new, and what it has not read stays for an hour.
     assert_eq!(group(reading), [""; 0]);
@@ -183,7 +188,9 @@ fn check_what_is_named(cluster: &Cluster) {
     let told = audit(cluster, &["--fail-on", "error"]);
     println!("{}", told.stdout);
     assert_eq!(told.status.code(), Some(1));
-    for name in [single, pair, whole, lax, unclean, trimmed, behind, close] {
+    for name in [
+        single, pair, whole, lax, unclean, trimmed, behind, close, beyond,
+    ] {
         assert!(told.stdout.contains(name.as_str()), "{name}");
     }
     assert!(!told.stdout.contains(good.as_str()));

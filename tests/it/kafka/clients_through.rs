@@ -91,6 +91,40 @@ fn check_java_transactions(cluster: &Cluster, version: Version) {
     assert_eq!(ids, committed);
 }
 
+#[test]
+fn java_reads_and_writes_exactly_once_through_holdfast_as_direct() {
+    let cluster = shared_cluster();
+    let holdfast = Holdfast::start(&cluster.bootstrap());
+    for protocol in ["classic", "consumer"] {
+        let what = format!("exactly once, {protocol}");
+        let (said, ids, committed) = same(&cluster, &holdfast, &what, |way| {
+            let [from, into] = ["from", "into"].map(|name| way.topic(name, 3, &[]));
+            let told = rdk::produce_ids(&way.bootstrap, &from, 0..100, 20, &Settings::idempotent());
+            assert_eq!(told.ok.len(), 100, "{told:?}");
+            let [group, id] = ["eos", "txn"].map(unique);
+            let names = [
+                "--into",
+                &into,
+                "--group",
+                &group,
+                "--transactional-id",
+                &id,
+            ];
+            let args = [&names[..], &["--protocol", protocol]].concat();
+            let said = way.java(Version::V4_3_1, "ExactlyOnce", &from, &args);
+            let stored = way.stored(&into);
+            assert_each_once(&stored);
+            (
+                said.last,
+                rdk::ids(&stored),
+                way.committed(&group, &from, 3),
+            )
+        });
+        assert_eq!(said["aborted"], true, "{said}");
+        assert_eq!((ids, committed), ((0..100).collect(), 100), "{protocol}");
+    }
+}
+
 /// Every call with its result, addresses replaced by `n@broker`.
 fn admin_calls(way: &Way<'_>, addresses: &[(String, String)]) -> BTreeMap<String, String> {
     let topic = unique("java-admin");

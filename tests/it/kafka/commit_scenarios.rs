@@ -34,7 +34,7 @@ fn strict(cluster: &Cluster) -> Holdfast {
     Holdfast::start_with(Options::new(&cluster.bootstrap()).preset("strict"))
 }
 
-fn at(topic: &str, offset: i64) -> TopicPartitionList {
+pub(super) fn at(topic: &str, offset: i64) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, Offset::Offset(offset))
         .expect("an offset");
@@ -42,7 +42,7 @@ fn at(topic: &str, offset: i64) -> TopicPartitionList {
 }
 
 /// What the group has committed, asked straight of the brokers.
-fn committed(cluster: &Cluster, group: &str, topic: &str) -> Option<i64> {
+pub(super) fn committed(cluster: &Cluster, group: &str, topic: &str) -> Option<i64> {
     let consumer = rdk::consumer(&cluster.bootstrap(), group, &[]);
     committed_by(&consumer, topic)
 }

@@ -21,7 +21,7 @@ const FAULTS: [Fault; 6] = [
 const EACH: Duration = Duration::from_secs(2);
 
 /// A cluster whose brokers name the fault proxies in front of them, and these, by node id from 1 on.
-fn behind_faults() -> (Cluster, Vec<Faults>) {
+pub(super) fn behind_faults() -> (Cluster, Vec<Faults>) {
     let base = ports::base(9);
     let listener = ClientListener::plaintext("FAULTY").advertised("127.0.0.1", base);
     let cluster = Cluster::start(Spec::new(Version::V4_3_1).listener(listener));
@@ -36,7 +36,7 @@ fn behind_faults() -> (Cluster, Vec<Faults>) {
     (cluster, faults)
 }
 
-fn bootstrap(faults: &[Faults]) -> String {
+pub(super) fn bootstrap(faults: &[Faults]) -> String {
     let all: Vec<String> = faults.iter().map(Faults::addr).collect();
     all.join(",")
 }

@@ -5,7 +5,7 @@ use crate::support::clients::java;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Spec, Version, shared_cluster, shared_cluster_39, unique};
-use crate::support::raw::{self, Produce, Raw, now_ms};
+use crate::support::raw::{self, Batch, Produce, Raw, now_ms};
 use crate::support::rdk::{self, IdProducer, Settings, Told};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use std::collections::BTreeSet;
@@ -25,14 +25,19 @@ const SCENARIOS: [&str; 6] = [
 
 /// A gateway with these scenarios in `mode`; topics demand what their names say.
 fn holdfast(cluster: &Cluster, mode: &str) -> Holdfast {
-    let tables = SCENARIOS.map(|scenario| {
-        let topics = match scenario {
+    holdfast_of(cluster, mode, &SCENARIOS)
+}
+
+fn holdfast_of(cluster: &Cluster, mode: &str, scenarios: &[&str]) -> Holdfast {
+    let table = |scenario: &&str| {
+        let topics = match *scenario {
             "not_idempotent" | "not_transactional" => format!("topics = [\"{scenario}-*\"]\n"),
             _ => String::new(),
         };
         format!("[policy.{scenario}]\nmode = \"{mode}\"\n{topics}")
-    });
-    Holdfast::start_with(Options::new(&cluster.bootstrap()).config(&tables.concat()))
+    };
+    let tables: String = scenarios.iter().map(table).collect();
+    Holdfast::start_with(Options::new(&cluster.bootstrap()).config(&tables))
 }
 
 fn refused(holdfast: &Holdfast, scenario: &str, mode: &str) -> f64 {
@@ -176,6 +181,68 @@ fn producers_are_told_what_a_topic_demands_and_are_only_counted_in_observe() {
             scope.spawn(|| case.check(&cluster, &enforcing, &observing));
         }
     });
+}
+
+#[test]
+fn producers_are_told_that_a_topic_is_weak_and_are_only_counted_in_observe() {
+    let cluster = shared_cluster();
+    let weak = &["weak_topic"];
+    let [enforcing, observing] =
+        ["enforce", "observe"].map(|mode| holdfast_of(&cluster, mode, weak));
+    let case = Case {
+        scenario: "weak_topic",
+        configs: &[("min.insync.replicas", "1")],
+        librdkafka: Settings::idempotent,
+        java: &[],
+        ahead_ms: None,
+        code: Code::PolicyViolation,
+        exception: "PolicyViolationException",
+    };
+    case.check(&cluster, &enforcing, &observing);
+}
+
+#[test]
+fn records_of_an_impatient_client_without_acks_are_confirmed_once_a_silent_follower_is_out() {
+    // A follower that stops is taken out of the ISR after some seconds; until then acks=all waits.
+    let spec = Spec::new(Version::V4_3_1).dedicated_controller();
+    let cluster = Cluster::start(spec);
+    let [enforcing, off] =
+        ["enforce", "off"].map(|mode| holdfast_of(&cluster, mode, &["ack_timeout"]));
+    for topic in ["impatient", "patient"] {
+        cluster.create_topic_on(topic, &[&[1, 2, 3]], &[]);
+    }
+    cluster.broker(3).freeze();
+    let ended = |holdfast: &Holdfast| {
+        let metrics = holdfast.metrics();
+        ["confirmed", "unknown"].map(|outcome| {
+            metrics.value_or_zero("holdfast_acks0_records_total", &[("outcome", outcome)])
+        })
+    };
+    // Both are under way before the follower is missed.
+    let clients = [("impatient", &off), ("patient", &enforcing)].map(|(topic, holdfast)| {
+        let mut client = Raw::connect(&holdfast.broker_addr(1)).expect("a connection");
+        let batch = Batch::of_ids(0, 10, 20).bytes();
+        let produce = Produce::new(9, 0, topic, 0, batch).timeout_ms(200);
+        client.send(raw::PRODUCE, 9, &produce.body()).expect("sent");
+        client
+    });
+    for (holdfast, expected) in [(&off, [0.0, 10.0]), (&enforcing, [10.0, 0.0])] {
+        eventually("they are accounted for", PATIENCE, || {
+            match ended(holdfast) {
+                found if found == expected => Ok(()),
+                found => Err(format!("{found:?}")),
+            }
+        });
+    }
+    drop(clients);
+    cluster.broker(3).thaw();
+    let overridden = |holdfast: &Holdfast| {
+        let labels = [("scenario", "ack_timeout"), ("mode", "enforce")];
+        let metrics = holdfast.metrics();
+        metrics.value_or_zero("holdfast_overrides_total", &labels)
+    };
+    assert_eq!(overridden(&enforcing), 1.0);
+    assert_eq!(overridden(&off), 0.0);
 }
 
 #[test]

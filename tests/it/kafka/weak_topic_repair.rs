@@ -10,7 +10,7 @@ const DESCRIBE_CONFIGS: i16 = 32;
 const REPAIR: &str = "[policy.weak_topic]\nrepair = \"enforce\"\n";
 
 /// `min.insync.replicas` and `retention.ms` of a topic, by DescribeConfigs v1.
-fn configs(cluster: &Cluster, topic: &str) -> std::io::Result<Vec<Option<String>>> {
+pub(super) fn configs(cluster: &Cluster, topic: &str) -> std::io::Result<Vec<Option<String>>> {
     let mut body = Body::new();
     body.i32(1).i8(2).string(topic).i32(2);
     body.string("min.insync.replicas").string("retention.ms");

@@ -10,7 +10,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A class of `tests/clients/java` with the client library of `version`: IdempotentProducer, TransactionalProducer,
-/// ShareGroupConsumer (4.3.1), GroupConsumer, CommitPastEnd, AdminCalls, OversizedInTheMiddle,
+/// ShareGroupConsumer (4.3.1), GroupConsumer, Commits, CommitPastEnd, ExactlyOnce, AdminCalls, OversizedInTheMiddle,
 /// OversizedBeside, Tools; SteadyProducer ends with its input (`java_client_command`).
 #[track_caller]
 pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
@@ -46,7 +46,7 @@ pub struct Ran {
     pub wrote: String,
 }
 
-/// `tests/clients/franz`: produce, oversized or consume.
+/// `tests/clients/franz`: produce, oversized, consume or commits.
 #[track_caller]
 pub fn franz(args: &[&str]) -> Output {
     process::run("franz", franz_command(args), b"", TIMEOUT)
@@ -57,4 +57,21 @@ pub fn franz_command(args: &[&str]) -> Command {
     let mut franz = Command::new(distribution::franz_binary());
     franz.args(args);
     franz
+}
+
+/// franz-go's own tests: what `go test -v -run` says. Topics are small, and of few partitions.
+#[track_caller]
+pub fn franz_suite(bootstrap: &str, tests: &str) -> Output {
+    let mut suite = Command::new(distribution::franz_suite_binary());
+    suite.args(["-test.v", "-test.parallel=4", "-test.timeout=280s"]);
+    // The first reads its own source, which is not here; the second ends early when an internal topic is read before others.
+    let skipped = "^(TestOptValuesCoversEveryOption|Test848RegexBrokerResolves)$";
+    suite.args(["-test.run", tests, "-test.skip", skipped]);
+    suite
+        .env("KGO_SEEDS", bootstrap)
+        .env("KGO_LOG_LEVEL", "none");
+    suite
+        .env("KGO_TEST_RECORDS", "5000")
+        .env("KGO_TEST_MAX_TOPIC_PARTS", "3");
+    process::run("franz-suite", suite, b"", Duration::from_secs(300))
 }

@@ -219,24 +219,34 @@ pub fn java_classes(version: Version) -> PathBuf {
 
 /// The built program of `tests/clients/franz`.
 pub fn franz_binary() -> PathBuf {
+    built_by_go("franz", &["build", "-o"], ".")
+}
+
+/// franz-go's own tests, of the version that `tests/clients/franz` uses.
+pub fn franz_suite_binary() -> PathBuf {
+    let package = "github.com/twmb/franz-go/pkg/kgo";
+    built_by_go("franz-suite", &["test", "-c", "-o"], package)
+}
+
+fn built_by_go(name: &str, how: &[&str], package: &str) -> PathBuf {
     process::require("go", "golang-go");
     require_go_1_21();
     let dir = clients().join("franz");
     let mut sources = sources(&dir, "go");
     sources.extend(self::sources(&dir, "mod"));
     let built = once(
-        &cache().join(format!("franz-{}", fingerprint_of(&sources))),
+        &cache().join(format!("{name}-{}", fingerprint_of(&sources))),
         |new| {
             let mut go = Command::new("go");
             // A distribution's Go may be older than go.mod asks for; from 1.21 on it fetches the one that is asked for.
             go.current_dir(&dir)
                 .env("CGO_ENABLED", "0")
                 .env("GOTOOLCHAIN", "auto");
-            go.args(["build", "-o"]).arg(new.join("franz")).arg(".");
+            go.args(how).arg(new.join(name)).arg(package);
             process::run("go", go, b"", Duration::from_secs(600)).ok();
         },
     );
-    built.join("franz")
+    built.join(name)
 }
 
 /// Older ones cannot read go.mod; newer ones fetch the Go that it asks for.

@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub enum Fault {
     Reset,
     /// What the left side sends is ended towards the right one; answers still come.
     HalfClose,
+    /// As BlackHole, of connections whose first bytes have these among them; the others go on.
+    BlackHoleOf(&'static str),
 }
 
 pub struct Faults {
@@ -83,20 +85,21 @@ fn join(left: TcpStream, right: TcpStream, fault: &Arc<Mutex<Fault>>, over: &Arc
         stream.set_write_timeout(Some(Duration::from_secs(5))).ok();
     }
     let ways = [(&left, &right, true), (&right, &left, false)];
+    let began: Arc<OnceLock<Vec<u8>>> = Arc::default();
     for (from, to, forth) in ways {
         let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
             return;
         };
-        let (fault, over) = (fault.clone(), over.clone());
-        thread::spawn(move || pump(from, to, forth, &fault, &over));
+        let (fault, over, began) = (fault.clone(), over.clone(), began.clone());
+        thread::spawn(move || pump((from, to), forth, &began, &fault, &over));
     }
 }
 
-/// One direction, until its end.
+/// One direction, until its end. `began`: what the left side sent first.
 fn pump(
-    mut from: TcpStream,
-    mut to: TcpStream,
+    (mut from, mut to): (TcpStream, TcpStream),
     forth: bool,
+    began: &OnceLock<Vec<u8>>,
     fault: &Mutex<Fault>,
     over: &AtomicBool,
 ) {
@@ -105,6 +108,10 @@ fn pump(
         let now = *fault.lock().unwrap_or_else(PoisonError::into_inner);
         match now {
             Fault::BlackHole => {
+                thread::sleep(TICK);
+                continue;
+            }
+            Fault::BlackHoleOf(text) if has(began, text) => {
                 thread::sleep(TICK);
                 continue;
             }
@@ -124,6 +131,12 @@ fn pump(
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
             Err(_) => return reset(&from, &to),
         };
+        if forth {
+            began.get_or_init(|| buffer[..read].to_vec());
+            if matches!(now, Fault::BlackHoleOf(text) if has(began, text)) {
+                continue;
+            }
+        }
         if let Fault::Latency(span) = now {
             thread::sleep(span);
         }
@@ -138,6 +151,13 @@ fn pump(
         }
     }
     reset(&from, &to);
+}
+
+fn has(began: &OnceLock<Vec<u8>>, text: &str) -> bool {
+    let began = began.get().map_or(&[][..], Vec::as_slice);
+    began
+        .windows(text.len())
+        .any(|piece| piece == text.as_bytes())
 }
 
 /// Both sides see a reset, not an end.

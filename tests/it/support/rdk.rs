@@ -3,14 +3,16 @@
 
 use rdkafka::Message;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -417,4 +419,64 @@ pub fn consume(
         .commit_consumer_state(CommitMode::Sync)
         .expect("a commit");
     records
+}
+
+// -------------------------------------------------------------------------------------------------- administering
+
+fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    config.create().expect("an admin client")
+}
+
+fn within() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(Duration::from_secs(20)))
+        .operation_timeout(Some(Duration::from_secs(20)))
+}
+
+fn run<T>(call: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(call)
+}
+
+/// Runs a call to its end; what it says of the one thing that was named.
+fn call<T, Name: Debug>(
+    call: impl Future<Output = KafkaResult<Vec<Result<T, (Name, RDKafkaErrorCode)>>>>,
+) -> Result<(), RDKafkaErrorCode> {
+    let said = run(call).map_err(|error| {
+        error
+            .rdkafka_error_code()
+            .unwrap_or(RDKafkaErrorCode::Unknown)
+    })?;
+    match said.into_iter().next() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err((_, code))) => Err(code),
+        None => Err(RDKafkaErrorCode::Unknown),
+    }
+}
+
+/// CreatePartitions: the topic is to have `count` of them.
+pub fn grow(bootstrap: &str, topic: &str, count: usize) -> Result<(), RDKafkaErrorCode> {
+    let partitions = [NewPartitions::new(topic, count)];
+    call(admin(bootstrap).create_partitions(&partitions, &within()))
+}
+
+/// DeleteGroups.
+pub fn delete_group(bootstrap: &str, group: &str) -> Result<(), RDKafkaErrorCode> {
+    call(admin(bootstrap).delete_groups(&[group], &within()))
+}
+
+/// AlterConfigs, which takes back every key of the topic that is not among these. What is said of the topic this binding keeps
+/// to itself.
+#[track_caller]
+pub fn replace_configs(bootstrap: &str, topic: &str, configs: &[(&str, &str)]) {
+    let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let config = configs
+        .iter()
+        .fold(config, |config, (key, value)| config.set(key, value));
+    let configs = [config];
+    let admin = admin(bootstrap);
+    let said = run(admin.alter_configs(&configs, &within()));
+    said.expect("an answer");
 }
