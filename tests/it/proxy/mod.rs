@@ -1,5 +1,6 @@
 //! Floor 5 over real sockets and over streams that the test plays, against brokers that are made up here: no Kafka, no Java.
 
+mod attacked;
 mod background;
 mod driven;
 mod driver;
@@ -9,7 +10,7 @@ mod gateway;
 mod limits;
 mod memory;
 mod proxy_protocol;
-pub mod resident;
+mod resident;
 mod room;
 mod settings_change;
 mod tls;
