@@ -48,6 +48,7 @@ const LEAST_PROGRESS: u64 = 16 * 1024;
 const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
+const OWN_ANSWERS: usize = 256;
 /// Parts of one vectored write.
 const SLICES: usize = 16;
 
@@ -321,7 +322,7 @@ impl<D: Dial> Connection<D> {
                 return moved;
             }
             // What we answer ourselves costs the client nothing: one that takes no answers must not pile them up here.
-            if self.responses.lane.output_len() > OWN_ANSWERS_BYTES && !self.ending() {
+            if self.owes_too_many_answers() {
                 return moved;
             }
             if self.requests.may_judge() {
@@ -340,6 +341,12 @@ impl<D: Dial> Connection<D> {
             }
             moved = true;
         }
+    }
+
+    /// The client is not read until it has taken some.
+    fn owes_too_many_answers(&self) -> bool {
+        let lane = &self.responses.lane;
+        (lane.output_len() > OWN_ANSWERS_BYTES || lane.pieces() > OWN_ANSWERS) && !self.ending()
     }
 
     fn judge_requests(&mut self, cx: &mut Context<'_>) {
@@ -913,7 +920,8 @@ impl<D: Dial> Connection<D> {
         let reading = self.client_reads
             && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_))
             && self.budget_since.is_none()
-            && !self.requests.lease_wait.is_waiting();
+            && !self.requests.lease_wait.is_waiting()
+            && !self.owes_too_many_answers();
         if !begun
             || !reading
             || self.requests.lane.has_output()

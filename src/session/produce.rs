@@ -32,6 +32,8 @@ use std::sync::{Arc, LazyLock};
 
 /// More partitions than any request of a working client has; each costs us memory until it is answered.
 const MAX_PARTITIONS: usize = 65_536;
+/// Memory of our own answers that wait for a broker's in front of them, beyond which the client is not read: no budget counts it.
+const MOST_OWN_ANSWER_BYTES: usize = 16 * 1024;
 
 /// The Produce request that is being read. Reused from frame to frame, so that a frame costs no allocation.
 #[derive(Debug)]
@@ -513,7 +515,10 @@ impl Session {
         frame_len: usize,
     ) -> Result<(), Want> {
         let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
-        self.paused_by = if self.in_flight.len() >= limits.max_in_flight {
+        let own_answers = self.in_flight.own_answer_bytes();
+        self.paused_by = if self.in_flight.len() >= limits.max_in_flight
+            || own_answers >= MOST_OWN_ANSWER_BYTES
+        {
             Some(Limit::MaxInFlight)
         } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
             Some(Limit::MaxAbsorbedInFlight)
@@ -1134,10 +1139,9 @@ impl Session {
                 frame.waits_in_queue = false;
             }
             self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
-        } else if let Some(newest) = self.in_flight.newest() {
-            newest.fate = Fate::Answer(Bytes::from(
-                merge.answer(frame.correlation_id, frame.version),
-            ));
+        } else {
+            let answer = merge.answer(frame.correlation_id, frame.version);
+            self.in_flight.answer_newest(Bytes::from(answer));
             self.tell_refused(&merge);
         }
         Ok(())
