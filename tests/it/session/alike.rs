@@ -72,6 +72,8 @@ fn requests_of_one_read_become_what_they_become_one_by_one() {
                     .map(|(id, records)| frame(id, &one(version, acks, records)))
                     .collect();
                 let (mut together, mut alone) = (rig(found, mode), rig(found, mode));
+                // How far ahead a timestamp lies is told.
+                alone.now_ms = together.now_ms;
                 together.send(&frames.concat());
                 for frame in &frames {
                     alone.send(frame);

@@ -436,7 +436,11 @@ impl Rig {
         self.request_news = false;
         let env = env!(self);
         self.request_want = self.session.on_request(&env, &mut self.requests);
+        let in_flight = self.session.in_flight().len();
         self.session.flush_answers(&mut self.responses);
+        if self.request_want == Want::Answers && self.session.in_flight().len() < in_flight {
+            self.request_news = true;
+        }
         if self.request_want == Want::Close {
             let rest = self.requests.fresh_len();
             self.requests.skip(rest);
