@@ -11,13 +11,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Generous: two cores, an unoptimised build, other tests.
-const P99: Duration = Duration::from_millis(1500);
+/// Generous: two cores, an unoptimised build, other tests. Alone it is a few hundredths of that.
+const P99: Duration = Duration::from_secs(3);
 const BUFFER_BYTES: u64 = 32 * 1024 * 1024;
 /// Of short patience, so that a test sees its end.
 const LIMITS: &str = "buffer_bytes = 33554432\nannounced_bytes = 33554432\nheader_timeout_ms = 3000\n\
     frame_timeout_ms = 3000\nbudget_timeout_ms = 3000\nwrite_stall_timeout_ms = 3000\nidle_timeout_ms = 6000\n\
     [drain]\nclose_drain_timeout_ms = 1000\n";
+/// For what takes as long as sockets have room.
+const PATIENCE: Duration = Duration::from_secs(60);
 const HEARTBEAT: i16 = 12;
 /// Requests of the client beside: two that fit into a relay buffer, and one that needs leave.
 const SIZES: [usize; 3] = [100, 20_000, 150_000];
@@ -222,20 +224,22 @@ fn lengths_and_counts_that_cannot_be_end_their_connection_and_cost_nobody_anythi
 
 #[test]
 fn clients_that_pipeline_and_never_read_cost_bounded_memory_and_are_closed() {
-    const CLIENTS: usize = 100;
+    const CLIENTS: usize = 40;
     let attacked = Attacked::start();
     // Every other one asks for what Holdfast answers itself: no broker slows that down.
     let asked = [
         request_frame(HEARTBEAT, 0, 1, Some("attacker"), &[7; 8000]),
         request_frame(raw::API_VERSIONS, 99, 1, Some("attacker"), b"").repeat(300),
     ];
-    let sent = attacked.attack("100 that never read", CLIENTS as u64, || {
-        let mut clients: Vec<_> = (0..CLIENTS).map(|_| (attacked.dial(), 0)).collect();
+    let sent = attacked.attack("40 that never read", CLIENTS as u64, || {
+        let mut clients: Vec<_> = (0..CLIENTS)
+            .map(|_| (dial_from(Ipv4Addr::LOCALHOST, &attacked.addr()), 0))
+            .collect();
         for (client, _) in &clients {
             client.set_nonblocking(true).expect("a socket option");
         }
         let (begun, mut sent) = (Instant::now(), 0);
-        while begun.elapsed() < Duration::from_secs(8) {
+        while attacked.closed("write_stalled") < CLIENTS && begun.elapsed() < PATIENCE {
             let mut wrote = 0;
             for (n, (client, at)) in clients.iter_mut().enumerate() {
                 let bytes = &asked[n % 2];
@@ -246,15 +250,13 @@ fn clients_that_pipeline_and_never_read_cost_bounded_memory_and_are_closed() {
                 }
             }
             sent += wrote;
-            if wrote == 0 {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            // Not to see whose processors are faster.
+            std::thread::sleep(Duration::from_millis(5));
         }
         sent
     });
-    let stalled = attacked.closed("write_stalled");
-    println!("{sent} bytes sent, {stalled} closed as stalled");
-    assert_eq!(stalled, CLIENTS);
+    println!("{sent} bytes sent");
+    assert_eq!(attacked.closed("write_stalled"), CLIENTS);
     attacked.assert_left_alone();
 }
 
@@ -338,9 +340,11 @@ fn a_thousand_clients_that_drip_a_byte_a_second_are_closed_and_others_hardly_not
     attacked.assert_left_alone();
 }
 
-/// A connection from another address of this machine.
+/// A connection from another address of this machine. The kernel keeps no more than it must for it on either side: what it
+/// does not read stays with Holdfast.
 fn dial_from(from: Ipv4Addr, to: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket option");
     let from = SocketAddr::from((from, 0));
     socket.bind(&from.into()).expect("an address of loopback");
     let to: SocketAddr = to.parse().expect("an address");
