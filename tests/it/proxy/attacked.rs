@@ -364,7 +364,7 @@ fn half_sent_requests_beyond_all_buffers_are_held_off_by_the_limit_of_their_addr
             let mut stream = dial_from(Ipv4Addr::new(127, 0, 0, 2), &attacked.addr());
             stream.set_nonblocking(true).expect("a socket option");
             // One that is closed at once may not take it.
-            stream.write(half).ok();
+            stream.write_all(half).ok();
             stream
         };
         let clients: Vec<_> = (0..CLIENTS).map(begin).collect();
