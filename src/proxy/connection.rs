@@ -48,6 +48,7 @@ const LEAST_PROGRESS: u64 = 16 * 1024;
 const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
+const OWN_ANSWERS: usize = 256;
 /// Reads that bring no more than this do not need a large buffer any more.
 const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;
 /// Parts of one vectored write.
@@ -328,7 +329,7 @@ impl<D: Dial> Connection<D> {
                 return moved;
             }
             // What we answer ourselves costs the client nothing: one that takes no answers must not pile them up here.
-            if self.responses.lane.output_len() > OWN_ANSWERS_BYTES && !self.ending() {
+            if self.owes_too_many_answers() {
                 return moved;
             }
             if self.requests.may_judge() {
@@ -347,6 +348,12 @@ impl<D: Dial> Connection<D> {
             }
             moved = true;
         }
+    }
+
+    /// The client is not read until it has taken some.
+    fn owes_too_many_answers(&self) -> bool {
+        let lane = &self.responses.lane;
+        (lane.output_len() > OWN_ANSWERS_BYTES || lane.pieces() > OWN_ANSWERS) && !self.ending()
     }
 
     fn judge_requests(&mut self, cx: &mut Context<'_>) {
@@ -920,7 +927,8 @@ impl<D: Dial> Connection<D> {
         let reading = self.client_reads
             && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_))
             && self.budget_since.is_none()
-            && !self.requests.lease_wait.is_waiting();
+            && !self.requests.lease_wait.is_waiting()
+            && !self.owes_too_many_answers();
         if !begun
             || !reading
             || self.requests.lane.has_output()

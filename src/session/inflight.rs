@@ -179,6 +179,7 @@ pub struct InFlight {
     sent: VecDeque<Sent>,
     absorbed: usize,
     absorbed_bytes: usize,
+    own_answer_bytes: usize,
 }
 
 impl Default for InFlight {
@@ -190,7 +191,16 @@ impl Default for InFlight {
             sent: VecDeque::new(),
             absorbed: 0,
             absorbed_bytes: 0,
+            own_answer_bytes: 0,
         }
+    }
+}
+
+/// What an answer of our own takes while it waits: most are a few bytes, and cost more to keep than they are long.
+fn own_answer_bytes(fate: &Fate) -> usize {
+    match fate {
+        Fate::Answer(bytes) | Fate::Join(bytes) => bytes.len() + size_of::<Pending>(),
+        _ => 0,
     }
 }
 
@@ -206,6 +216,11 @@ impl InFlight {
     /// Former acks=0 requests that are unanswered, and their bytes.
     pub fn absorbed(&self) -> (usize, usize) {
         (self.absorbed, self.absorbed_bytes)
+    }
+
+    /// Memory of answers of our own, or parts of them, that wait for their turn.
+    pub fn own_answer_bytes(&self) -> usize {
+        self.own_answer_bytes
     }
 
     /// Whether any waiting answer is one that the client expects.
@@ -225,12 +240,22 @@ impl InFlight {
             self.absorbed += 1;
             self.absorbed_bytes += pending.absorbed_bytes;
         }
+        self.own_answer_bytes += own_answer_bytes(&pending.fate);
         self.queue.push_back(pending);
     }
 
     /// The newest: the request that is still being read, if it waits for an answer at all.
     pub fn newest(&mut self) -> Option<&mut Pending> {
         self.queue.back_mut()
+    }
+
+    /// We answer the newest ourselves.
+    pub fn answer_newest(&mut self, answer: Bytes) {
+        if let Some(newest) = self.queue.back_mut() {
+            let before = own_answer_bytes(&newest.fate);
+            newest.fate = Fate::Answer(answer);
+            self.own_answer_bytes += own_answer_bytes(&newest.fate) - before;
+        }
     }
 
     pub fn oldest(&self) -> Option<&Pending> {
@@ -258,6 +283,7 @@ impl InFlight {
     }
 
     fn forget(&mut self, pending: &Pending) {
+        self.own_answer_bytes -= own_answer_bytes(&pending.fate);
         if pending.absorbed_bytes > 0 {
             self.absorbed -= 1;
             self.absorbed_bytes -= pending.absorbed_bytes;

@@ -124,6 +124,11 @@ impl Lane {
         self.planned_bytes - self.written_bytes
     }
 
+    /// Pieces planned and not yet written: each takes memory, however few bytes it is.
+    pub fn pieces(&self) -> usize {
+        self.plan.len()
+    }
+
     /// Neither planned nor fresh bytes.
     pub fn is_empty(&self) -> bool {
         self.start == self.end && self.plan.is_empty()

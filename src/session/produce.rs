@@ -30,6 +30,9 @@ use crate::wire::record_batch::Entry;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 
+/// Memory of our own answers that wait for a broker's in front of them, beyond which the client is not read: no budget counts it.
+const MOST_OWN_ANSWER_BYTES: usize = 16 * 1024;
+
 /// The Produce request that is being read. Reused from frame to frame, so that a frame costs no allocation.
 #[derive(Debug)]
 pub(super) struct ProduceFrame {
@@ -510,7 +513,10 @@ impl Session {
         frame_len: usize,
     ) -> Result<(), Want> {
         let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
-        self.paused_by = if self.in_flight.len() >= limits.max_in_flight {
+        let own_answers = self.in_flight.own_answer_bytes();
+        self.paused_by = if self.in_flight.len() >= limits.max_in_flight
+            || own_answers >= MOST_OWN_ANSWER_BYTES
+        {
             Some(Limit::MaxInFlight)
         } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
             Some(Limit::MaxAbsorbedInFlight)

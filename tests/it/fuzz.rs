@@ -1,8 +1,11 @@
 //! The corpus of the fuzz targets, run through the same functions, without a fuzzer: what one of them found stays found.
 
+#[path = "../fuzz/src/shape.rs"]
+mod shape;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 
+use crate::support;
 use std::path::Path;
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -109,10 +109,9 @@ impl Session {
                 frame.waits_in_queue = false;
             }
             self.close_after_frame = Some(CloseCause::RefusedUnanswerable);
-        } else if let Some(newest) = self.in_flight.newest() {
-            newest.fate = Fate::Answer(Bytes::from(
-                merge.answer(frame.correlation_id, frame.version),
-            ));
+        } else {
+            let answer = merge.answer(frame.correlation_id, frame.version);
+            self.in_flight.answer_newest(Bytes::from(answer));
             self.tell_refused(&merge);
         }
         Ok(())

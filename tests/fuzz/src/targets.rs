@@ -2,10 +2,11 @@
 //! replays a corpus: no panic, no hang, nothing that depends on how bytes were cut, and no more memory than a small
 //! multiple of the input.
 
-use crate::support::raw;
-use crate::support::rig::{self, Chunks, Rig};
+use super::shape::{self, Input, NOW_MS};
+use super::support::raw;
+use super::support::rig::{self, Chunks, Confirm, Rig};
 use holdfast::config::{self, Overrides};
-use holdfast::policy::Mode;
+use holdfast::policy::{Mode, Pattern, Preset, Scenario, Settings};
 use holdfast::wire::api::ApiKey;
 use holdfast::wire::endpoints::{self, Endpoints};
 use holdfast::wire::principal::Exchange;
@@ -23,27 +24,6 @@ const ALLOCATED_ANYHOW: u64 = 64 * 1024;
 const ALLOCATED_BY_PAIR: u64 = 1024 * 1024;
 /// More is nothing that small inputs do not show.
 const MOST_BYTES: usize = 16 * 1024;
-
-/// Takes numbers from the front of an input.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
-        }
-    }
-
-    fn take(&mut self, n: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(n.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
 
 /// Runs `work` and holds what it had allocated at a time against the length of its input.
 fn bounded(len: usize, work: impl FnOnce()) {
@@ -238,10 +218,26 @@ struct Came {
     sums: (u64, u64, u64),
 }
 
+/// Of a session, beside what is sent.
+struct Ways {
+    settings: Settings,
+    confirm: Confirm,
+    brokers_outside: bool,
+    max_in_flight: usize,
+    max_absorbed_in_flight: usize,
+    max_absorbed_bytes: usize,
+    /// The largest frame that there is ever room for.
+    collect_bytes: usize,
+    refuses_announcements: bool,
+}
+
 /// First the settings; then requests with headers of ours, or as they are; then what the broker says.
 pub fn session(data: &[u8]) {
     let mut input = Input(&data[..data.len().min(MOST_BYTES)]);
     let (flags, seed) = (input.byte(), input.byte());
+    if flags & 0x80 != 0 {
+        return shaped_session(flags, seed, input);
+    }
     let mut answers = usize::from(input.byte()) * 8;
     let mut sent = Vec::new();
     if flags & 1 == 0 {
@@ -260,15 +256,210 @@ pub fn session(data: &[u8]) {
         sent.extend(input.take(len));
     }
     let said = answered(input.take(answers), flags & 2 == 0);
-    let mut whole = None;
-    bounded_beside(ALLOCATED_BY_PAIR, data.len(), || {
-        whole = Some(run(flags, &Chunks::All, &sent, &said))
+    let mode = match flags >> 2 & 3 {
+        0 | 1 => Mode::Enforce,
+        2 => Mode::Observe,
+        _ => Mode::Off,
+    };
+    let ways = || Ways {
+        settings: rig::settings(mode),
+        confirm: Confirm::Same,
+        brokers_outside: flags & 16 != 0,
+        max_in_flight: 6,
+        max_absorbed_in_flight: 8,
+        max_absorbed_bytes: 1024 * 1024,
+        collect_bytes: 64 * 1024 * 1024,
+        refuses_announcements: false,
+    };
+    however_cut(seed, sent.len() + said.len(), |chunks| {
+        let mut rig = ways().rig(chunks);
+        rig.send(&sent).answer(&said);
+        came(rig)
     });
+}
+
+/// Requests that follow their tables, and answers that follow those of what is asked.
+fn shaped_session(flags: u8, seed: u8, mut input: Input<'_>) {
+    let (how, limits) = (input.byte(), input.byte());
+    let requests: Vec<_> = schema::MESSAGES
+        .iter()
+        .filter(|message| message.name.ends_with("Request"))
+        .collect();
+    let mut sent = Vec::new();
+    for id in 1..=1 + i32::from(flags & 15) {
+        let which = input.byte();
+        let (key, version, body) = match which {
+            // Produce and Fetch are most of what there is, and most of the code.
+            0..100 => shaped_request(&schema::PRODUCE_REQUEST, &mut input),
+            100..140 => shaped_request(&schema::FETCH_REQUEST, &mut input),
+            140..240 => {
+                let message = requests[usize::from(which - 140) % requests.len()];
+                shaped_request(message, &mut input)
+            }
+            _ => {
+                let key = KEYS[usize::from(input.byte()) % KEYS.len()];
+                let version = i16::from(input.byte() % 20);
+                let len = usize::from(input.byte());
+                (key, version, input.take(len).to_vec())
+            }
+        };
+        let client_id = [Some("app"), None, Some("metrics-1")][usize::from(which % 3)];
+        sent.extend(raw::request_frame(key, version, id, client_id, &body));
+    }
+    // The last one may never end.
+    if flags & 0x40 != 0 {
+        sent.truncate(sent.len().saturating_sub(1 + usize::from(input.byte())));
+    }
+    however_cut(
+        seed,
+        sent.len() + 4 * input.0.len() + 512 * 1024,
+        |chunks| {
+            let mut rig = Ways::of(how, limits, flags & 0x20 != 0).rig(chunks);
+            rig.send(&sent);
+            let mut input = Input(input.0);
+            for _ in 0..32 {
+                let Some(answer) = shaped_answer(&rig, &mut input) else {
+                    break;
+                };
+                rig.answer(&answer).tell();
+            }
+            came(rig)
+        },
+    );
+}
+
+fn shaped_request(message: &schema::Message, input: &mut Input<'_>) -> (i16, i16, Vec<u8>) {
+    let version = shape::version(message, input);
+    let body = shape::body(message, version, input);
+    (message.api_key.0, version, body)
+}
+
+/// What a broker says to the request whose turn it is; `None`: nothing is asked, or it says no more.
+fn shaped_answer(rig: &Rig, input: &mut Input<'_>) -> Option<Vec<u8>> {
+    if input.0.is_empty() {
+        return None;
+    }
+    let asked = rig.session.in_flight().oldest()?;
+    let id = asked.correlation_id.to_be_bytes();
+    let is_answer = |message: &&&schema::Message| {
+        message.name.ends_with("Response")
+            && message.api_key.0 == asked.api_key
+            && message.versions.contain(asked.api_version)
+    };
+    let known = schema::MESSAGES.iter().find(is_answer);
+    Some(match (input.byte(), known) {
+        (0..240, Some(message)) => {
+            let body = shape::body(message, asked.api_version, input);
+            // ApiVersions is answered without tags, whatever its version.
+            let tags = raw::is_flexible(asked.api_key, asked.api_version) && asked.api_key != 18;
+            rig::response(&id, &[vec![0; usize::from(tags)], body].concat())
+        }
+        (254.., _) => {
+            let len = usize::from(input.byte());
+            input.take(len).to_vec()
+        }
+        _ => {
+            let len = usize::from(input.byte());
+            rig::response(&id, input.take(len))
+        }
+    })
+}
+
+impl Ways {
+    fn of(how: u8, limits: u8, brokers_outside: bool) -> Ways {
+        let preset = |preset| Settings {
+            modes: Scenario::ALL.map(|scenario| scenario.preset(preset)),
+            ..Settings::default()
+        };
+        let all = || vec![Pattern("orders".into())];
+        let settings = match how & 7 {
+            0 => preset(Preset::Default),
+            1 => preset(Preset::Observe),
+            2 => preset(Preset::Strict),
+            // Whatever there is, also what holds requests and answers.
+            3 => Settings {
+                modes: [Mode::Enforce; Scenario::COUNT],
+                single_instance: true,
+                repair_offsets_expired: true,
+                repair_new_partition_skip: true,
+                held_back_groups: vec![Pattern("group".into())],
+                ..Settings::default()
+            },
+            4 => Settings {
+                idempotent_topics: all(),
+                transactional_topics: vec![Pattern("notes".into())],
+                protected_topics: all(),
+                protected_groups: vec![Pattern("gr*".into())],
+                keyed_topics: all(),
+                ..preset(Preset::Strict)
+            },
+            5 => Settings {
+                exemptions: vec![
+                    rig::exemption(Scenario::AcksNone, &["notes"], &[]),
+                    rig::exemption(Scenario::AcksLeader, &["orders"], &["metrics-*"]),
+                    rig::exemption(Scenario::OversizedBatch, &[], &["metrics-*"]),
+                ],
+                ..preset(Preset::Default)
+            },
+            6 => Settings {
+                max_batch_bytes: Some(100),
+                max_request_bytes: Some(4096),
+                ..preset(Preset::Default)
+            },
+            _ => rig::settings(Mode::Enforce),
+        };
+        let confirm = match how >> 3 & 3 {
+            0 | 1 => Confirm::Same,
+            2 => Confirm::Limit(100),
+            _ => Confirm::Silence,
+        };
+        Ways {
+            settings,
+            confirm,
+            brokers_outside,
+            max_in_flight: [1, 3, 6, 100][usize::from(limits & 3)],
+            max_absorbed_in_flight: [1, 2, 8, 8][usize::from(limits >> 2 & 3)],
+            max_absorbed_bytes: [1024, 1024 * 1024][usize::from(limits >> 4 & 1)],
+            collect_bytes: [100, 64 * 1024 * 1024][usize::from(limits >> 5 & 1)],
+            refuses_announcements: limits >> 6 & 1 == 1,
+        }
+    }
+
+    fn rig(self, chunks: &Chunks) -> Rig {
+        let mut rig = Rig::new(self.settings)
+            .topic("orders", Some(200))
+            .topic("notes", None)
+            .degraded("orders", 0)
+            .facts("orders", |facts| {
+                facts.keeping.retention_ms = Some(86_400_000);
+                facts.keeping.deletes = Some(true);
+                facts.keeping.create_time = Some(true);
+            })
+            .chunks(chunks)
+            .without_broker();
+        rig.now_ms = NOW_MS;
+        rig.confirm = self.confirm;
+        rig.log_ends = [(("orders", 0), 100), (("notes", 1), 0)].into();
+        rig.brokers_outside = self.brokers_outside;
+        rig.limits.max_in_flight = self.max_in_flight;
+        rig.limits.max_absorbed_in_flight = self.max_absorbed_in_flight;
+        rig.limits.max_absorbed_bytes = self.max_absorbed_bytes;
+        rig.collect_bytes = self.collect_bytes;
+        rig.refuses_announcements = self.refuses_announcements;
+        rig
+    }
+}
+
+/// The same comes of it at once, byte by byte, and in pieces of any size; and memory for `len` bytes is enough.
+fn however_cut(seed: u8, len: usize, run: impl Fn(&Chunks) -> Came) {
+    let mut whole = None;
+    bounded_beside(ALLOCATED_BY_PAIR, len, || whole = Some(run(&Chunks::All)));
     for chunks in [
-        Chunks::Of(1),
+        // Byte by byte, where that is not for minutes.
+        Chunks::Of(1 + len / 1024 / 1024),
         Chunks::Random(u64::from(seed), 1 + usize::from(seed)),
     ] {
-        let pieces = run(flags, &chunks, &sent, &said);
+        let pieces = run(&chunks);
         assert_eq!(whole.as_ref(), Some(&pieces), "at once (left), {chunks:?}");
     }
 }
@@ -290,26 +481,13 @@ fn answered(bytes: &[u8], framed: bool) -> Vec<u8> {
     said
 }
 
-fn run(flags: u8, chunks: &Chunks, sent: &[u8], said: &[u8]) -> Came {
-    let mode = match flags >> 2 & 3 {
-        0 | 1 => Mode::Enforce,
-        2 => Mode::Observe,
-        _ => Mode::Off,
-    };
-    let mut rig = Rig::new(rig::settings(mode))
-        .topic("orders", Some(200))
-        .topic("notes", None)
-        .degraded("orders", 0)
-        .chunks(chunks)
-        .without_broker();
-    rig.now_ms = 1_700_000_000_000;
-    rig.brokers_outside = flags & 16 != 0;
-    rig.limits.max_in_flight = 6;
-    rig.send(sent).answer(said);
+/// Both sides end, and nothing waits any more.
+fn came(mut rig: Rig) -> Came {
     let sums = rig.sums();
     rig.client_ends().broker_ends().finish();
     assert!(rig.session.in_flight().is_empty(), "something still waits");
-    assert!(rig.most_held <= 64 * 1024 + MOST_BYTES);
+    let collected = rig.collects.iter().copied().max().unwrap_or(0);
+    assert!(rig.most_held <= collected.max(64 * 1024) + 64 * 1024);
     Came {
         to_broker: rig.broker_frames(),
         to_client: rig.client_frames(),

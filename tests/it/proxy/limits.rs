@@ -1,6 +1,8 @@
 //! Every limit of one connection: what is closed, under which name, and that an honest client does not notice.
 
-use super::driven::{Counts, Gate, PIPE_BYTES, SOON, answer, frame, opaque, produce, reply};
+use super::driven::{
+    Counts, Gate, PIPE_BYTES, SOON, answer, frame, opaque, produce, reply, unknown_api_versions,
+};
 use crate::support::raw::{Body, request_frame};
 use holdfast::session::event::{CloseCause, Event};
 use std::sync::Arc;
@@ -142,6 +144,31 @@ async fn a_client_that_takes_none_of_its_answers_is_closed_after_its_time() {
     gate.assert_all_given_back();
     sending.abort();
     client.read_to_end(&mut Vec::new()).await.ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_read_because_it_takes_no_answers_of_holdfasts_own_is_not_blamed_for_half_a_header()
+ {
+    let toml = "[limits]\nheader_timeout_ms = 2000\nwrite_stall_timeout_ms = 9000\n";
+    let gate = Gate::new(toml);
+    let line = gate.connect_with(&Arc::default(), &Arc::default(), 1000);
+    let (reads, mut writes) = tokio::io::split(line.client);
+    let begun = Instant::now();
+    let sending = tokio::spawn(async move {
+        // No read ends where a request does.
+        let requests: Vec<u8> = (0..10_000).flat_map(unknown_api_versions).collect();
+        writes.write_all(&requests).await.ok();
+    });
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    assert_eq!(gate.closes(), [CloseCause::WriteStalled]);
+    assert!(begun.elapsed() >= Duration::from_secs(9));
+    // Each answer takes many times its bytes.
+    let labels = [("api_key", "ApiVersions")];
+    let read = gate.telemetry.sum("holdfast_requests_total", &labels);
+    assert!(read < 600, "{read} requests were read");
+    gate.assert_all_given_back();
+    sending.abort();
+    drop(reads);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Floor 5 over real sockets and over streams that the test plays, against brokers that are made up here: no Kafka, no Java.
 
 mod activation;
+mod attacked;
 mod background;
 mod driven;
 mod driver;
@@ -10,7 +11,7 @@ mod gateway;
 mod limits;
 mod memory;
 mod proxy_protocol;
-pub mod resident;
+mod resident;
 mod room;
 mod settings_change;
 mod tls;

@@ -1,5 +1,6 @@
 //! The program's own memory, as the system counts it: connections that wait, and after a burst.
 
+use crate::support::bystander::resident_bytes;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::raw::request_frame;
 use std::io::{Read, Write};
@@ -33,16 +34,6 @@ fn broker() -> u16 {
         }
     });
     port
-}
-
-pub fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    1024 * kib
-        .expect("a resident size")
-        .parse::<u64>()
-        .expect("a number")
 }
 
 fn round_trip(address: &str, bytes: usize) -> TcpStream {

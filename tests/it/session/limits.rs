@@ -37,6 +37,29 @@ fn no_more_than_max_in_flight_requests_wait_and_each_answer_lets_one_more_throug
 }
 
 #[test]
+fn answers_of_our_own_that_wait_behind_a_brokers_take_bounded_memory_and_all_come_in_order() {
+    const OWN: i32 = 1000;
+    for chunks in [Chunks::All, Chunks::Of(7)] {
+        let mut rig = Rig::default().without_broker().chunks(&chunks);
+        rig.limits.max_in_flight = 10_000;
+        let mut sent = frame(0, &one(9, -1, records(9, 1)));
+        for id in 1..=OWN {
+            sent.extend(raw::request_frame(raw::API_VERSIONS, 99, id, None, b""));
+        }
+        rig.send(&sent);
+        assert_eq!(*rig.request_want(), Want::Answers, "{chunks:?}");
+        let waiting = rig.session.in_flight().len();
+        assert!((50..400).contains(&waiting), "{waiting} wait, {chunks:?}");
+        rig.answer(&produced(0));
+        let answers = rig.client_frames();
+        let ids: Vec<_> = answers.iter().map(|frame| frame[4..8].to_vec()).collect();
+        let wanted: Vec<_> = (0..=OWN).map(|id| id.to_be_bytes().to_vec()).collect();
+        assert_eq!(ids, wanted, "{chunks:?}");
+        assert_eq!(rig.session.in_flight().own_answer_bytes(), 0);
+    }
+}
+
+#[test]
 fn no_more_than_max_absorbed_in_flight_former_acks_0_requests_wait() {
     for chunks in Chunks::every() {
         let mut rig = Rig::default().without_broker().chunks(&chunks);

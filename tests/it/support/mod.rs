@@ -8,9 +8,11 @@
 #![allow(dead_code)]
 
 pub mod browser;
+pub mod bystander;
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
+pub mod echo;
 pub mod faults;
 pub mod fetches;
 pub mod gateway;

@@ -124,6 +124,8 @@ pub struct Rig {
     request_news: bool,
     response_news: bool,
     broker_gone: bool,
+    /// The length of the frame for which there is room, or 0.
+    collecting: usize,
 
     pub to_broker: Vec<u8>,
     pub to_client: Vec<u8>,
@@ -227,6 +229,7 @@ impl Rig {
             request_news: false,
             response_news: false,
             broker_gone: false,
+            collecting: 0,
             to_broker: Vec::new(),
             to_client: Vec::new(),
             events: Vec::new(),
@@ -436,7 +439,11 @@ impl Rig {
         self.request_news = false;
         let env = env!(self);
         self.request_want = self.session.on_request(&env, &mut self.requests);
+        let in_flight = self.session.in_flight().len();
         self.session.flush_answers(&mut self.responses);
+        if self.request_want == Want::Answers && self.session.in_flight().len() < in_flight {
+            self.request_news = true;
+        }
         if self.request_want == Want::Close {
             let rest = self.requests.fresh_len();
             self.requests.skip(rest);
@@ -446,6 +453,9 @@ impl Rig {
 
     /// Whether bytes are wanted; what else is wanted is given.
     fn ready_to_read_client(&mut self) -> bool {
+        if !matches!(self.request_want, Want::Collect(_)) {
+            self.collecting = 0;
+        }
         match self.request_want.clone() {
             Want::Bytes(_) => {
                 if self.requests.is_empty() && self.requests.capacity() > 64 * 1024 {
@@ -474,11 +484,13 @@ impl Rig {
                 if len > self.collect_bytes {
                     self.session.cannot_collect();
                     self.request_news = true;
-                } else if self.requests.capacity() < len.max(self.requests.held_bytes()) {
-                    self.collects.push(len);
-                    self.requests
-                        .grow_storage(len.max(self.requests.held_bytes()));
+                } else {
+                    if self.collecting != len {
+                        self.collects.push(len);
+                    }
+                    grow(&mut self.requests, len);
                 }
+                self.collecting = len;
                 true
             }
             Want::Confirm(Question::LogEnds(partitions)) => {
@@ -559,8 +571,7 @@ impl Rig {
                 return moved;
             }
             if let Want::Collect(len) = self.response_want {
-                self.responses
-                    .grow_storage(len.max(self.responses.held_bytes()));
+                grow(&mut self.responses, len);
             }
             let room = self.responses.room();
             assert!(!room.is_empty(), "an answer needs more room than there is");
@@ -776,6 +787,15 @@ fn write(lane: &Lane, to: &mut Vec<u8>, most: usize) -> usize {
         written += n;
     }
     written
+}
+
+/// Room for the next read of a frame of `len` bytes, as the driver makes it: with what came, never by what was promised.
+fn grow(lane: &mut Lane, len: usize) {
+    let held = lane.held_bytes();
+    let wanted = (held + 64 * 1024).max(held * 2).min(len.max(held));
+    if lane.capacity() < wanted {
+        lane.grow_storage(wanted);
+    }
 }
 
 /// Splits a stream into whole frames, size prefix included; what is only begun is left out.
