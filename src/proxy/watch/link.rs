@@ -7,7 +7,7 @@
 use super::authenticate::{self, Refusal};
 use crate::proxy::settings::{HostPort, Sasl};
 use crate::proxy::stream::Stream;
-use crate::proxy::tls::ClusterTls;
+use crate::proxy::tls::{self, ClusterTls};
 use crate::proxy::upstream::{self, DialError};
 use crate::telemetry::WatchFailure;
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -96,6 +96,8 @@ impl Failure {
             Failure::Dial(DialError::Timeout { .. }) | Failure::Timeout { .. } => {
                 WatchFailure::Timeout
             }
+            Failure::Dial(DialError::Tls { .. }) => WatchFailure::Tls,
+            Failure::Lost(alert) if tls::is_alert(alert) => WatchFailure::Tls,
             Failure::Lost(_) => WatchFailure::Lost,
             Failure::Sasl(_) => WatchFailure::Authentication,
             _ => WatchFailure::Answer,

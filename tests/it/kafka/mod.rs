@@ -24,6 +24,7 @@ mod reload;
 mod report;
 mod sasl;
 mod schemas;
+mod tls;
 mod tools;
 mod truncation;
 mod watch;

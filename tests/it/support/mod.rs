@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod browser;
+pub mod certificates;
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
