@@ -223,9 +223,17 @@ impl Link {
         body(api, self.correlation_id, answer, flexible)
     }
 
-    async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
+    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         self.stream.write_all(frame).await?;
-        self.stream.flush().await?;
+        self.stream.flush().await
+    }
+
+    async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
+        if let Err(lost) = self.write(frame).await {
+            // A broker that refuses our certificate has said so before it hung up.
+            let said = self.stream.read_u8().await.err();
+            return Err(said.filter(tls::is_alert).unwrap_or(lost).into());
+        }
         let found = self.stream.read_i32().await?;
         let size = usize::try_from(found)
             .ok()
