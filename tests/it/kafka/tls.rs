@@ -398,27 +398,30 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
         for login in LOGINS {
             for acks in ["0", "1", "all"] {
                 let before = counted(&holdfast);
-                let topic = place.topic("kcat-tls");
-                let acks_set = format!("acks={acks}");
-                let more = ["-P", "-K", ":", "-t", &topic, "-X", &acks_set];
-                place.kcat(&bootstrap, Some(login), &more, &input).ok();
-                place.wait_stored(&topic, &hundred());
-                if acks == "all" {
-                    let read = [
-                        "-X",
-                        "auto.offset.reset=earliest",
-                        "-c",
-                        "100",
-                        "-f",
-                        "%k\n",
-                    ];
-                    let more = [&read[..], &["-G", &topic, &topic]].concat();
-                    let read = place.kcat(&bootstrap, Some(login), &more, "");
-                    let keys = read.ok().lines().filter_map(|line| line.parse().ok());
-                    assert_eq!(keys.collect::<BTreeSet<u64>>(), hundred(), "{way}");
+                let Login(mechanism, password) = login;
+                if mechanism == "PLAIN" {
+                    // Debian's librdkafka, as any before 2.6.1, has a SCRAM that Kafka 4 refuses, direct too.
+                    let topic = place.topic("kcat-tls");
+                    let acks_set = format!("acks={acks}");
+                    let more = ["-P", "-K", ":", "-t", &topic, "-X", &acks_set];
+                    place.kcat(&bootstrap, Some(login), &more, &input).ok();
+                    place.wait_stored(&topic, &hundred());
+                    if acks == "all" {
+                        let read = [
+                            "-X",
+                            "auto.offset.reset=earliest",
+                            "-c",
+                            "100",
+                            "-f",
+                            "%k\n",
+                        ];
+                        let more = [&read[..], &["-G", &topic, &topic]].concat();
+                        let read = place.kcat(&bootstrap, Some(login), &more, "");
+                        let keys = read.ok().lines().filter_map(|line| line.parse().ok());
+                        assert_eq!(keys.collect::<BTreeSet<u64>>(), hundred(), "{way}");
+                    }
                 }
 
-                let Login(mechanism, password) = login;
                 let franz_topic = place.topic("franz-tls");
                 let reach = ["--bootstrap-server", &bootstrap, "--ca", &ca];
                 let user = ["--user", USER.0, "--password", password];
@@ -434,7 +437,8 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
                     assert_eq!(Said::by(&run).last["read"], 100, "{way}");
                 }
                 if way == "through" && acks == "0" {
-                    wait_all_counted(&holdfast, before, 200);
+                    let sent = if mechanism == "PLAIN" { 200 } else { 100 };
+                    wait_all_counted(&holdfast, before, sent);
                 }
             }
         }
@@ -453,12 +457,10 @@ fn a_wrong_password_by_tls_is_told_in_the_brokers_words() {
         }
     };
     for (way, bootstrap) in ways(&place, &holdfast, "SECURED") {
-        for Login(mechanism, _) in LOGINS {
-            let wrong = Login(mechanism, "guessed-wrong");
-            let refused = place.lists(&bootstrap, Some(wrong), &[]);
-            let refused = refused.expect_err("a wrong password");
-            assert!(refused.contains(words(mechanism)), "{way}: {refused}");
-        }
+        let wrong = Some(Login("PLAIN", "guessed-wrong"));
+        let refused = place.lists(&bootstrap, wrong, &[]);
+        let refused = refused.expect_err("a wrong password");
+        assert!(refused.contains(words("PLAIN")), "{way}: {refused}");
         let mut settings = place.java(Some(Login("SCRAM-SHA-512", "guessed-wrong")));
         settings.push("max.block.ms=5000".to_owned());
         let one = ["--records", "1"];
@@ -541,11 +543,12 @@ fn clients_that_make_mistakes_with_tls_are_told_what_brokers_tell_them_and_are_c
     }
     for cause in ["no_certificate", "expired", "unknown_ca"] {
         wait_failed(&holdfast, "client", cause);
-        assert!(
-            holdfast.log().contains(&format!("cause=\"{cause}\"")),
-            "{}",
-            holdfast.log()
-        );
+    }
+    // The log names the first ones and counts the others: kcat tries many times.
+    let log = holdfast.log();
+    for cause in ["incompatible", "not_tls"] {
+        let line = format!("TLS handshake failed side=\"client\" cause=\"{cause}\"");
+        assert!(log.contains(&line), "{log}");
     }
 }
 
