@@ -609,34 +609,15 @@ fn brokers_that_holdfast_has_no_tls_with_are_named_with_the_cause() {
     place.identity("unknown", &Ca::new("nobody's").sign(&[], |_| {}));
     let plain = by_name(&place.cluster.bootstrap());
     let cases = [
-        ("EXPIRED", place.towards(""), "expired", "Expired"),
-        ("STRANGER", place.towards(""), "unknown_ca", "UnknownIssuer"),
-        (
-            "MISNAMED",
-            place.towards(""),
-            "wrong_name",
-            "not valid for name",
-        ),
-        (
-            "PLAINTEXT",
-            place.towards(""),
-            "not_tls",
-            "InvalidContentType",
-        ),
-        (
-            "MUTUAL",
-            place.towards(""),
-            "refused_by_peer",
-            "fatal alert",
-        ),
-        (
-            "MUTUAL",
-            place.towards_as("unknown"),
-            "refused_by_peer",
-            "fatal alert",
-        ),
+        ("EXPIRED", place.towards(""), "expired"),
+        ("STRANGER", place.towards(""), "unknown_ca"),
+        ("MISNAMED", place.towards(""), "wrong_name"),
+        // To a broker a ClientHello is a frame that is too large.
+        ("PLAINTEXT", place.towards(""), "closed"),
+        ("MUTUAL", place.towards(""), "refused_by_peer"),
+        ("MUTUAL", place.towards_as("unknown"), "refused_by_peer"),
     ];
-    for (listener, config, cause, words) in cases {
+    for (listener, config, cause) in cases {
         let options = match listener {
             "PLAINTEXT" => Options::new(&plain).config(&config),
             _ => place.holdfast(listener, &config),
@@ -651,6 +632,10 @@ fn brokers_that_holdfast_has_no_tls_with_are_named_with_the_cause() {
         let log = holdfast.log();
         let said = "the gateway's own connections have no TLS with this broker";
         assert_eq!(log.matches(said).count(), 1, "{listener}: {log}");
+        let words = match cause {
+            "refused_by_peer" => "received fatal alert",
+            cause => &format!("there is no TLS with it ({cause})"),
+        };
         assert!(log.contains(words), "{listener} {words}: {log}");
         let (status, _) = holdfast.get("/readyz").expect("an answer");
         assert_eq!(status, 503, "{listener}");

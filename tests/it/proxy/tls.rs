@@ -363,6 +363,38 @@ async fn a_broker_whose_certificate_is_of_another_ca_name_or_time_is_not_talked_
     assert!(matches!(opened, Ok(Stream::BrokerTls(_))));
 }
 
+/// The header comes before the handshake, in plaintext.
+#[tokio::test]
+async fn behind_a_load_balancer_clients_by_tls_are_told_apart_by_the_header_of_the_proxy_protocol()
+{
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    let fake = Fake::start(1).await;
+    let toml = format!(
+        "[listener]\nproxy_protocol = \"required\"\n[limits]\nmax_connections_per_ip = 1\n{}",
+        listener_toml(folder.path(), "")
+    );
+    let running = Running::ready(&fake, &toml).await;
+    let config = client(&ca, None, true);
+    let connect = |last: u8| {
+        let (config, port) = (config.clone(), running.port);
+        async move {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+            let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+            header.extend([0x21, 0x11, 0, 12, 192, 0, 2, last, 127, 0, 0, 1]);
+            header.extend([0x9c, 0x40, 0x23, 0x84]);
+            stream.write_all(&header).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            TlsConnector::from(config).connect(name, stream).await
+        }
+    };
+    let (mut first, mut second) = (connect(1).await.unwrap(), connect(2).await.unwrap());
+    assert!(asks(&mut first).await && asks(&mut second).await);
+    assert!(connect(1).await.is_err(), "one more of the first address");
+    // Without a header the ClientHello stands where it should be.
+    assert!(super::tls::connect(running.port, config).await.is_err());
+}
+
 /// In TLS 1.3 it says so when the gateway takes the handshake to be done: an alert where the first answer would be.
 #[tokio::test]
 async fn a_broker_that_refuses_the_gateways_certificate_is_told_of_and_not_taken_for_a_reset() {
@@ -376,9 +408,12 @@ async fn a_broker_that_refuses_the_gateways_certificate_is_told_of_and_not_taken
     );
     let running = Running::start(&server.to_string(), &toml).await;
     let count = |family: &str, labels: &[(&str, &str)]| running.telemetry.sum(family, labels);
-    let mut stream = TcpStream::connect(("127.0.0.1", running.port))
-        .await
-        .unwrap();
+    let mut stream = loop {
+        match TcpStream::connect(("127.0.0.1", running.port)).await {
+            Ok(stream) => break stream,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
     let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
     stream.write_all(&frame).await.unwrap();
     let answered = timeout(SOON, stream.read_u32()).await.unwrap();
