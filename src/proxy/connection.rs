@@ -14,6 +14,7 @@
 
 use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
 use super::settings::Live;
+use super::tls;
 use super::watch::Handle;
 use super::{Phase, Shared};
 use crate::cluster::{LogEnd, TopicFacts, View};
@@ -724,13 +725,17 @@ impl<D: Dial> Connection<D> {
                 true
             }
             Poll::Ready(end) => {
-                let cause = if end.is_err() {
-                    CloseCause::BrokerReset
-                } else {
-                    CloseCause::BrokerClosed
+                let cause = match &end {
+                    Err(alert) if tls::is_alert(alert) => CloseCause::BrokerTls,
+                    Err(_) => CloseCause::BrokerReset,
+                    Ok(_) => CloseCause::BrokerClosed,
                 };
-                if end.is_err() {
+                if let Err(reason) = end {
                     self.meter.upstream_error(cause);
+                    if cause == CloseCause::BrokerTls {
+                        let detail = format!("the broker ended TLS: {reason}");
+                        self.session.misdeed(cause, detail);
+                    }
                 }
                 self.lose_broker(cause);
                 true

@@ -489,6 +489,13 @@ pub struct UnknownName(pub Option<String>);
 /// The alert unrecognized_name (RFC 6066), fatal.
 pub const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
+/// Whether the peer ended TLS by an alert. In TLS 1.3 one that refuses our certificate says so after the handshake.
+pub fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::AlertReceived(_)))
+}
+
 /// Why a handshake failed: one of `telemetry::TLS_CAUSES`.
 pub fn cause(error: &io::Error) -> &'static str {
     if error

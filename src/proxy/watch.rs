@@ -82,12 +82,19 @@ impl WatchStats {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let reason = failure.reason();
         self.failed[reason as usize].fetch_add(1, Ordering::Relaxed);
-        if reason == WatchFailure::Authentication {
+        if matches!(reason, WatchFailure::Authentication | WatchFailure::Tls) {
             let now = unix_ms();
             let told = self.refused_told_ms.load(Ordering::Relaxed);
             if now.saturating_sub(told) >= TOLD_EVERY_MS {
                 self.refused_told_ms.store(now, Ordering::Relaxed);
-                tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+                match reason {
+                    WatchFailure::Tls => {
+                        tracing::warn!(%server, %failure, "the gateway's own connections have no TLS with this broker");
+                    }
+                    _ => {
+                        tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+                    }
+                }
             }
         }
     }

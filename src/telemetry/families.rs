@@ -96,7 +96,7 @@ pub static FAMILIES: &[Family] = &[
     // What is known of the cluster.
     gauge("holdfast_brokers_outside_set", &[], "Brokers of the cluster outside listener.broker_ids: not reachable through Holdfast"),
     counter("holdfast_watch_looks_total", &["outcome"], "The gateway's own looks at the cluster"),
-    counter("holdfast_watch_failures_total", &["reason"], "Attempts of the gateway's own connections that failed; authentication: the brokers do not let it in, see [cluster.sasl]; lost: also what a listener does that wants TLS or SASL"),
+    counter("holdfast_watch_failures_total", &["reason"], "Attempts of the gateway's own connections that failed; authentication: the brokers do not let it in, see [cluster.sasl]; tls: there is no TLS with them, see [cluster.tls]; lost: also what a listener does that wants TLS or SASL"),
     gauge("holdfast_watch_last_success_timestamp_seconds", &[], "When the last look succeeded; 0: none yet"),
     counter("holdfast_topic_repairs_total", &["outcome"], "Attempts of weak_topic to raise a topic's min.insync.replicas: done, refused by the brokers, unanswered; observed: it would be raised, once for each topic"),
     counter("holdfast_learned_dropped_total", &[], "Things that connections noticed and that the watch had no room for"),

@@ -167,6 +167,8 @@ pub enum WatchFailure {
     Timeout,
     /// The connection broke, or the broker hung up: also what a listener that wants TLS or SASL does.
     Lost,
+    /// There is no TLS with the broker: its certificate, or ours, or the version.
+    Tls,
     /// By SASL.
     Authentication,
     /// One that cannot be used.
@@ -174,11 +176,12 @@ pub enum WatchFailure {
 }
 
 impl WatchFailure {
-    pub const ALL: [WatchFailure; 6] = [
+    pub const ALL: [WatchFailure; 7] = [
         WatchFailure::Dns,
         WatchFailure::Connect,
         WatchFailure::Timeout,
         WatchFailure::Lost,
+        WatchFailure::Tls,
         WatchFailure::Authentication,
         WatchFailure::Answer,
     ];
@@ -189,6 +192,7 @@ impl WatchFailure {
             WatchFailure::Connect => "connect",
             WatchFailure::Timeout => "timeout",
             WatchFailure::Lost => "lost",
+            WatchFailure::Tls => "tls",
             WatchFailure::Authentication => "authentication",
             WatchFailure::Answer => "answer",
         }

@@ -1,5 +1,6 @@
 //! The program from outside: what it prints where, and its exit codes. It needs no broker.
 
+use crate::support::certificates::Ca;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::ports;
@@ -34,6 +35,96 @@ fn check_accepts_an_exemption_that_is_over_and_says_so() {
         errors,
         "holdfast: exemptions.old: its last day was 2020-02-29, so it has no effect\n"
     );
+}
+
+#[test]
+fn check_names_the_mistakes_of_tls_files() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).expect("written");
+    let (ca, other) = (Ca::new("ca"), Ca::new("other"));
+    let (good, another) = (ca.localhost(), other.localhost());
+    let expired = ca.sign(&["localhost"], |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    write("ca", &ca.pem);
+    write("crt", &good.certificate);
+    write("key", &good.key);
+    write("other.key", &another.key);
+    write("expired.crt", &expired.certificate);
+    write("expired.key", &expired.key);
+    let listener = |certificate: &str, key: &str| {
+        format!(
+            "[listener.tls]\ncertificate_file = \"{}\"\nprivate_key_file = \"{}\"\n",
+            path(certificate),
+            path(key)
+        )
+    };
+    let cluster = |ca: &str, certificate: &str, key: &str| {
+        format!(
+            "[cluster.tls]\nenabled = true\nca_file = \"{}\"\ncertificate_file = \"{}\"\nprivate_key_file = \"{}\"\n",
+            path(ca),
+            path(certificate),
+            path(key)
+        )
+    };
+    let check = |tls: &str| {
+        let text = format!("[cluster]\nbootstrap_servers = [\"kafka-1:9092\"]\n{tls}");
+        write("gateway.toml", &text);
+        let (code, _, errors) = holdfast(&["check", "--config", &path("gateway.toml")]);
+        (code, errors)
+    };
+    let good = listener("crt", "key") + &cluster("ca", "crt", "key");
+    assert_eq!(check(&good), (Some(0), String::new()));
+    for (tls, key, file, found) in [
+        (
+            listener("none", "key"),
+            "listener.tls.certificate_file",
+            "none",
+            "no file that can be read",
+        ),
+        (
+            listener("expired.crt", "expired.key"),
+            "listener.tls.certificate_file",
+            "expired.crt",
+            "expired on",
+        ),
+        (
+            listener("crt", "other.key"),
+            "listener.tls.private_key_file",
+            "other.key",
+            "does not belong to the certificate",
+        ),
+        (
+            listener("crt", "crt"),
+            "listener.tls.private_key_file",
+            "crt",
+            "no PEM private key",
+        ),
+        (
+            cluster("key", "crt", "key"),
+            "cluster.tls.ca_file",
+            "key",
+            "no PEM certificate in it",
+        ),
+        (
+            cluster("ca", "expired.crt", "expired.key"),
+            "cluster.tls.certificate_file",
+            "expired.crt",
+            "expired on",
+        ),
+        (
+            cluster("ca", "crt", "other.key"),
+            "cluster.tls.private_key_file",
+            "other.key",
+            "does not belong to the certificate",
+        ),
+    ] {
+        let (code, errors) = check(&tls);
+        assert_eq!(code, Some(2), "{errors}");
+        let said = format!("{key}: {}: found ", path(file));
+        assert!(errors.contains(&said) && errors.contains(found), "{errors}");
+    }
 }
 
 #[test]

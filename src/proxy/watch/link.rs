@@ -7,7 +7,7 @@
 use super::authenticate::{self, Refusal};
 use crate::proxy::settings::{HostPort, Sasl};
 use crate::proxy::stream::Stream;
-use crate::proxy::tls::ClusterTls;
+use crate::proxy::tls::{self, ClusterTls};
 use crate::proxy::upstream::{self, DialError};
 use crate::telemetry::WatchFailure;
 use crate::wire::api::{ApiKey, ErrorCode};
@@ -96,6 +96,8 @@ impl Failure {
             Failure::Dial(DialError::Timeout { .. }) | Failure::Timeout { .. } => {
                 WatchFailure::Timeout
             }
+            Failure::Dial(DialError::Tls { .. }) => WatchFailure::Tls,
+            Failure::Lost(alert) if tls::is_alert(alert) => WatchFailure::Tls,
             Failure::Lost(_) => WatchFailure::Lost,
             Failure::Sasl(_) => WatchFailure::Authentication,
             _ => WatchFailure::Answer,
@@ -221,9 +223,17 @@ impl Link {
         body(api, self.correlation_id, answer, flexible)
     }
 
-    async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
+    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         self.stream.write_all(frame).await?;
-        self.stream.flush().await?;
+        self.stream.flush().await
+    }
+
+    async fn exchange(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, Failure> {
+        if let Err(lost) = self.write(frame).await {
+            // A broker that refuses our certificate has said so before it hung up.
+            let said = self.stream.read_u8().await.err();
+            return Err(said.filter(tls::is_alert).unwrap_or(lost).into());
+        }
         let found = self.stream.read_i32().await?;
         let size = usize::try_from(found)
             .ok()

@@ -8,15 +8,21 @@
 //	franz commits   --bootstrap-server H:P,… --topic T --group G --offsets 10,20,30 [--records 100] [--timeout 60s]
 //	                reads like consume, then commits these offsets of partition 0 one after another
 //
+// Each with TLS by --ca FILE (and a certificate of its own by --certificate FILE --key FILE), and with SASL by
+// --mechanism PLAIN|SCRAM-SHA-512 --user U --password P. --address A: every broker is there, whatever its name says.
+//
 // An acks other than all needs --idempotent=false, as the protocol has it.
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -25,10 +31,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 type flags struct {
 	bootstrapServer, topic, group, acks, compression, offsets string
+	ca, certificate, key, address                             string
+	mechanism, user, password                                 string
 	records, valueBytes, oversizedBytes, partition            int
 	idempotent                                                bool
 	timeout                                                   time.Duration
@@ -47,6 +57,13 @@ func main() {
 	set.StringVar(&f.acks, "acks", "all", "")
 	set.StringVar(&f.compression, "compression", "none", "")
 	set.StringVar(&f.offsets, "offsets", "", "")
+	set.StringVar(&f.ca, "ca", "", "")
+	set.StringVar(&f.certificate, "certificate", "", "")
+	set.StringVar(&f.key, "key", "", "")
+	set.StringVar(&f.address, "address", "", "")
+	set.StringVar(&f.mechanism, "mechanism", "", "")
+	set.StringVar(&f.user, "user", "", "")
+	set.StringVar(&f.password, "password", "", "")
 	set.IntVar(&f.records, "records", map[string]int{"oversized": 21}[command], "")
 	set.IntVar(&f.valueBytes, "value-bytes", 0, "")
 	set.IntVar(&f.oversizedBytes, "oversized-bytes", 105_000, "")
@@ -74,14 +91,59 @@ func main() {
 	}
 }
 
+// How the brokers are reached.
+func reach(f flags) []kgo.Opt {
+	options := []kgo.Opt{kgo.SeedBrokers(strings.Split(f.bootstrapServer, ",")...)}
+	if f.ca != "" {
+		pem, err := os.ReadFile(f.ca)
+		if err != nil {
+			fatal(err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			fatal(fmt.Errorf("no certificate in %s", f.ca))
+		}
+		config := tls.Config{RootCAs: roots}
+		if f.certificate != "" {
+			own, err := tls.LoadX509KeyPair(f.certificate, f.key)
+			if err != nil {
+				fatal(err)
+			}
+			config.Certificates = []tls.Certificate{own}
+		}
+		options = append(options, kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			named := config.Clone()
+			named.ServerName = host
+			if f.address != "" {
+				address = net.JoinHostPort(f.address, port)
+			}
+			dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: named}
+			return dialer.DialContext(ctx, network, address)
+		}))
+	}
+	switch f.mechanism {
+	case "":
+	case "PLAIN":
+		options = append(options, kgo.SASL(plain.Auth{User: f.user, Pass: f.password}.AsMechanism()))
+	case "SCRAM-SHA-512":
+		options = append(options, kgo.SASL(scram.Auth{User: f.user, Pass: f.password}.AsSha512Mechanism()))
+	default:
+		fatal(fmt.Errorf("unknown mechanism %q", f.mechanism))
+	}
+	return options
+}
+
 func produce(f flags, oversized bool) {
-	options := []kgo.Opt{
-		kgo.SeedBrokers(strings.Split(f.bootstrapServer, ",")...),
+	options := append(reach(f),
 		kgo.DefaultProduceTopic(f.topic),
-		kgo.RecordDeliveryTimeout(30 * time.Second),
+		kgo.RecordDeliveryTimeout(30*time.Second),
 		kgo.ProducerBatchCompression(compression(f.compression)),
 		kgo.RequiredAcks(map[string]kgo.Acks{"0": kgo.NoAck(), "1": kgo.LeaderAck(), "all": kgo.AllISRAcks()}[f.acks]),
-	}
+	)
 	if f.partition >= 0 {
 		options = append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
@@ -144,13 +206,12 @@ func produce(f flags, oversized bool) {
 
 // Reads as a member of the group, and commits before it leaves.
 func consume(f flags, commit func(*kgo.Client, context.Context)) {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(strings.Split(f.bootstrapServer, ",")...),
+	client, err := kgo.NewClient(append(reach(f),
 		kgo.ConsumerGroup(f.group),
 		kgo.ConsumeTopics(f.topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
-	)
+	)...)
 	if err != nil {
 		fatal(err)
 	}

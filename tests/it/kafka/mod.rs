@@ -32,6 +32,7 @@ mod report;
 mod rolling;
 mod sasl;
 mod schemas;
+mod tls;
 mod tools;
 mod truncation;
 mod watch;

@@ -3,6 +3,7 @@
 
 use super::fake::Fake;
 use super::gateway::Running;
+use crate::support::certificates::{Ca, Identity};
 use crate::support::{ports, raw};
 use holdfast::config::{self, Overrides};
 use holdfast::proxy::passed::Passed;
@@ -12,13 +13,11 @@ use holdfast::proxy::tls::{
 };
 use holdfast::proxy::{self, stream::Stream, tls, upstream};
 use holdfast::telemetry::Telemetry;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
-};
+use rcgen::{DnType, SerialNumber, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,67 +28,6 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
 const SOON: Duration = Duration::from_secs(20);
-
-struct Ca {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate with its key, both as PEM.
-#[derive(Clone)]
-struct Identity {
-    certificate: String,
-    key: String,
-}
-
-impl Ca {
-    fn new(name: &str) -> Ca {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Ca {
-            pem,
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    fn sign(&self, names: &[&str], change: impl Fn(&mut CertificateParams)) -> Identity {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.serial_number = Some(SerialNumber::from(7_u64));
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        Identity {
-            certificate: params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key: key.serialize_pem(),
-        }
-    }
-
-    fn localhost(&self) -> Identity {
-        self.sign(&["localhost", "127.0.0.1"], |_| {})
-    }
-
-    /// A list that names the serial number of all that [`Self::sign`] makes.
-    fn revoke(&self) -> String {
-        let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(2099, 1, 1),
-            crl_number: SerialNumber::from(1_u64),
-            issuing_distribution_point: None,
-            revoked_certs: vec![RevokedCertParams {
-                serial_number: SerialNumber::from(7_u64),
-                revocation_time: date_time_ymd(2024, 1, 1),
-                reason_code: None,
-                invalidity_date: None,
-            }],
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&self.issuer).unwrap().pem().unwrap()
-    }
-}
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -205,10 +143,28 @@ async fn files_that_were_read_to_check_them_are_not_read_again_at_the_start() {
 
 /// A TLS relay in front of `server`, by this certificate.
 async fn relay(server: HostPort, identity: &Identity) -> HostPort {
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    relay_for(server, identity, None).await
+}
+
+/// The same, only for those who have a certificate of `clients`.
+async fn relay_for(server: HostPort, identity: &Identity, clients: Option<&Ca>) -> HostPort {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots
+                .add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap())
+                .unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        }
+    };
+    let config = builder
         .with_single_cert(
             vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
             PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
@@ -428,6 +384,74 @@ async fn a_broker_whose_certificate_is_of_another_ca_name_or_time_is_not_talked_
     let server = relay(fake.server.clone(), &ca.localhost()).await;
     let opened = upstream::open(&server, SOON, SOON, Some(&cluster)).await;
     assert!(matches!(opened, Ok(Stream::BrokerTls(_))));
+}
+
+/// The header comes before the handshake, in plaintext.
+#[tokio::test]
+async fn behind_a_load_balancer_clients_by_tls_are_told_apart_by_the_header_of_the_proxy_protocol()
+{
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &ca.localhost());
+    let fake = Fake::start(1).await;
+    let toml = format!(
+        "[listener]\nproxy_protocol = \"required\"\n[limits]\nmax_connections_per_ip = 1\n{}",
+        listener_toml(folder.path(), "")
+    );
+    let running = Running::ready(&fake, &toml).await;
+    let config = client(&ca, None, true);
+    let connect = |last: u8| {
+        let (config, port) = (config.clone(), running.port);
+        async move {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+            let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+            header.extend([0x21, 0x11, 0, 12, 192, 0, 2, last, 127, 0, 0, 1]);
+            header.extend([0x9c, 0x40, 0x23, 0x84]);
+            stream.write_all(&header).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            TlsConnector::from(config).connect(name, stream).await
+        }
+    };
+    let (mut first, mut second) = (connect(1).await.unwrap(), connect(2).await.unwrap());
+    assert!(asks(&mut first).await && asks(&mut second).await);
+    assert!(connect(1).await.is_err(), "one more of the first address");
+    // Without a header the ClientHello stands where it should be.
+    assert!(super::tls::connect(running.port, config).await.is_err());
+}
+
+/// In TLS 1.3 it says so when the gateway takes the handshake to be done: an alert where the first answer would be.
+#[tokio::test]
+async fn a_broker_that_refuses_the_gateways_certificate_is_told_of_and_not_taken_for_a_reset() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    write(folder.path(), "ca.crt", &ca.pem);
+    let fake = Fake::start(1).await;
+    let server = relay_for(fake.server.clone(), &ca.localhost(), Some(&ca)).await;
+    let toml = format!(
+        "[cluster]\nconnect_timeout_ms = 2000\n[cluster.tls]\nenabled = true\nca_file = \"{}/ca.crt\"\n",
+        folder.path().display()
+    );
+    let running = Running::start(&server.to_string(), &toml).await;
+    let count = |family: &str, labels: &[(&str, &str)]| running.telemetry.sum(family, labels);
+    let mut stream = loop {
+        match TcpStream::connect(("127.0.0.1", running.port)).await {
+            Ok(stream) => break stream,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let frame = raw::request_frame(18, 0, 7, Some("test"), b"");
+    stream.write_all(&frame).await.unwrap();
+    let answered = timeout(SOON, stream.read_u32()).await.unwrap();
+    assert!(answered.is_err(), "there is no broker");
+    let closed = || {
+        let labels = [("cause", "broker_tls")];
+        count("holdfast_client_connections_closed_total", &labels)
+    };
+    running
+        .until("closed with the cause", || closed() == 1)
+        .await;
+    assert_eq!(
+        count("holdfast_upstream_errors_total", &[("kind", "tls")]),
+        1
+    );
 }
 
 #[tokio::test]

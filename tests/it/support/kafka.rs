@@ -5,6 +5,7 @@
 //! At most two clusters run at a time, however many test threads there are. `shared_cluster` is for tests that break
 //! nothing: it stays up from test to test and gives way only when another cluster needs its place.
 
+use super::certificates::{Ca, Identity};
 use super::distribution::{self, CLUSTER_ID};
 use super::process::{self, Output, Process, Scratch};
 use super::raw::{self, Metadata, MetadataPartition, Raw, Resource};
@@ -80,8 +81,17 @@ impl Spec {
 #[derive(Clone, Debug)]
 pub struct ClientListener {
     name: String,
-    advertised: Option<(String, u16)>,
+    /// Its host, and what a node's id is added to for the port; without one it is the listener's own.
+    advertised: Option<(String, Option<u16>)>,
     sasl: Option<Sasl>,
+    tls: Option<Tls>,
+}
+
+#[derive(Clone, Debug)]
+struct Tls {
+    identity: Identity,
+    /// Where clients have to have a certificate: the CA of theirs.
+    client_ca: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,10 +108,11 @@ impl ClientListener {
             name: name.into(),
             advertised: None,
             sasl: None,
+            tls: None,
         }
     }
 
-    /// A SASL_PLAINTEXT listener with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, and its users; or OAUTHBEARER, by which whoever
+    /// A SASL_PLAINTEXT listener (SASL_SSL after `tls`) with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, and its users; or OAUTHBEARER, by which whoever
     /// has an unsigned token is let in.
     pub fn sasl_plaintext(
         name: &str,
@@ -117,20 +128,72 @@ impl ClientListener {
             name: name.into(),
             advertised: None,
             sasl: Some(Sasl { mechanisms, users }),
+            tls: None,
         }
     }
 
     /// Broker n says that it is at `host` and port `port_base` + n (a relay in front of it); else it names itself.
     pub fn advertised(mut self, host: &str, port_base: u16) -> ClientListener {
-        self.advertised = Some((host.into(), port_base));
+        self.advertised = Some((host.into(), Some(port_base)));
+        self
+    }
+
+    /// By TLS, every broker with this certificate and named `localhost`: SSL, or SASL_SSL if it asks for a password.
+    pub fn tls(mut self, identity: &Identity) -> ClientListener {
+        self.advertised = Some(("localhost".into(), None));
+        self.tls = Some(Tls {
+            identity: identity.clone(),
+            client_ca: None,
+        });
+        self
+    }
+
+    /// After `tls`: only for clients with a certificate of this CA.
+    #[track_caller]
+    pub fn clients_of(mut self, ca: &Ca) -> ClientListener {
+        let tls = self.tls.as_mut().expect("a listener with TLS");
+        tls.client_ca = Some(ca.pem.clone());
         self
     }
 
     fn security_protocol(&self) -> &'static str {
-        match self.sasl {
-            Some(_) => "SASL_PLAINTEXT",
-            None => "PLAINTEXT",
+        match (&self.sasl, &self.tls) {
+            (Some(_), None) => "SASL_PLAINTEXT",
+            (None, None) => "PLAINTEXT",
+            (Some(_), Some(_)) => "SASL_SSL",
+            (None, Some(_)) => "SSL",
         }
+    }
+
+    /// Writes its keystore and truststore, PEM files of `dir`; the properties that name them.
+    fn tls_properties(&self, dir: &Path) -> Vec<(String, String)> {
+        let Some(tls) = &self.tls else {
+            return Vec::new();
+        };
+        let name = self.name.to_lowercase();
+        let write = |end: &str, text: &str| {
+            let file = dir.join(format!("{name}.{end}.pem"));
+            fs::write(&file, text).expect("a file in the scratch directory");
+            file.display().to_string()
+        };
+        let keystore = write(
+            "keystore",
+            &format!("{}{}", tls.identity.key, tls.identity.certificate),
+        );
+        let mut lines = vec![
+            ("keystore.type", "PEM".to_owned()),
+            ("keystore.location", keystore),
+        ];
+        if let Some(ca) = &tls.client_ca {
+            lines.push(("truststore.type", "PEM".to_owned()));
+            lines.push(("truststore.location", write("truststore", ca)));
+            lines.push(("client.auth", "required".to_owned()));
+        }
+        let prefix = format!("listener.name.{name}.ssl");
+        let lines = lines.into_iter();
+        lines
+            .map(|(key, value)| (format!("{prefix}.{key}"), value))
+            .collect()
     }
 
     fn properties(&self) -> Vec<(String, String)> {
@@ -792,11 +855,13 @@ fn properties(spec: &Spec, node: &Node, quorum: &[(i32, u16)]) -> BTreeMap<Strin
             let port = node.port_of(&listener.name);
             bound.push(format!("{}://127.0.0.1:{port}", listener.name));
             let (host, port) = match &listener.advertised {
-                Some((host, base)) => (host.as_str(), base + node.id as u16),
+                Some((host, Some(base))) => (host.as_str(), base + node.id as u16),
+                Some((host, None)) => (host.as_str(), port),
                 None => ("127.0.0.1", port),
             };
             advertised.push(format!("{}://{host}:{port}", listener.name));
-            for (key, value) in listener.properties() {
+            let tls = listener.tls_properties(&node.dir);
+            for (key, value) in listener.properties().into_iter().chain(tls) {
                 set(&key, value);
             }
         }

@@ -9,6 +9,7 @@
 
 pub mod browser;
 pub mod bystander;
+pub mod certificates;
 pub mod clients;
 pub mod consumer;
 pub mod distribution;
