@@ -1044,7 +1044,9 @@ pub fn ends(
     let answer = leader.call(LIST_OFFSETS, 1, &body.0)?;
     let mut cursor = Cursor::new(&answer);
     // One topic, its name, one partition, its index; behind the code a timestamp.
-    (cursor.i32()?, cursor.string(false)?, cursor.i64()?);
+    cursor.i32()?;
+    cursor.string(false)?;
+    cursor.i64()?;
     code(cursor.i16()?)?;
     cursor.i64()?;
     let high_watermark = cursor.i64()?;
@@ -1055,7 +1057,9 @@ pub fn ends(
     let answer = leader.call(OFFSET_FOR_LEADER_EPOCH, 2, &body.0)?;
     let mut cursor = Cursor::new(&answer);
     // The throttle, one topic, its name, one partition; behind the code its index and an epoch.
-    (cursor.i64()?, cursor.string(false)?, cursor.i32()?);
+    cursor.i64()?;
+    cursor.string(false)?;
+    cursor.i32()?;
     code(cursor.i16()?)?;
     cursor.i64()?;
     Ok((high_watermark, cursor.i64()?))
