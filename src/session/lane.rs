@@ -56,7 +56,7 @@ impl Lane {
         self.planned_bytes += n as u64;
         match self.plan.back_mut() {
             Some(Piece::Forward(len)) => *len += n,
-            _ => self.plan.push_back(Piece::Forward(n)),
+            _ => self.add(Piece::Forward(n)),
         }
     }
 
@@ -71,7 +71,7 @@ impl Lane {
             // Nothing is waiting in front of them: they are gone at once.
             None => self.start = self.judged,
             Some(Piece::Skip(len)) => *len += n,
-            Some(_) => self.plan.push_back(Piece::Skip(n)),
+            Some(_) => self.add(Piece::Skip(n)),
         }
     }
 
@@ -79,8 +79,16 @@ impl Lane {
     pub fn insert(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.planned_bytes += bytes.len() as u64;
-            self.plan.push_back(Piece::Own(bytes));
+            self.add(Piece::Own(bytes));
         }
+    }
+
+    /// Most lanes never have more than one: room for one is what they begin with.
+    fn add(&mut self, piece: Piece) {
+        if self.plan.capacity() == 0 {
+            self.plan.reserve_exact(1);
+        }
+        self.plan.push_back(piece);
     }
 
     /// Takes `n` bytes out of the fresh ones, from `at` on. What follows them moves up; at the end nothing moves.

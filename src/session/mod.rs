@@ -122,7 +122,6 @@ pub struct Session {
     standing: Option<Standing>,
     /// Requests in a row that were overridden alike and are not told of yet.
     tally: Option<sole::Tally>,
-    last: sole::Last,
     /// The partitions that the client writes to; only of one that does.
     acked: Option<Box<acked::Acked>>,
     /// Where the client reads; only of one that does.
@@ -191,7 +190,6 @@ impl Session {
             sampled_topic: None,
             standing: None,
             tally: None,
-            last: sole::Last::default(),
             acked: None,
             fetches: None,
             reader: None,

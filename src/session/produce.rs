@@ -18,6 +18,7 @@ use super::inflight::{Fate, Pending, Topic, UpstreamId};
 use super::lane::Lane;
 use super::merge::Refused;
 use super::requests::{MAX_HEADER_BYTES, Request};
+use super::sole::Last;
 use super::{Env, Session, Want};
 use crate::cluster::TopicFacts;
 use crate::policy::plan::{self, Plan};
@@ -331,10 +332,11 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &mut Last,
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        if self.closing.is_none() && self.like_last(env, lane, start, frame_len)? {
+        if self.closing.is_none() && self.like_last(env, lane, last, start, frame_len)? {
             return Ok(());
         }
         let fresh = &*lane.fresh();
@@ -362,7 +364,7 @@ impl Session {
         }
         let client_id = header.client_id.map(|(from, to)| &lane.fresh()[from..to]);
         self.stand_as(env, client_id);
-        if small && self.sole_batch(env, lane, (start, head), frame_len, limits.smallest())? {
+        if small && self.sole_batch(env, lane, last, (start, head), frame_len, limits.smallest())? {
             return Ok(());
         }
         self.produce_judge_head(env, start, frame_len, head, limits)

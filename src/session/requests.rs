@@ -4,6 +4,7 @@ use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
 use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
+use super::sole::Last;
 use super::{Env, Session, Want, acks0_event, readers};
 use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
@@ -45,13 +46,13 @@ pub(super) enum Request {
 impl Session {
     /// Judges the fresh bytes of the client, as far as they go.
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
-        self.last.forget();
+        let mut last = Last::default();
         if let Some(fetches) = &mut self.fetches {
             fetches.last.forget();
         }
         self.clock_us = env.clock_us;
         loop {
-            if let Err(want) = self.request_step(env, lane) {
+            if let Err(want) = self.request_step(env, lane, &mut last) {
                 if want == Want::Close {
                     self.abandon_request(OutcomeCause::Closing);
                     self.request = Request::Lost;
@@ -61,9 +62,14 @@ impl Session {
         }
     }
 
-    fn request_step(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+    fn request_step(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        last: &mut Last,
+    ) -> Result<(), Want> {
         match self.request {
-            Request::Start => self.request_start(env, lane),
+            Request::Start => self.request_start(env, lane, last),
             Request::Pass(left) => {
                 self.announce(lane, left)?;
                 let n = take(lane, left)?;
@@ -89,7 +95,12 @@ impl Session {
         }
     }
 
-    fn request_start(&mut self, env: &Env<'_>, lane: &mut Lane) -> Result<(), Want> {
+    fn request_start(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        last: &mut Last,
+    ) -> Result<(), Want> {
         if let Some(cause) = self.draining.filter(|_| self.closing.is_none()) {
             self.close(cause);
         }
@@ -117,7 +128,7 @@ impl Session {
             self.misdeed(CloseCause::FrameSize, detail);
         }
         if refusable {
-            return self.produce_start(env, lane, start, frame_len);
+            return self.produce_start(env, lane, last, start, frame_len);
         }
         if self.closing.is_some() {
             self.request = Request::Discard(frame_len as u64);

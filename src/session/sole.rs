@@ -21,8 +21,8 @@ use crate::wire::produce::{self, Head, Sole};
 use crate::wire::record_batch::Entry;
 use std::sync::Arc;
 
-/// Longer heads are not remembered; those of working clients have a few dozen bytes.
-const MAX_HEAD_BYTES: usize = 512;
+/// Longer heads are not remembered; those of working clients have a few dozen bytes, and the name of a topic.
+const MAX_HEAD_BYTES: usize = 256;
 
 /// Requests in a row that were alike: what became of them, and how many they were.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ pub(super) struct Tally {
     bytes: u64,
 }
 
-/// How the last request of this read began, which decided all but what depends on its batch. It holds for one call of
-/// the session, under one view and one set of settings.
-#[derive(Debug, Default)]
+/// How the last request of this read began, which decided all but what depends on its batch. It lives for one call of
+/// the session, under one view and one set of settings, so that a connection that rests does not keep it.
 pub(super) struct Last {
-    holds: bool,
     version: i16,
-    /// From behind the correlation id to where the size of the records stands, as the client wrote it.
-    begins: Vec<u8>,
+    /// From behind the correlation id to where the size of the records stands, as the client wrote it; empty: there was
+    /// none, or a longer one.
+    begins: [u8; MAX_HEAD_BYTES],
+    begins_len: usize,
     head: Head,
     partition: i32,
     placed: Placed,
@@ -54,10 +54,29 @@ pub(super) struct Last {
     clears: u64,
 }
 
+impl Default for Last {
+    fn default() -> Last {
+        Last {
+            version: 0,
+            begins: [0; MAX_HEAD_BYTES],
+            begins_len: 0,
+            head: Head::default(),
+            partition: 0,
+            placed: Placed::default(),
+            kind: Kind::default(),
+            horizon: Horizon::default(),
+            clears: 0,
+        }
+    }
+}
+
 impl Last {
-    /// The next call of the session may see another cluster.
     pub fn forget(&mut self) {
-        self.holds = false;
+        self.begins_len = 0;
+    }
+
+    fn begins(&self) -> &[u8] {
+        &self.begins[..self.begins_len]
     }
 }
 
@@ -68,19 +87,20 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &Last,
         start: Start,
         frame_len: usize,
     ) -> Result<bool, Want> {
-        let last = &self.last;
-        let Some(tally) = self.tally.as_ref().filter(|_| last.holds) else {
+        let begins = last.begins();
+        let Some(tally) = self.tally.as_ref().filter(|_| !begins.is_empty()) else {
             return Ok(false);
         };
         if frame_len as u64 - 4 > last.clears || self.frames >= self.next_sample {
             return Ok(false);
         }
         let fresh = &*lane.fresh();
-        let end = START_LEN + last.begins.len();
-        if (start.api_version, fresh.get(START_LEN..end)) != (last.version, Some(&last.begins))
+        let end = START_LEN + begins.len();
+        if (start.api_version, fresh.get(START_LEN..end)) != (last.version, Some(begins))
             || end >= frame_len
         {
             return Ok(false);
@@ -108,11 +128,12 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &mut Last,
         (start, head): (Start, Head),
         frame_len: usize,
         clears: u64,
     ) -> Result<bool, Want> {
-        self.last.forget();
+        last.forget();
         if self.hurried(head) {
             return Ok(false);
         }
@@ -134,8 +155,8 @@ impl Session {
             records_at,
             entry,
         } = sole;
-        let last = self.tally.as_ref().map(|tally| &tally.topic);
-        let (topic, facts) = match last.filter(|topic| topic.is(key)) {
+        let before = self.tally.as_ref().map(|tally| &tally.topic);
+        let (topic, facts) = match before.filter(|topic| topic.is(key)) {
             Some(topic) => (topic.clone(), facts_of(topic, env).cloned()),
             None => topic_of(key, env),
         };
@@ -155,17 +176,19 @@ impl Session {
         let horizon = append.horizon(standing.settings());
         let placed = acked::place(&mut self.acked, Some(standing), env, key, partition);
         let begins = &lane.fresh()[START_LEN..head.topics_at + records_at];
-        self.last.holds = begins.len() <= MAX_HEAD_BYTES;
-        if self.last.holds {
-            self.last.version = start.api_version;
-            self.last.begins.clear();
-            self.last.begins.extend_from_slice(begins);
-            self.last.head = head;
-            self.last.partition = partition;
-            self.last.placed = placed;
-            self.last.kind = horizon.kind(entry, env.now_ms);
-            self.last.horizon = horizon;
-            self.last.clears = clears;
+        if let Some(remembered) = last.begins.get_mut(..begins.len()) {
+            remembered.copy_from_slice(begins);
+            *last = Last {
+                version: start.api_version,
+                begins: last.begins,
+                begins_len: begins.len(),
+                head,
+                partition,
+                placed,
+                kind: horizon.kind(entry, env.now_ms),
+                horizon,
+                clears,
+            };
         }
         let alike = self.tally.as_ref().is_some_and(|tally| {
             (tally.acks, tally.timeout_ms) == (head.acks, head.timeout_ms)
