@@ -100,6 +100,8 @@ pub struct Exemption {
 pub struct Config {
     pub text: String,
     pub hash: String,
+    /// The file was read anew and could not be used, or not all of it without a restart.
+    pub last_reload_failed: bool,
 }
 
 /// Records sent with acks=0, by where they ended.
@@ -228,6 +230,7 @@ impl Report {
             config: Config {
                 text: config.text.clone(),
                 hash: config.hash.clone(),
+                last_reload_failed: gauge("holdfast_config_last_reload_successful") == 0,
             },
             client_connections: gauge("holdfast_client_connections"),
             upstream_connections: gauge("holdfast_upstream_connections"),

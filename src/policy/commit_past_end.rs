@@ -20,6 +20,7 @@
 //! Observed: the commit goes on at once and the leader is asked behind it; what it tells is counted when it comes. A
 //! connection asks one thing at a time, and what it commits meanwhile is counted as unverified. A commit that the broker
 //! refuses for another reason is counted all the same.
+//! A commit inside a transaction (TxnOffsetCommit) is not looked at: refusing one partition of it would abort the others.
 //! Replicas of the gateway change nothing: what is compared is the commit and the log, and the log is one.
 //!
 //! ## What it costs

@@ -18,7 +18,10 @@
 //! name such a topic instead. Of a commit the partitions that jump forward are refused, the others go on. What a group
 //! committed last is known from the commits and the OffsetFetch answers that went through this process since it was started
 //! (`commit_regression` says which are forgotten). It is not asked for: where it is not known the commit goes on, and
-//! `holdfast_unverified_total` counts it. With several replicas each knows its own part.
+//! `holdfast_unverified_total` counts it: after a restart of the gateway the first commit of nobody's for an idle group passes,
+//! and so does one for a topic that this process has not met yet. With several replicas each knows its own part.
+//! A commit inside a transaction (TxnOffsetCommit) is not looked at, nor is what brokers write of share groups among
+//! themselves (WriteShareGroupState, DeleteShareGroupState): deny clients CLUSTER_ACTION.
 //!
 //! ## What it costs
 //! A team that wants to delete what is protected needs an exemption. A consumer that assigns partitions to itself and commits

@@ -388,7 +388,13 @@ impl Looker {
         if failed != self.failing {
             match failed {
                 true => {
-                    tracing::warn!(servers = ?servers.in_order(), "no server answers; the view of the cluster grows old")
+                    let tried: Vec<_> =
+                        servers.in_order().iter().map(ToString::to_string).collect();
+                    tracing::warn!(
+                        servers = tried.join(","),
+                        "no server of cluster.bootstrap_servers answers: what is known of the cluster grows old, if anything is; \
+                         the reasons are in holdfast_watch_failures_total"
+                    )
                 }
                 false => tracing::info!("the cluster answers again"),
             }

@@ -427,6 +427,10 @@ impl Telemetry {
     /// Changed files cannot be used: those before them stay in force. Once for each change.
     pub fn tls_reload_failed(&self, reason: &dyn fmt::Display) {
         self.counters.tls_reload_failures.inc();
+        let text = format!("changed TLS files cannot be used: {reason}");
+        self.journal
+            .alarms
+            .raise(Alarm::new("tls_reload_failed", text).grave());
         tracing::error!(%reason, "changed TLS files cannot be used: what was in force stays");
     }
 

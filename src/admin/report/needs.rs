@@ -3,7 +3,7 @@
 use super::{Client, Need, Report, ScenarioCounts};
 
 /// A look that is older than this is too old, in seconds: several periods of the watch have failed.
-const OLD_LOOK_SECONDS: u64 = 60;
+const OLD_LOOK_SECONDS: u64 = 20;
 /// An exemption that ends within this time is told of, in seconds.
 const SOON_SECONDS: u64 = 14 * 86_400;
 /// Ids that a sentence names.
@@ -62,7 +62,7 @@ fn losses(report: &Report, needs: &mut Needs) {
     needs.add_if(refused, ACT, || {
         let records = count_of(refused, "record");
         format!(
-            "{records} sent with acks=0 not stored: the brokers refused, and no client was told."
+            "{records} sent with acks=0 not stored, and no client was told (holdfast_acks0_records_total says by whom they were refused)."
         )
     });
     let raised = scenario(report, "acks_none").is_some_and(|found| found.mode == "enforce");
@@ -73,6 +73,16 @@ fn losses(report: &Report, needs: &mut Needs) {
     let panics = report.alarms.iter().filter(|alarm| alarm.kind == "panic");
     needs.add_if(panics.count() as u64, ACT, || {
         "Holdfast has panicked; the log says where.".to_owned()
+    });
+    needs.add_if(u64::from(report.config.last_reload_failed), ACT, || {
+        "The configuration file was read anew and cannot be used: what was in force stays. The log says why.".to_owned()
+    });
+    let files = report
+        .alarms
+        .iter()
+        .any(|alarm| alarm.kind == "tls_reload_failed");
+    needs.add_if(u64::from(files), LOOK, || {
+        "TLS files that were replaced could not be used (alarms).".to_owned()
     });
 }
 
@@ -292,6 +302,7 @@ mod tests {
             refused: 2,
             unknown: 0,
         };
+        report.config.last_reload_failed = true;
         report.exemptions = vec![Exemption {
             name: "metrics".into(),
             expires: Some(report.now + 86_401),
@@ -301,7 +312,8 @@ mod tests {
             texts(&report),
             [
                 "act: 1 acknowledged record is gone, the offsets given to others (acked_truncation).",
-                "act: 2 records sent with acks=0 not stored: the brokers refused, and no client was told.",
+                "act: 2 records sent with acks=0 not stored, and no client was told (holdfast_acks0_records_total says by whom they were refused).",
+                "act: The configuration file was read anew and cannot be used: what was in force stays. The log says why.",
                 "act: 1 broker id is outside listener.broker_ids: 7.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",
