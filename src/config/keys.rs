@@ -263,7 +263,7 @@ pub static MIN_INSYNC_REPLICAS: Key = number("policy.weak_topic_creation", "min_
 pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names; * stands for any run of characters",
     "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
 pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
-    "Groups that are protected, also from commits of nobody's that set them forward; none by default.");
+    "Groups that are protected, also from commits of nobody's that set them forward from a known place; none by default.");
 pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, 10 * 365 * 24 * HOUR_MS, MS,
     "Least retention.ms that may be set where nobody knows what the topic has today. Default: one day.");
 pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
@@ -297,7 +297,7 @@ pub static MAX_ABSORBED_IN_FLIGHT: Key = number("limits", "max_absorbed_in_fligh
 pub static MAX_ABSORBED_BYTES: Key = number("limits", "max_absorbed_bytes", 1_048_576, 1024, 1 << 30, BYTES,
     "The same in bytes; one request may always be under way, however large.");
 pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 536_870_912, 4 * 65_536, 1 << 40, BYTES,
-    "Memory for relay buffers (64 KiB each, leased while bytes move) and for collected frames, all connections together: a\nfourth each for relaying requests, for requests held whole, for relaying answers, for answers held whole. At the limit\nclients are not read. A fourth should hold the brokers' socket.request.max.bytes: a larger request that must be held is\nclosed. A client that does not read its answer keeps one buffer.");
+    "Memory for relay buffers (64 KiB each, 256 KiB for streams that fill those, leased while bytes move) and for collected\nframes, all connections together: a fourth each for relaying requests, for requests held whole, for relaying answers, for\nanswers held whole. At the limit clients are not read. A fourth should hold the brokers' socket.request.max.bytes: a larger\nrequest that must be held is closed. A client that does not read its answer keeps one buffer.");
 pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_456, 65_536, 1 << 40, BYTES,
     "Bytes of requests (of any kind) that were begun towards a broker and whose end is still to come, all connections\ntogether: a broker allocates a request's whole length at its first byte. Requests that fit into a relay buffer have a\nfourth, and go on when they are whole when there is no more of it; those up to a 128th of all have another fourth, all\nothers half; these wait. Up to 4 KiB a request is not counted.");
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
