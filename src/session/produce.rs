@@ -320,6 +320,16 @@ impl ProduceFrame {
         ))
     }
 
+    /// What is known of a topic, and whether that was asked for during this request.
+    fn facts<'a>(&'a self, topic: &'a TopicBeingRead) -> (Option<&'a TopicFacts>, bool) {
+        let name = topic.topic.name();
+        let mut confirmed = self.confirmed.iter();
+        match confirmed.find(|(confirmed, _)| Some(confirmed) == name) {
+            Some((_, facts)) => (facts.as_deref(), true),
+            None => (topic.facts.as_deref(), false),
+        }
+    }
+
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
     fn cuts(&self) -> bool {
         self.holding && self.partition_refused.is_some()

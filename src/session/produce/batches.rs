@@ -176,25 +176,21 @@ impl Session {
             return (Findings::default(), None);
         };
         let name = topic.topic.name();
-        let confirmed = frame
-            .confirmed
-            .iter()
-            .find(|(topic, _)| Some(topic) == name);
-        let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
+        let (facts, confirmed) = frame.facts(topic);
         let append = Append {
             version: frame.version,
             transactional: frame.head.transactional,
             entry,
             topic: name.map(|name| &**name),
             partition: frame.partition,
-            facts: facts.as_deref(),
+            facts,
             now_ms: frame.now_ms,
         };
         let client_id = self.client_id.as_deref();
         let findings = Findings::of(standing, client_id, &append, frame.partition_found);
         let refusal = findings.refusal().filter(|_| frame.holding);
         let refusal = refusal.map(|(scenario, found)| match (confirmed, name) {
-            (None, Some(name)) if found.learned => Refusal::Ask(scenario, name.clone()),
+            (false, Some(name)) if found.learned => Refusal::Ask(scenario, name.clone()),
             _ => {
                 let text = rules::text(scenario, &append, standing.settings());
                 Refusal::Certain(scenario, found.error_code, text.into())
@@ -212,18 +208,14 @@ impl Session {
         };
         let explicit = standing.settings().max_batch_bytes;
         let name = topic.topic.name();
-        let confirmed = frame
-            .confirmed
-            .iter()
-            .find(|(topic, _)| Some(topic) == name);
-        let facts = confirmed.map_or(&topic.facts, |(_, facts)| facts);
-        let learned = facts.as_ref().and_then(|facts| facts.max_message_bytes);
+        let (facts, confirmed) = frame.facts(topic);
+        let learned = facts.and_then(|facts| facts.max_message_bytes);
         let found = oversized_batch::judge(entry.size, explicit, learned)?;
         Some(LargeEntry {
             topic: name.cloned().unwrap_or_else(|| "".into()),
             mode,
             found,
-            certain: found.explicit || confirmed.is_some(),
+            certain: found.explicit || confirmed,
         })
     }
 
