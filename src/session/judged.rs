@@ -63,6 +63,12 @@ pub(super) struct Lookups {
     log_ends: Option<Vec<LogEnd>>,
 }
 
+static NONE: Lookups = Lookups {
+    asked: None,
+    known: Vec::new(),
+    log_ends: None,
+};
+
 impl Lookups {
     pub(super) fn confirmed(&mut self, answer: Option<Answer>) {
         match (self.asked.take(), answer) {
@@ -166,7 +172,7 @@ impl Session {
             reader: reader.as_deref(),
             client_id: self.client_id.as_deref(),
             api_key: start.api_key,
-            lookups: &self.judged,
+            lookups: self.judged.as_deref().unwrap_or(&NONE),
             events: Vec::new(),
             learned: Vec::new(),
             wonder: None,
@@ -178,16 +184,16 @@ impl Session {
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(Open::Malformed) => {
-                self.judged = Lookups::default();
+                self.judged = None;
                 return self.malformed_request(start, "body");
             }
             Err(Open::Ask(question)) => {
                 self.learned.extend(learned);
-                self.judged.asked = Some(question.clone());
+                self.judged.get_or_insert_default().asked = Some(question.clone());
                 return Err(Want::Confirm(question));
             }
         };
-        self.judged = Lookups::default();
+        self.judged = None;
         self.events.request(start.api_key);
         self.learned.extend(learned);
         for event in events {
@@ -252,7 +258,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        self.judged = Lookups::default();
+        self.judged = None;
         if env.policy.enforces(start.api_key) {
             return self.cannot_hold(start, frame_len);
         }

@@ -130,7 +130,8 @@ pub struct Session {
     reader: Option<Arc<Client>>,
     request: Request,
     produce: LazyFrame,
-    judged: judged::Lookups,
+    /// Only while brokers are asked something about the request at the front.
+    judged: Option<Box<judged::Lookups>>,
     /// What is to be counted once the brokers have told more. Nothing waits for it.
     wonder: Option<judged::Wonder>,
     /// The frame at the front is larger than everything that may be collected.
@@ -195,7 +196,7 @@ impl Session {
             reader: None,
             request: Request::Start,
             produce: LazyFrame::default(),
-            judged: judged::Lookups::default(),
+            judged: None,
             wonder: None,
             cannot_collect: false,
             begun: false,
@@ -273,7 +274,11 @@ impl Session {
     /// The answer to [`Want::Confirm`]; `None`: nobody answered in time.
     pub fn confirmed(&mut self, answer: Option<Answer>) {
         match (self.request, answer) {
-            (Request::Start, answer) => self.judged.confirmed(answer),
+            (Request::Start, answer) => {
+                if let Some(lookups) = &mut self.judged {
+                    lookups.confirmed(answer);
+                }
+            }
             (_, Some(Answer::Facts(facts))) => self.produce.confirmation = Some(Some(facts)),
             (_, _) => self.produce.confirmation = Some(None),
         }
