@@ -23,6 +23,8 @@ const EXAMPLES: &str = "\
 Clients connect to the bootstrap port; the broker with node id n is reached through port broker_port_base + n. Both must be
 reachable for clients, and the direct way to the brokers should be closed: otherwise nothing is enforced.
 
+Flags stand behind the subcommand; without one, it is run.
+
 Examples:
   holdfast --bootstrap-server kafka-1:9092,kafka-2:9092
       on this machine only: clients use 127.0.0.1:9092, metrics are on http://127.0.0.1:9901/metrics

@@ -23,7 +23,7 @@ const SHOWN_TOPICS: usize = 3;
 pub fn fetch(address: &str) -> Result<String, String> {
     let failed = |error: io::Error| {
         format!(
-            "no report from {address}: {error}; --admin names the admin port of a running gateway ([admin] bind)"
+            "no report from {address}: {error}; --admin names the admin port of a running gateway as HOST:PORT ([admin] bind)"
         )
     };
     let answer = ask(address).map_err(failed)?;
@@ -33,7 +33,7 @@ pub fn fetch(address: &str) -> Result<String, String> {
     match status.strip_prefix("HTTP/1.1 ") {
         Some(status) if status.starts_with("200") => Ok(body.to_owned()),
         _ => Err(format!(
-            "no report from {address}: answered {:?}; --admin names the admin port of a running gateway ([admin] bind)",
+            "no report from {address}: answered {:?}; --admin names the admin port of a running gateway as HOST:PORT ([admin] bind)",
             status.chars().take(80).collect::<String>()
         )),
     }
