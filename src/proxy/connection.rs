@@ -49,6 +49,7 @@ const LEAST_PROGRESS: u64 = 16 * 1024;
 const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
+/// The same, by how many pieces they come in.
 const OWN_ANSWERS: usize = 256;
 /// Reads that bring no more than this do not need a large buffer any more.
 const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;

@@ -13,8 +13,8 @@ mod batches;
 mod settle;
 
 use super::appends;
-use super::event::{CloseCause, Event, Limit, OutcomeCause};
-use super::inflight::{Fate, Pending, Topic, UpstreamId};
+use super::event::{CloseCause, Event, OutcomeCause};
+use super::inflight::{Fate, Topic};
 use super::lane::Lane;
 use super::merge::Refused;
 use super::requests::{MAX_HEADER_BYTES, Request};
@@ -30,9 +30,6 @@ use crate::wire::produce::{self, FLEXIBLE_FROM, Head, Part, Step, TopicKey, Walk
 use crate::wire::record_batch::Entry;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
-
-/// Memory of our own answers that wait for a broker's in front of them, beyond which the client is not read: no budget counts it.
-const MOST_OWN_ANSWER_BYTES: usize = 16 * 1024;
 
 /// The Produce request that is being read. Reused from frame to frame, so that a frame costs no allocation.
 #[derive(Debug)]
@@ -516,47 +513,6 @@ impl Session {
                     .iter()
                     .any(|stand| matches!(stand, Stand::ByTopic(_))),
         })
-    }
-
-    pub(super) fn room_in_flight(
-        &mut self,
-        env: &Env<'_>,
-        absorbs: bool,
-        frame_len: usize,
-    ) -> Result<(), Want> {
-        let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
-        let own_answers = self.in_flight.own_answer_bytes();
-        self.paused_by = if self.in_flight.len() >= limits.max_in_flight
-            || own_answers >= MOST_OWN_ANSWER_BYTES
-        {
-            Some(Limit::MaxInFlight)
-        } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
-            Some(Limit::MaxAbsorbedInFlight)
-        } else if absorbs && absorbed > 0 && bytes + frame_len > limits.max_absorbed_bytes {
-            Some(Limit::MaxAbsorbedBytes)
-        } else {
-            return Ok(());
-        };
-        if self.paused_by != Some(Limit::MaxInFlight) {
-            self.haste.held_back();
-        }
-        Err(Want::Answers)
-    }
-
-    /// The request has its place in the queue. `absorbed_bytes`: its length, where nobody waits for the answer.
-    pub(super) fn push(&mut self, start: Start, absorbed_bytes: usize, fate: Fate) {
-        self.in_flight.push(Pending {
-            correlation_id: start.correlation_id,
-            api_key: start.api_key.0,
-            api_version: start.api_version,
-            fate,
-            upstream: UpstreamId::FIRST,
-            since_us: self.clock_us,
-            end: u64::MAX,
-            absorbed_bytes,
-            records: 0,
-            sent: 0,
-        });
     }
 
     /// Goes on with the Produce that is being read, one part of it.

@@ -1,6 +1,6 @@
 //! Requests: from the size prefix to what becomes of the frame. Produce has a file of its own (`produce.rs`).
 
-use super::event::{CloseCause, Event, Outcome, OutcomeCause, Side};
+use super::event::{CloseCause, Event, Limit, Outcome, OutcomeCause, Side};
 use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
@@ -21,6 +21,9 @@ pub(super) const MAX_HEADER_BYTES: usize = 48 * 1024;
 const ANNOUNCE_ABOVE: usize = 4 * 1024;
 /// Larger than any token of the mechanisms that may follow a SaslHandshake v0.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+/// Memory of our own answers that wait for a broker's in front of them, beyond which the client is not read: no budget counts it.
+const MOST_OWN_ANSWER_BYTES: usize = 16 * 1024;
 
 /// Where the session stands among the client's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +139,48 @@ impl Session {
         }
         self.room_in_flight(env, false, frame_len)?;
         self.other_start(env, lane, start, frame_len)
+    }
+
+    /// Whether one more may wait for its answer.
+    pub(super) fn room_in_flight(
+        &mut self,
+        env: &Env<'_>,
+        absorbs: bool,
+        frame_len: usize,
+    ) -> Result<(), Want> {
+        let (limits, (absorbed, bytes)) = (env.limits, self.in_flight.absorbed());
+        let own_answers = self.in_flight.own_answer_bytes();
+        self.paused_by = if self.in_flight.len() >= limits.max_in_flight
+            || own_answers >= MOST_OWN_ANSWER_BYTES
+        {
+            Some(Limit::MaxInFlight)
+        } else if absorbs && absorbed >= limits.max_absorbed_in_flight {
+            Some(Limit::MaxAbsorbedInFlight)
+        } else if absorbs && absorbed > 0 && bytes + frame_len > limits.max_absorbed_bytes {
+            Some(Limit::MaxAbsorbedBytes)
+        } else {
+            return Ok(());
+        };
+        if self.paused_by != Some(Limit::MaxInFlight) {
+            self.haste.held_back();
+        }
+        Err(Want::Answers)
+    }
+
+    /// The request has its place in the queue. `absorbed_bytes`: its length, where nobody waits for the answer.
+    pub(super) fn push(&mut self, start: Start, absorbed_bytes: usize, fate: Fate) {
+        self.in_flight.push(Pending {
+            correlation_id: start.correlation_id,
+            api_key: start.api_key.0,
+            api_version: start.api_version,
+            fate,
+            upstream: UpstreamId::FIRST,
+            since_us: self.clock_us,
+            end: u64::MAX,
+            absorbed_bytes,
+            records: 0,
+            sent: 0,
+        });
     }
 
     /// The length of the frame with its prefix; `None` when no frame can be that long.
