@@ -17,6 +17,7 @@ const KNOW: &str = "know";
 pub(super) fn of(report: &Report) -> Vec<Need> {
     let mut needs = Needs::default();
     losses(report, &mut needs);
+    settings(report, &mut needs);
     cluster(report, &mut needs);
     clients(report, &mut needs);
     readers(report, &mut needs);
@@ -51,9 +52,7 @@ impl Needs {
 }
 
 fn losses(report: &Report, needs: &mut Needs) {
-    let truncated = scenario(report, "acked_truncation").map_or(0, |found| {
-        found.observations.exact + found.observations.partial
-    });
+    let truncated = observed(report, "acked_truncation");
     needs.add_if(truncated, ACT, || {
         let records = count(truncated, "acknowledged record");
         format!("{records} gone, the offsets given to others (acked_truncation).")
@@ -70,18 +69,17 @@ fn losses(report: &Report, needs: &mut Needs) {
         let records = count_of(unknown, "record");
         format!("{records} sent with acks=0 may or may not be stored.")
     });
-    let panics = report.alarms.iter().filter(|alarm| alarm.kind == "panic");
-    needs.add_if(panics.count() as u64, ACT, || {
+    needs.add_if(alarms(report, "panic"), ACT, || {
         "Holdfast has panicked; the log says where.".to_owned()
     });
+}
+
+/// What is not in force although somebody wanted it to be.
+fn settings(report: &Report, needs: &mut Needs) {
     needs.add_if(u64::from(report.config.last_reload_failed), ACT, || {
-        "The configuration file was read anew and cannot be used: what was in force stays. The log says why.".to_owned()
+        "The configuration file was read anew and not taken over: what was in force stays. The log says why.".to_owned()
     });
-    let files = report
-        .alarms
-        .iter()
-        .any(|alarm| alarm.kind == "tls_reload_failed");
-    needs.add_if(u64::from(files), LOOK, || {
+    needs.add_if(alarms(report, "tls_reload_failed"), LOOK, || {
         "TLS files that were replaced could not be used (alarms).".to_owned()
     });
 }
@@ -161,12 +159,6 @@ fn clients(report: &Report, needs: &mut Needs) {
 
 /// What consumers have passed over, or will.
 fn readers(report: &Report, needs: &mut Needs) {
-    let observed = |name| {
-        let found = scenario(report, name);
-        found.map_or(0, |found| {
-            found.observations.exact + found.observations.partial
-        })
-    };
     for (name, what) in [
         ("retention_overrun", "deleted before somebody read them"),
         (
@@ -174,7 +166,7 @@ fn readers(report: &Report, needs: &mut Needs) {
             "passed over by groups that began at the end",
         ),
     ] {
-        let offsets = observed(name);
+        let offsets = observed(report, name);
         needs.add_if(offsets, LOOK, || {
             format!("{} {what} ({name}).", count_of(offsets, "offset"))
         });
@@ -230,6 +222,19 @@ fn exemptions(report: &Report, needs: &mut Needs) {
 
 fn scenario<'a>(report: &'a Report, name: &str) -> Option<&'a ScenarioCounts> {
     report.scenarios.iter().find(|found| found.name == name)
+}
+
+/// What a scenario that changes nothing has counted.
+fn observed(report: &Report, name: &str) -> u64 {
+    scenario(report, name).map_or(0, |found| {
+        found.observations.exact + found.observations.partial
+    })
+}
+
+/// Of one kind, as far as they are kept.
+fn alarms(report: &Report, kind: &str) -> u64 {
+    let found = report.alarms.iter().filter(|alarm| alarm.kind == kind);
+    found.count() as u64
 }
 
 /// "1 thing is", "2 things are".
@@ -313,7 +318,7 @@ mod tests {
             [
                 "act: 1 acknowledged record is gone, the offsets given to others (acked_truncation).",
                 "act: 2 records sent with acks=0 not stored, and no client was told (holdfast_acks0_records_total says by whom they were refused).",
-                "act: The configuration file was read anew and cannot be used: what was in force stays. The log says why.",
+                "act: The configuration file was read anew and not taken over: what was in force stays. The log says why.",
                 "act: 1 broker id is outside listener.broker_ids: 7.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",
