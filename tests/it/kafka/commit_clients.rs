@@ -6,7 +6,7 @@ use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Version, shared_cluster, unique};
 use crate::support::process::Output;
-use crate::support::rdk::{self, Settings};
+use crate::support::rdk;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
@@ -109,17 +109,7 @@ fn committed_by(
     bootstrap: &str,
     (group, offsets): (&str, &[i64]),
 ) -> Option<i64> {
-    let topic = unique("commits");
-    cluster.create_topic(&topic, 1, 3, &[]);
-    let ids = 0..RECORDS as u64;
-    let stored = rdk::produce_ids(
-        &cluster.bootstrap(),
-        &topic,
-        ids,
-        10,
-        &Settings::acks("all"),
-    );
-    assert_eq!(stored.ok.len() as i64, RECORDS, "{stored:?}");
+    let topic = cluster.filled_topic("commits", 0..RECORDS as u64);
     let told = commits(&Names(bootstrap, &topic, group), offsets);
     assert_eq!(told, vec![None; offsets.len()], "{group}");
     let consumer = rdk::consumer(&cluster.bootstrap(), group, &[]);
@@ -213,17 +203,8 @@ fn members_by_five_clients_are_counted_by_default_and_lowered_and_held_back_in_f
 fn franz_go_is_told_of_a_commit_past_the_end_in_force() {
     let cluster = shared_cluster();
     let holdfast = Holdfast::start_with(Options::new(&cluster.bootstrap()).preset("strict"));
-    let (topic, group) = (unique("commits"), unique("past"));
-    cluster.create_topic(&topic, 1, 3, &[]);
-    let ids = 0..RECORDS as u64;
-    let stored = rdk::produce_ids(
-        &cluster.bootstrap(),
-        &topic,
-        ids,
-        10,
-        &Settings::acks("all"),
-    );
-    assert_eq!(stored.ok.len() as i64, RECORDS, "{stored:?}");
+    let topic = cluster.filled_topic("commits", 0..RECORDS as u64);
+    let group = unique("past");
     let names = Names(&holdfast.bootstrap(), &topic, &group);
     let told = by_franz(&names, &[AHEAD, RECORDS]);
     let refused = "INVALID_COMMIT_OFFSET_SIZE".to_owned();

@@ -6,7 +6,7 @@ use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Version, shared_cluster, unique};
 use crate::support::offsets::{Commit, OFFSET_COMMIT};
 use crate::support::raw::Raw;
-use crate::support::rdk::{self, Settings};
+use crate::support::rdk;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
@@ -17,17 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic of one partition with records in it.
 fn topic(cluster: &Cluster) -> String {
-    let topic = unique("commits");
-    cluster.create_topic(&topic, 1, 3, &[]);
-    let told = rdk::produce_ids(
-        &cluster.bootstrap(),
-        &topic,
-        0..RECORDS,
-        10,
-        &Settings::acks("all"),
-    );
-    assert_eq!(told.ok.len() as u64, RECORDS, "{told:?}");
-    topic
+    cluster.filled_topic("commits", 0..RECORDS)
 }
 
 fn strict(cluster: &Cluster) -> Holdfast {

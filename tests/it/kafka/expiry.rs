@@ -7,7 +7,7 @@ use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, Spec, Version, unique};
 use crate::support::offsets::{Commit, OFFSET_COMMIT};
 use crate::support::raw::{Body, Cursor, Raw};
-use crate::support::rdk::{self, Settings};
+use crate::support::rdk;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
@@ -90,17 +90,7 @@ fn commits_that_brokers_forget_too_early_are_kept_and_those_that_they_forgot_are
             .property("offsets.retention.check.interval.ms", "1000"),
     );
     let repairing = Holdfast::start_with(Options::new(&cluster.bootstrap()).config(REPAIRED));
-    let topic = unique("expiry");
-    cluster.create_topic(&topic, 1, 3, &[]);
-    let ids = 0..RECORDS;
-    let told = rdk::produce_ids(
-        &cluster.bootstrap(),
-        &topic,
-        ids,
-        10,
-        &Settings::acks("all"),
-    );
-    assert_eq!(told.ok.len() as u64, RECORDS, "{told:?}");
+    let topic = cluster.filled_topic("expiry", 0..RECORDS);
 
     let groups = ["direct", "through"].map(unique);
     let ways = [cluster.bootstrap(), repairing.bootstrap()];

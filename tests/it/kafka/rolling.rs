@@ -132,6 +132,13 @@ impl Load {
         });
     }
 
+    /// The longest pause of each client while nothing happens.
+    fn usual_pauses(&mut self) -> Vec<(&'static str, Duration)> {
+        self.pauses();
+        thread::sleep(CALM);
+        self.pauses()
+    }
+
     /// The longest pause of each client since it was asked last.
     fn pauses(&mut self) -> Vec<(&'static str, Duration)> {
         let said = |java: &Process| -> Vec<u64> {
@@ -352,9 +359,7 @@ fn a_rolling_restart_loses_no_acknowledged_record_and_refuses_nobody() {
     let mut load = Load::start(&cluster, &haproxy.bootstrap());
     load.wait_working();
     let prober = Prober::start(haproxy.addresses());
-    load.pauses();
-    thread::sleep(CALM);
-    let normal = load.pauses();
+    let normal = load.usual_pauses();
     for (number, instance) in instances.iter_mut().enumerate() {
         assert!(connections(instance) > 3.0, "clients are on both");
         let begun = Instant::now();
@@ -402,9 +407,7 @@ fn an_instance_that_is_added_gets_connections_of_clients_that_are_there() {
     let mut load = Load::start(&cluster, &haproxy.bootstrap());
     load.wait_working();
     let prober = Prober::start(haproxy.addresses());
-    load.pauses();
-    thread::sleep(CALM);
-    let normal = load.pauses();
+    let normal = load.usual_pauses();
     instances[1].start_again();
     instances[1].wait_ready();
     haproxy.wait_up(1, true);

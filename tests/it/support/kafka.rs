@@ -9,13 +9,13 @@ use super::certificates::{Ca, Identity};
 use super::distribution::{self, CLUSTER_ID};
 use super::process::{self, Output, Process, Scratch};
 use super::raw::{self, Metadata, MetadataPartition, Raw, Resource};
-use super::rdk::{self, Isolation, Record};
+use super::rdk::{self, Isolation, Record, Settings};
 use super::{eventually, ports};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -517,6 +517,17 @@ impl Cluster {
             configs,
             Some(&assignment),
         );
+    }
+
+    /// A topic of one partition, of which `ids` of records are on all replicas.
+    #[track_caller]
+    pub fn filled_topic(&self, name: &str, ids: Range<u64>) -> String {
+        let topic = unique(name);
+        self.create_topic(&topic, 1, 3, &[]);
+        let all = Settings::acks("all");
+        let told = rdk::produce_ids(&self.bootstrap(), &topic, ids.clone(), 10, &all);
+        assert_eq!(told.ok.len() as u64, ids.end - ids.start, "{told:?}");
+        topic
     }
 
     #[track_caller]
