@@ -114,26 +114,42 @@ impl Session {
         }
     }
 
-    /// The answer to the oldest request says of its one partition that it was stored.
+    /// The answer to the oldest request, the first of `frames`, says of its one partition that it was stored; so may
+    /// those that follow it say of requests of the same run: how many do so, in the same words, the first included.
     #[inline]
-    pub(super) fn sole_answered(&mut self, env: &Env<'_>, frame: &[u8], version: i16) {
+    pub(super) fn sole_answered(
+        &mut self,
+        env: &Env<'_>,
+        frames: &[u8],
+        frame_len: usize,
+        version: i16,
+    ) -> u32 {
+        let (frame, others) = frames.split_at(frame_len);
+        let run = self.in_flight.oldest().map_or(0, |oldest| oldest.run);
         let Some(sent) = self.in_flight.oldest_sole() else {
-            return self.whole_answered(env, frame);
+            self.whole_answered(env, frame);
+            return match self.in_flight.oldest() {
+                Some(oldest) if oldest.sent == 0 => {
+                    1 + produce::stored_alike(frame, others, version, run, -1).0
+                }
+                _ => 1,
+            };
         };
         let (index, base_offset) = produce::sole_stored(frame, version);
-        let Some(acked) = &self.acked else { return };
-        let (partition, cell) = match &acked.steady {
-            Some(steady) if (steady.place, steady.bound) == (sent.place, sent.bound) => {
-                (steady.partition, &steady.cell)
-            }
-            _ => match acked.places.get(sent.place as usize) {
-                Some(place) if place.bound == sent.bound => (place.partition, &place.cell),
-                _ => return,
-            },
+        let compared = self.acked.as_ref().and_then(|acked| acked.cell(sent));
+        let Some((_, cell)) = compared.filter(|(partition, _)| *partition == index) else {
+            return 1;
         };
-        if partition == index && contradicts(cell, sent, base_offset) {
+        if contradicts(cell, sent, base_offset) {
             self.contradicted(env, sent, base_offset);
+            return 1;
         }
+        if run == 0 || base_offset < 0 {
+            return 1;
+        }
+        let (answers, highest) = produce::stored_alike(frame, others, version, run, sent.seen);
+        cell.acknowledge(last(sent, highest));
+        1 + answers
     }
 
     /// Compares what a whole answer to the oldest request says. One that does not follow its schema is found out elsewhere.
@@ -267,6 +283,20 @@ fn first_place(
 }
 
 impl Acked {
+    /// The partition of a place and its cell, if that is still the one that the batch was sent under.
+    #[inline]
+    fn cell(&self, sent: Sent) -> Option<(i32, &Cell)> {
+        match &self.steady {
+            Some(steady) if (steady.place, steady.bound) == (sent.place, sent.bound) => {
+                Some((steady.partition, &steady.cell))
+            }
+            _ => {
+                let place = self.places.get(sent.place as usize)?;
+                (place.bound == sent.bound).then_some((place.partition, &place.cell))
+            }
+        }
+    }
+
     fn new(env: &Env<'_>) -> Acked {
         Acked {
             topics: Topics::new(),

@@ -51,21 +51,25 @@ impl Batch {
 
 impl Events {
     pub fn request(&mut self, api_key: ApiKey) {
+        self.requests(api_key, 1);
+    }
+
+    pub fn requests(&mut self, api_key: ApiKey, more: u64) {
         match &mut self.requests {
-            Some((key, count)) if *key == api_key => *count += 1,
+            Some((key, count)) if *key == api_key => *count += more,
             _ => {
-                if let Some((api_key, count)) = self.requests.replace((api_key, 1)) {
+                if let Some((api_key, count)) = self.requests.replace((api_key, more)) {
                     self.list.push(Event::Requests { api_key, count });
                 }
             }
         }
     }
 
-    /// A Produce, by the acks that the client sent.
-    pub fn produce(&mut self, acks: i16) {
-        self.request(ApiKey::PRODUCE);
+    /// Produce requests, by the acks that the client sent.
+    pub fn produces(&mut self, acks: i16, requests: u64) {
+        self.requests(ApiKey::PRODUCE, requests);
         if let Some(position) = ACKS.iter().position(|known| *known == acks) {
-            self.acks[position] += 1;
+            self.acks[position] += requests;
         }
     }
 

@@ -88,23 +88,25 @@ impl FetchLook {
     }
 }
 
-/// One request that waits for its answer.
+/// One request that waits for its answer, or a run of requests alike ([`InFlight::run_on`]).
 #[derive(Debug)]
 pub struct Pending {
     pub correlation_id: i32,
+    /// How many follow it that differ in nothing but their correlation ids, each one more than the one before.
+    pub run: u32,
     pub api_key: i16,
     pub api_version: i16,
     pub fate: Fate,
     pub upstream: UpstreamId,
     /// When it was judged, by [`super::Env::clock_us`].
     pub since_us: u64,
-    /// Where its last byte lies in the stream to the broker; `u64::MAX` until it was planned.
+    /// Where its last byte, of a run the last one's, lies in the stream to the broker; `u64::MAX` until it was planned.
     pub end: u64,
     /// Bytes of the request while it counts against `max_absorbed_bytes`, else 0.
     pub absorbed_bytes: usize,
     /// How many entries of [`Records`] are its own.
     pub records: usize,
-    /// How many of the batches that are compared when their answer comes.
+    /// How many of the batches that are compared when their answer comes; those of a run are kept once.
     pub sent: u32,
 }
 
@@ -175,6 +177,8 @@ impl RecordsOf {
 #[derive(Debug)]
 pub struct InFlight {
     queue: VecDeque<Pending>,
+    /// Requests in it beyond one per entry.
+    runs: usize,
     records: VecDeque<RecordsOf>,
     sent: VecDeque<Sent>,
     absorbed: usize,
@@ -187,6 +191,7 @@ impl Default for InFlight {
     fn default() -> InFlight {
         InFlight {
             queue: VecDeque::with_capacity(1),
+            runs: 0,
             records: VecDeque::new(),
             sent: VecDeque::new(),
             absorbed: 0,
@@ -206,7 +211,7 @@ fn own_answer_bytes(fate: &Fate) -> usize {
 
 impl InFlight {
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.runs
     }
 
     pub fn is_empty(&self) -> bool {
@@ -225,7 +230,7 @@ impl InFlight {
 
     /// Whether any waiting answer is one that the client expects.
     pub fn client_waits(&self) -> bool {
-        self.queue.len() > self.absorbed
+        self.len() > self.absorbed
     }
 
     /// Whether the front waits for a broker.
@@ -242,6 +247,16 @@ impl InFlight {
         }
         self.own_answer_bytes += own_answer_bytes(&pending.fate);
         self.queue.push_back(pending);
+    }
+
+    /// So many more requests went up behind the newest, a Produce or a Fetch, and wait like it. `end`: where
+    /// the last of them lies. One entry holds them all, so that a request of a flood of small ones costs next to nothing here.
+    pub fn run_on(&mut self, requests: u32, end: u64) {
+        if let Some(newest) = self.queue.back_mut() {
+            newest.run += requests;
+            newest.end = end;
+            self.runs += requests as usize;
+        }
     }
 
     /// The newest: the request that is still being read, if it waits for an answer at all.
@@ -272,6 +287,9 @@ impl InFlight {
     }
 
     pub fn pop(&mut self) -> Option<Pending> {
+        if let Some(first) = self.first_of_run() {
+            return Some(first);
+        }
         let pending = self.queue.pop_front()?;
         self.forget(&pending);
         match pending.sent {
@@ -280,6 +298,33 @@ impl InFlight {
             n => drop(self.sent.drain(..self.sent.len().min(n as usize))),
         }
         Some(pending)
+    }
+
+    /// The oldest, if others like it follow; they stay.
+    fn first_of_run(&mut self) -> Option<Pending> {
+        let oldest = self.queue.front_mut().filter(|oldest| oldest.run > 0)?;
+        let fate = match oldest.fate {
+            Fate::Produce { raised } => Fate::Produce { raised },
+            Fate::Fetch(look) => Fate::Fetch(look),
+            _ => return None,
+        };
+        let first = Pending {
+            run: 0,
+            fate,
+            ..*oldest
+        };
+        self.pass_over(1);
+        Some(first)
+    }
+
+    /// So many of the oldest's run were answered; at least one of it is left.
+    pub fn pass_over(&mut self, answers: u32) {
+        if let Some(oldest) = self.queue.front_mut() {
+            let answers = answers.min(oldest.run);
+            oldest.run -= answers;
+            oldest.correlation_id = oldest.correlation_id.wrapping_add_unsigned(answers);
+            self.runs -= answers as usize;
+        }
     }
 
     fn forget(&mut self, pending: &Pending) {

@@ -364,7 +364,7 @@ impl Session {
         let looks = env.policy.judges_appends();
         if head.acks == -1 && small && !looks {
             self.room_in_flight(env, false, frame_len)?;
-            self.events.produce(head.acks);
+            self.events.produces(head.acks, 1);
             self.push(start, 0, Fate::Produce { raised: None });
             self.pass_frame(lane, frame_len);
             return Ok(());
@@ -429,7 +429,7 @@ impl Session {
         if found.goes_on {
             self.room_in_flight(env, found.absorbs, frame_len)?;
         }
-        self.events.produce(head.acks);
+        self.events.produces(head.acks, 1);
         if found.too_large == Some(Mode::Observe) {
             self.events.push(Event::Rejection {
                 scenario: Scenario::OversizedRequest,

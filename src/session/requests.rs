@@ -171,6 +171,7 @@ impl Session {
     pub(super) fn push(&mut self, start: Start, absorbed_bytes: usize, fate: Fate) {
         self.in_flight.push(Pending {
             correlation_id: start.correlation_id,
+            run: 0,
             api_key: start.api_key.0,
             api_version: start.api_version,
             fate,
@@ -352,6 +353,7 @@ impl Session {
         let claim = self.raw_token(env, lane, size)?;
         self.in_flight.push(Pending {
             correlation_id: 0,
+            run: 0,
             api_key: ApiKey::SASL_HANDSHAKE.0,
             api_version: 0,
             fate: Fate::Token(claim),

@@ -140,8 +140,9 @@ impl Session {
                     .is_some_and(|frame| produce::is_sole_success(frame, front.api_version)) =>
             {
                 let version = front.api_version;
-                self.sole_answered(env, &lane.fresh()[..frame_len], version);
-                lane.forward(frame_len);
+                let answers = self.sole_answered(env, lane.fresh(), frame_len, version);
+                lane.forward(answers as usize * frame_len);
+                self.in_flight.pass_over(answers - 1);
                 self.answered();
             }
             _ => {

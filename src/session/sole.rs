@@ -9,6 +9,7 @@ use super::event::{Event, Outcome, OutcomeCause};
 use super::inflight::{Fate, RecordsOf, Topic};
 use super::lane::Lane;
 use super::produce::{topic_events, topic_of, write_plan};
+use super::requests::Request;
 use super::{Env, Session, Want, acks0_event};
 use crate::cluster::{Learned, TopicFacts};
 use crate::policy::Scenario;
@@ -16,7 +17,7 @@ use crate::policy::appends::{Append, Horizon, Kind};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::Stand;
 use crate::wire::api::ApiKey;
-use crate::wire::header::{START_LEN, Start};
+use crate::wire::header::{self, START_LEN, Start};
 use crate::wire::produce::{self, Head, Sole};
 use crate::wire::record_batch::Entry;
 use std::sync::Arc;
@@ -120,7 +121,68 @@ impl Session {
         let absorbs = head.acks == 0 && plan.new_acks.is_some();
         self.room_in_flight(env, absorbs, frame_len)?;
         self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
+        self.run_on(env, lane, last, start, frame_len, entry);
         Ok(true)
+    }
+
+    /// Those that follow the request that was just dealt with, of its length and with a batch like its own, are dealt with
+    /// in one go: of each only what may differ is looked at, and all are counted at once.
+    fn run_on(
+        &mut self,
+        env: &Env<'_>,
+        lane: &mut Lane,
+        last: &Last,
+        start: Start,
+        frame_len: usize,
+        entry: Entry,
+    ) {
+        // An acks=0 request is accounted for by itself, and the end of the connection comes between two requests.
+        let (Some(tally), true) = (&mut self.tally, last.head.acks != 0) else {
+            return;
+        };
+        if self.request != Request::Start || self.closing.is_some() {
+            return;
+        }
+        let free = env
+            .limits
+            .max_in_flight
+            .saturating_sub(self.in_flight.len());
+        let unsampled = self.next_sample.saturating_sub(self.frames);
+        let most = free.min(usize::try_from(unsampled).unwrap_or(usize::MAX));
+        let (head, plan) = (last.head, tally.plan);
+        let end = START_LEN + last.begins_len;
+        let mut next = start;
+        let mut run = 0;
+        for frame in lane.fresh().chunks_exact_mut(frame_len).take(most) {
+            next.correlation_id = next.correlation_id.wrapping_add(1);
+            if header::start(frame) != Some(next) || frame[START_LEN..end] != *last.begins() {
+                break;
+            }
+            let left = (frame_len - end) as u64;
+            let found = produce::sole_records(&frame[end..], left, start.api_version);
+            let alike = found.is_some_and(|found| {
+                let max_timestamp = entry.max_timestamp;
+                last.horizon.kind(found, env.now_ms) == last.kind
+                    && entry
+                        == Entry {
+                            max_timestamp,
+                            ..found
+                        }
+            });
+            if !alike {
+                break;
+            }
+            write_plan(frame, head, &plan);
+            run += 1;
+        }
+        let requests = u64::from(run);
+        tally.requests += requests;
+        tally.records += requests * u64::from(entry.records);
+        tally.bytes += requests * entry.size;
+        self.events.produces(head.acks, requests);
+        lane.forward(run as usize * frame_len);
+        self.in_flight.run_on(run, lane.planned_bytes());
+        self.frames += requests;
     }
 
     /// Whether the request was dealt with. Its size is below every limit; the connection is not ending.
@@ -260,7 +322,7 @@ impl Session {
         tally.requests += 1;
         tally.records += u64::from(entry.records);
         tally.bytes += entry.size;
-        self.events.produce(head.acks);
+        self.events.produces(head.acks, 1);
         write_plan(lane.fresh(), head, &plan);
         let raised = plan.acks.filter(|_| plan.new_acks.is_some());
         let raised = raised.map(|found| found.scenario);

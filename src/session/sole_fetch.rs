@@ -10,7 +10,7 @@ use crate::wire::api::ErrorCode;
 use crate::wire::fetch::{Part, Step};
 use crate::wire::fetch_request::{self, Head};
 use crate::wire::fetch_sole;
-use crate::wire::header::{START_LEN, Start};
+use crate::wire::header::{self, START_LEN, Start};
 
 /// Longer requests are not remembered; those of one partition have some hundred bytes.
 const MAX_REQUEST_BYTES: usize = 512;
@@ -51,7 +51,8 @@ impl LastFetch {
 }
 
 impl Session {
-    /// Whether the request is like the one before in this read, and was dealt with.
+    /// Whether the request is like the one before in this read, and was dealt with; so are those that follow and are
+    /// like it, too.
     pub(super) fn like_last_fetch(
         &mut self,
         env: &Env<'_>,
@@ -62,22 +63,34 @@ impl Session {
         let Some(fetches) = &mut self.fetches else {
             return false;
         };
-        let position = lane
-            .fresh()
-            .get(..frame_len)
-            .and_then(|frame| fetches.last.position(start, frame));
-        let Some(position) = position else {
-            return false;
-        };
         let LastFetch {
             look, full, place, ..
         } = fetches.last;
-        if !fetches.requested_again(env, place, position, full) {
+        let free = env
+            .limits
+            .max_in_flight
+            .saturating_sub(self.in_flight.len());
+        let (mut next, mut requests) = (start, 0);
+        for frame in lane.fresh().chunks_exact(frame_len).take(free) {
+            let position = (header::start(frame) == Some(next))
+                .then(|| fetches.last.position(start, frame))
+                .flatten();
+            let again = position
+                .is_some_and(|position| fetches.requested_again(env, place, position, full));
+            if !again {
+                break;
+            }
+            next.correlation_id = next.correlation_id.wrapping_add(1);
+            requests += 1;
+        }
+        if requests == 0 {
             return false;
         }
-        self.events.request(start.api_key);
+        self.events.requests(start.api_key, u64::from(requests));
         self.push(start, 0, Fate::Fetch(look));
-        lane.forward(frame_len);
+        lane.forward(requests as usize * frame_len);
+        self.in_flight.run_on(requests - 1, lane.planned_bytes());
+        self.frames += u64::from(requests) - 1;
         self.ended(lane);
         true
     }

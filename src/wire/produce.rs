@@ -11,7 +11,7 @@
 //! The answer is small and walked whole. Does not judge anything.
 
 use super::api::ErrorCode;
-use super::header::{Look, RESPONSE_START_LEN, skip_tags};
+use super::header::{self, Look, RESPONSE_START_LEN, SIZE_LEN, skip_tags};
 use super::record_batch::{self, Entry};
 use super::varint;
 
@@ -585,22 +585,60 @@ pub fn is_sole_success(frame: &[u8], version: i16) -> bool {
 /// The partition that an answer which [`is_sole_success`] tells of, and its offset: all behind it has a fixed width.
 #[inline]
 pub fn sole_stored(frame: &[u8], version: i16) -> (i32, i64) {
-    // log_append_time, log_start_offset, record_errors, error_message, tags, throttle_time_ms, as far as they are there.
-    let behind = match version {
-        FLEXIBLE_FROM.. => 8 + 8 + 4 + 4 + 1,
-        8.. => 8 + 8 + 6 + 4,
-        5.. => 8 + 8 + 4,
-        2.. => 8 + 4,
-        1.. => 4,
-        _ => 0,
-    };
-    let end = frame.len().saturating_sub(behind);
+    let end = frame.len().saturating_sub(behind_base_offset(version));
     // index, error_code, base_offset
     let Some(&[a, b, c, d, _, _, ref offset @ ..]) = frame[..end].last_chunk::<14>() else {
         return (-1, -1);
     };
     let index = i32::from_be_bytes([a, b, c, d]);
     (index, i64::from_be_bytes(*offset))
+}
+
+/// log_append_time, log_start_offset, record_errors, error_message, tags, throttle_time_ms, as far as they are there.
+fn behind_base_offset(version: i16) -> usize {
+    match version {
+        FLEXIBLE_FROM.. => 8 + 8 + 4 + 4 + 1,
+        8.. => 8 + 8 + 6 + 4,
+        5.. => 8 + 8 + 4,
+        2.. => 8 + 4,
+        1.. => 4,
+        _ => 0,
+    }
+}
+
+/// How many answers, `most` at the most, follow one that [`is_sole_success`] and differ from it in their offset, above
+/// `beyond`, and in their correlation id, each one more than the one before; and the highest of these offsets, the first
+/// one's included.
+pub fn stored_alike(
+    first: &[u8],
+    others: &[u8],
+    version: i16,
+    most: u32,
+    beyond: i64,
+) -> (u32, i64) {
+    let (_, mut highest) = sole_stored(first, version);
+    let mut answers = 0;
+    let behind_at = first.len().saturating_sub(behind_base_offset(version));
+    let (Some(offset_at), Some((_, mut correlation_id))) =
+        (behind_at.checked_sub(8), header::response_start(first))
+    else {
+        return (0, highest);
+    };
+    for other in others.chunks_exact(first.len()).take(most as usize) {
+        correlation_id = correlation_id.wrapping_add(1);
+        let (_, offset) = sole_stored(other, version);
+        let alike = other[..SIZE_LEN] == first[..SIZE_LEN]
+            && other[SIZE_LEN..RESPONSE_START_LEN] == correlation_id.to_be_bytes()
+            && other[RESPONSE_START_LEN..offset_at] == first[RESPONSE_START_LEN..offset_at]
+            && other[behind_at..] == first[behind_at..]
+            && offset > beyond;
+        if !alike {
+            break;
+        }
+        highest = highest.max(offset);
+        answers += 1;
+    }
+    (answers, highest)
 }
 
 /// Hides what [`walk_answer`] found: the tag at `at` gets a number that clients skip, and its content is blanked, so that

@@ -4,7 +4,7 @@
 use crate::support::consumer::{Consumer, Versions};
 use crate::support::fetches::{Answered, Request, batch, plain};
 use crate::support::raw::{Batch, message_set, now_ms};
-use crate::support::rig::{Rig, frame, one, settings, topic_id};
+use crate::support::rig::{Rig, frame, one, produce_answer, response, settings, topic_id};
 use holdfast::cluster::Learned;
 use holdfast::ledger::Ledger;
 use holdfast::policy::appends::SCENARIOS;
@@ -93,6 +93,176 @@ fn requests_of_one_read_become_what_they_become_one_by_one() {
             }
         }
     }
+}
+
+/// What a broker says to a request.
+#[derive(Clone, Copy)]
+enum Says {
+    Stored(i64),
+    Error(i16),
+    /// Stored, at a time of the broker's.
+    At(i64, i64),
+    /// Stored, under another request's correlation id.
+    Astray,
+}
+
+fn answer(version: i16, correlation_id: i32, says: Says) -> Vec<u8> {
+    let (offset, time, error_code) = match says {
+        Says::Stored(offset) => (offset, -1, 0),
+        Says::At(offset, time) => (offset, time, 0),
+        Says::Astray => (42, -1, 0),
+        Says::Error(error_code) => (-1, -1, error_code),
+    };
+    let mut body = produce_answer(
+        version,
+        &[("orders".to_owned(), vec![(0, error_code)])],
+        false,
+    );
+    if error_code == 0 {
+        let placed = [42_i64.to_be_bytes(), (-1_i64).to_be_bytes()].concat();
+        let at = body.windows(16).position(|bytes| bytes == placed);
+        let new = [offset.to_be_bytes(), time.to_be_bytes()].concat();
+        body[at.expect("an offset and a time")..][..16].copy_from_slice(&new);
+    }
+    let correlation_id = match says {
+        Says::Astray => correlation_id.wrapping_add(1),
+        _ => correlation_id,
+    };
+    response(&correlation_id.to_be_bytes(), &body)
+}
+
+/// A flood of small requests that differ in nothing but their correlation ids, and its answers, in reads of so many bytes.
+fn flood(version: i16, acks: i16, says: &[Says], reads: (usize, usize), now_ms: i64) -> Rig {
+    let mut policy = settings(Mode::Enforce);
+    policy.modes[Scenario::AckedTruncation as usize] = Mode::Observe;
+    let mut rig = Rig::new(policy).topic("orders", None).without_broker();
+    // Correlation ids wrap around on the way.
+    let ids = says.iter().scan(i32::MAX - 3, |id, _| {
+        *id = id.wrapping_add(1);
+        Some(*id)
+    });
+    let of = |records, bytes| Batch {
+        timestamp_ms: now_ms,
+        ..Batch::of_ids(0, records, bytes)
+    };
+    let request = one(version, acks, of(3, 3).bytes());
+    // What is acknowledged before them they may contradict; nothing that stands in front of them or behind is like them.
+    let other = one(version, acks, of(4, 9).bytes());
+    rig.send(&frame(7, &other));
+    rig.answer(&answer(version, 7, Says::Stored(90)));
+    let (mut requests, mut answers) = (frame(8, &other), answer(version, 8, Says::Stored(95)));
+    for (id, says) in ids.zip(says) {
+        requests.extend(frame(id, &request));
+        answers.extend(answer(version, id, *says));
+    }
+    requests.extend(frame(9, &other));
+    answers.extend(answer(version, 9, Says::Stored(1_000)));
+    for piece in requests.chunks(reads.0) {
+        rig.send(piece);
+    }
+    assert_eq!(rig.session.in_flight().len(), says.len() + 2);
+    for piece in answers.chunks(reads.1) {
+        rig.answer(piece);
+    }
+    rig
+}
+
+#[test]
+fn answers_of_one_read_say_what_they_say_one_by_one() {
+    use Says::{Astray, At, Error, Stored};
+    let stored = |from: i64| (0..9).map(move |i| Stored(from + 3 * i));
+    let with = |at: usize, says: Says| {
+        let mut all: Vec<_> = stored(100).collect();
+        all[at] = says;
+        all
+    };
+    let mut cases: Vec<Vec<Says>> = vec![stored(100).collect(), stored(0).collect(), Vec::new()];
+    for at in [0, 1, 4, 8] {
+        for says in [
+            Error(19),
+            Error(6),
+            Stored(50),
+            Stored(-1),
+            At(130, 77),
+            Astray,
+        ] {
+            cases.push(with(at, says));
+        }
+    }
+    let now_ms = now_ms();
+    for (version, acks) in [(3, -1), (7, 1), (8, -1), (9, 1), (9, -1), (13, -1)] {
+        for (case, says) in cases.iter().enumerate() {
+            let all = |reads| {
+                let mut rig = flood(version, acks, says, reads, now_ms);
+                let waiting = rig.session.in_flight().len();
+                let closes = rig.closes();
+                rig.broker_ends();
+                let told: Vec<_> = rig
+                    .events
+                    .iter()
+                    .map(|event| format!("{event:?}"))
+                    .collect();
+                let errors = ["OverrideFailure", "IgnoredError"].map(|name| {
+                    let of = told.iter().filter(|event| event.contains(name));
+                    of.cloned().collect::<Vec<_>>()
+                });
+                let found = format!("{:?}", rig.ledger.acked.take_found());
+                let sent = [&rig.to_broker, &rig.to_client].map(Clone::clone);
+                (sent, waiting, closes, errors, found, rig.sums())
+            };
+            let (slow, what) = (
+                all((1, 1)),
+                format!("version {version} acks {acks} case {case}"),
+            );
+            let goes_astray = says.iter().any(|says| matches!(says, Astray));
+            assert_eq!(slow.2.is_empty(), !goes_astray, "{what}");
+            assert_eq!(slow.1, 0, "{what}");
+            for reads in [
+                (usize::MAX, usize::MAX),
+                (usize::MAX, 1),
+                (usize::MAX, 100),
+                (300, usize::MAX),
+            ] {
+                let fast = all(reads);
+                assert_eq!(
+                    (fast.1, &fast.2, &fast.3, &fast.4, fast.5),
+                    (slow.1, &slow.2, &slow.3, &slow.4, slow.5),
+                    "{what} {reads:?}"
+                );
+                assert!(fast.0 == slow.0, "{what} {reads:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_requests_stops_where_too_many_wait() {
+    let mut rig = Rig::new(settings(Mode::Enforce))
+        .topic("orders", None)
+        .without_broker();
+    rig.limits.max_in_flight = 10;
+    let request = one(9, 1, Batch::of_ids(0, 3, 3).bytes());
+    let len = frame(0, &request).len();
+    rig.send(
+        &(0..25)
+            .flat_map(|id| frame(id, &request))
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(rig.to_broker.len(), 10 * len);
+    for id in 0..4 {
+        rig.answer(&answer(9, id, Says::Stored(id.into())));
+    }
+    assert_eq!(rig.to_broker.len(), 14 * len);
+    assert_eq!(rig.session.in_flight().len(), 10);
+    let answers = (4..14).flat_map(|id| answer(9, id, Says::Stored(id.into())));
+    rig.answer(&answers.collect::<Vec<_>>());
+    assert_eq!(rig.to_broker.len(), 24 * len);
+    let raised = rig.produced();
+    assert!(raised.iter().all(|request| request.acks == -1));
+    assert!(!rig.session.in_flight().is_empty() && rig.closes().is_empty());
+    // Of the last ten no answer comes.
+    rig.broker_ends();
+    assert!(rig.session.in_flight().is_empty());
 }
 
 /// What a consumer asks for one after the other, and whether it is a request that begins like the one before.
