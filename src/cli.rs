@@ -11,19 +11,63 @@ use std::path::PathBuf;
 /// Holdfast stands between Kafka clients and brokers. It raises acks=0 and acks=1 to acks=all, raises timeouts that are too
 /// short for it, refuses batches that a topic would not take with the right error, and counts all of it on /metrics.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(name = "holdfast", version, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
     #[command(flatten)]
-    pub flags: Flags,
+    flags: Flags,
+}
+
+impl Cli {
+    /// What was asked for. Flags in front of a subcommand are its own; where both are given, the one behind it holds.
+    ///
+    /// # Errors
+    /// A flag stands in front of a subcommand that has none of that name; the text says which.
+    pub fn wanted(self) -> Result<Command, String> {
+        let flags = self.flags;
+        match self.command {
+            None => Ok(Command::Run(flags)),
+            Some(Command::Run(own)) => Ok(Command::Run(own.or(flags))),
+            Some(Command::Check(own)) => Ok(Command::Check(own.or(flags))),
+            Some(Command::Audit(own)) => {
+                let config = own.config.or(flags.config.clone());
+                let bootstrap_server = own.bootstrap_server.or(flags.bootstrap_server.clone());
+                let sasl = own.sasl.or(flags.sasl.clone());
+                let rest = Flags {
+                    config: None,
+                    bootstrap_server: None,
+                    sasl: SaslFlags::default(),
+                    ..flags
+                };
+                rest.none_for(
+                    "audit",
+                    "--config, --bootstrap-server, --sasl-…, and behind it --output, --fail-on",
+                )?;
+                Ok(Command::Audit(AuditFlags {
+                    config,
+                    bootstrap_server,
+                    sasl,
+                    ..own
+                }))
+            }
+            Some(report @ Command::Report { .. }) => {
+                flags.none_for("report", "behind it --admin, --output")?;
+                Ok(report)
+            }
+            Some(explain @ Command::Explain { .. }) => {
+                flags.none_for("explain", "no flag, only a scenario behind it")?;
+                Ok(explain)
+            }
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
 Clients connect to the bootstrap port; the broker with node id n is reached through port broker_port_base + n. Both must be
 reachable for clients, and the direct way to the brokers should be closed: otherwise nothing is enforced.
 
-Flags stand behind the subcommand; without one, it is run.
+Flags may stand in front of the subcommand or behind it; without one, it is run.
 
 Examples:
   holdfast --bootstrap-server kafka-1:9092,kafka-2:9092
@@ -49,7 +93,7 @@ pub enum Command {
     Check(Flags),
     /// Print what a running gateway has done and which clients it has seen, from its /report
     Report {
-        /// Its admin port
+        /// Its admin port, also as http://HOST:PORT
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
         admin: String,
         /// A table for people, or the JSON document as it is
@@ -73,7 +117,7 @@ pub enum Output {
 }
 
 /// Each flag overrides the key of the same name in the file; together with --bootstrap-server they are enough without one.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub struct Flags {
     /// Configuration file (TOML); none is read unless it is named. gateway.toml shows every key
     #[arg(long, value_name = "FILE")]
@@ -137,7 +181,7 @@ pub struct AuditFlags {
 }
 
 /// How connections to the brokers authenticate; each flag overrides the key of the same name in the file.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 pub struct SaslFlags {
     /// How the gateway's own connections authenticate: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
     /// [cluster.sasl.mechanism]
@@ -196,7 +240,45 @@ impl AuditFlags {
     }
 }
 
+impl SaslFlags {
+    fn or(self, other: SaslFlags) -> SaslFlags {
+        SaslFlags {
+            sasl_mechanism: self.sasl_mechanism.or(other.sasl_mechanism),
+            sasl_username: self.sasl_username.or(other.sasl_username),
+            sasl_password_file: self.sasl_password_file.or(other.sasl_password_file),
+            sasl_token_file: self.sasl_token_file.or(other.sasl_token_file),
+        }
+    }
+}
+
 impl Flags {
+    /// Those of `other` in place of the ones that were not given.
+    fn or(self, other: Flags) -> Flags {
+        Flags {
+            config: self.config.or(other.config),
+            bootstrap_server: self.bootstrap_server.or(other.bootstrap_server),
+            bind: self.bind.or(other.bind),
+            bootstrap_port: self.bootstrap_port.or(other.bootstrap_port),
+            broker_port_base: self.broker_port_base.or(other.broker_port_base),
+            broker_ids: self.broker_ids.or(other.broker_ids),
+            advertised_host: self.advertised_host.or(other.advertised_host),
+            admin_bind: self.admin_bind.or(other.admin_bind),
+            sasl: self.sasl.or(other.sasl),
+            preset: self.preset.or(other.preset),
+            log_level: self.log_level.or(other.log_level),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+
+    fn none_for(&self, command: &str, allowed: &str) -> Result<(), String> {
+        match *self == Flags::default() {
+            true => Ok(()),
+            false => Err(format!(
+                "a flag in front of {command:?} that it does not have; allowed: {allowed} (holdfast {command} --help)"
+            )),
+        }
+    }
+
     pub fn overrides(&self) -> Overrides {
         Overrides {
             bootstrap_servers: self.bootstrap_server.clone(),
@@ -283,12 +365,45 @@ mod tests {
         let Some(Command::Run(run)) = run.command else {
             panic!("run was asked for");
         };
-        assert_eq!(format!("{:?}", bare.flags), format!("{run:?}"));
+        assert_eq!(bare.flags, run);
         assert_eq!(
             run.bootstrap_server,
             Some(vec!["a:1".into(), "[::1]:2".into()])
         );
         assert_eq!(run.overrides().bootstrap_port, Some(-1));
+    }
+
+    #[test]
+    fn flags_may_stand_in_front_of_a_subcommand_that_has_them() {
+        let command = |line: &str| {
+            let words = line.split_whitespace();
+            Cli::try_parse_from(words).expect("parsed").wanted()
+        };
+        let check = command("holdfast --config a.toml --bind ::1 check --bind ::2");
+        let Ok(Command::Check(flags)) = check else {
+            panic!("{check:?}");
+        };
+        let own = Flags {
+            config: Some("a.toml".into()),
+            bind: Some("::2".into()),
+            ..Flags::default()
+        };
+        assert_eq!(flags, own);
+        let audit =
+            command("holdfast --bootstrap-server a:1 --sasl-username me audit --output json");
+        let Ok(Command::Audit(flags)) = audit else {
+            panic!("{audit:?}");
+        };
+        assert_eq!(flags.bootstrap_server, Some(vec!["a:1".to_owned()]));
+        assert_eq!(flags.sasl.sasl_username.as_deref(), Some("me"));
+        for (line, named) in [
+            ("holdfast --preset strict report", "--admin"),
+            ("holdfast --preset strict audit", "--bootstrap-server"),
+            ("holdfast --config a explain acks_none", "a scenario"),
+        ] {
+            let error = command(line).expect_err("not its flag");
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -18,7 +18,21 @@ use std::time::SystemTime;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or(Command::Run(cli.flags)) {
+    let outcome = match cli.wanted() {
+        Err(text) => Err((2, text)),
+        Ok(command) => carry_out(command),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err((code, text)) => {
+            eprintln!("holdfast: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn carry_out(command: Command) -> Outcome {
+    match command {
         Command::Run(flags) => load(&flags).and_then(run),
         Command::Check(flags) => settings(&flags).and_then(|settings| {
             for expired in config::expired(&settings, SystemTime::now()) {
@@ -47,13 +61,6 @@ fn main() -> ExitCode {
         Command::Explain { scenario } => cli::explain(scenario.as_deref())
             .map_err(|text| (2, text))
             .and_then(|text| print(&text)),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err((code, text)) => {
-            eprintln!("holdfast: {text}");
-            ExitCode::from(code)
-        }
     }
 }
 

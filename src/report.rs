@@ -16,11 +16,12 @@ const MAX_CELL_CHARS: usize = 40;
 /// Topics that a table names of one client.
 const SHOWN_TOPICS: usize = 3;
 
-/// The JSON document that the gateway's admin port at `address` (HOST:PORT) gives.
+/// The JSON document that the gateway's admin port at `address` (HOST:PORT, also with http:// in front) gives.
 ///
 /// # Errors
 /// Nobody answers there, or something else does; the text says which.
 pub fn fetch(address: &str) -> Result<String, String> {
+    let address = host_and_port(address)?;
     let failed = |error: io::Error| {
         format!(
             "no report from {address}: {error}; --admin names the admin port of a running gateway as HOST:PORT ([admin] bind)"
@@ -37,6 +38,18 @@ pub fn fetch(address: &str) -> Result<String, String> {
             status.chars().take(80).collect::<String>()
         )),
     }
+}
+
+/// As a browser shows the address of the page, too.
+fn host_and_port(address: &str) -> Result<&str, String> {
+    if address.starts_with("https://") {
+        return Err(format!(
+            "--admin: found {address:?}; allowed: HOST:PORT or http://HOST:PORT (the admin port speaks no TLS)"
+        ));
+    }
+    let rest = address.strip_prefix("http://").unwrap_or(address);
+    let end = rest.find('/').unwrap_or(rest.len());
+    Ok(&rest[..end])
 }
 
 fn ask(address: &str) -> io::Result<Vec<u8>> {
@@ -384,6 +397,23 @@ mod tests {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
         assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn the_admin_port_may_be_named_as_a_browser_does() {
+        for address in [
+            "h:9901",
+            "http://h:9901",
+            "http://h:9901/",
+            "http://h:9901/report",
+        ] {
+            assert_eq!(host_and_port(address), Ok("h:9901"));
+        }
+        let error = host_and_port("https://h:9901").expect_err("no TLS");
+        assert!(
+            error.contains("allowed: HOST:PORT or http://HOST:PORT"),
+            "{error}"
+        );
     }
 
     #[test]
