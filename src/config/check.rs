@@ -544,7 +544,10 @@ impl Checker<'_> {
         }
     }
 
-    fn exemptions(&mut self, found: &BTreeMap<String, super::file::Exemption>) -> Vec<Exemption> {
+    fn exemptions(
+        &mut self,
+        found: &BTreeMap<String, Found<super::file::Exemption>>,
+    ) -> Vec<Exemption> {
         if found.len() > MAX_EXEMPTIONS {
             let text = format!(
                 "found {} exemptions; allowed: at most {MAX_EXEMPTIONS} (each may be looked at for each request)",
@@ -554,17 +557,13 @@ impl Checker<'_> {
         }
         found
             .iter()
-            .map(|(name, file)| self.exemption(name, file))
+            .map(|(name, file)| self.exemption(name, &file.value, &file.at))
             .collect()
     }
 
-    fn exemption(&mut self, name: &str, file: &super::file::Exemption) -> Exemption {
-        let place = [&file.owner, &file.reason, &file.expires]
-            .into_iter()
-            .flatten()
-            .map(|found| &found.at)
-            .chain(file.scenarios.as_ref().map(|found| &found.at))
-            .next();
+    /// What is missing is told of at its table.
+    fn exemption(&mut self, name: &str, file: &super::file::Exemption, at: &At) -> Exemption {
+        let place = Some(at);
         let table = format!("exemptions.{name}");
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {

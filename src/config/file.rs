@@ -48,7 +48,7 @@ pub struct File {
     pub listener: Listener,
     pub cluster: Cluster,
     pub policy: Policy,
-    pub exemptions: BTreeMap<String, Exemption>,
+    pub exemptions: BTreeMap<String, Found<Exemption>>,
     pub limits: Limits,
     pub drain: Drain,
     pub reload: Reload,

@@ -274,6 +274,22 @@ fn an_exemption_has_an_owner_a_reason_a_scope_and_known_scenarios() {
 }
 
 #[test]
+fn what_an_exemption_lacks_is_told_of_at_its_table() {
+    let found = complaints(&format!(
+        "{CLUSTER}[exemptions.x]\nscenarios = [\"acks_none\"]\ntopics = [\"a\"]\nowner = \"o\"\n"
+    ));
+    let lines = CLUSTER.lines().count();
+    for (key, found) in ["expires", "reason"].iter().zip(&found) {
+        let expected = format!(
+            ":{}:1: exemptions.x.{key}: found nothing; allowed: ",
+            lines + 1
+        );
+        assert!(found.contains(&expected), "{found}");
+    }
+    assert_eq!(found.len(), 2, "{found:#?}");
+}
+
+#[test]
 fn what_check_prints_reads_back_as_the_same_settings() {
     let text = format!(
         "{CLUSTER}[listener]\nbind = \"::1\"\nbroker_ids = \"1-3,7\"\n[log]\nformat = \"json\"\nsummary_ms = 5000\n\
