@@ -378,6 +378,7 @@ impl Knowledge {
             offsets_retention_ms: self.offsets_retention_ms,
             smallest_batch_limit: None,
             degraded: Degraded::default(),
+            shrunk: HashSet::new(),
         };
         for facts in self
             .topics
@@ -397,6 +398,9 @@ impl Knowledge {
                 view.degraded
                     .insert(facts.name.clone(), partition.index, partition.leader);
             }
+            let shrunk = facts.partitions.iter();
+            let shrunk = shrunk.filter(|one| one.in_sync_replicas < one.replicas);
+            view.shrunk.extend(shrunk.map(|one| one.leader.max(-1)));
             view.topics.insert(facts.name.clone(), facts.clone());
         }
         for (name, partition) in self.marks.keys() {
@@ -489,7 +493,7 @@ mod tests {
         assert_eq!(view.topic_by_id(&[2; 16]).unwrap().name, "b".into());
         assert_eq!(view.smallest_batch_limit, Some(500));
         assert_eq!(view.brokers.len(), 2);
-        assert!(!view.any_degraded(None));
+        assert!(!view.any_degraded(None) && !view.any_shrunk(None));
     }
 
     #[test]
@@ -504,6 +508,7 @@ mod tests {
         assert!(
             view.any_degraded(None) && view.any_degraded(Some(2)) && !view.any_degraded(Some(1))
         );
+        assert!(view.any_shrunk(None) && view.any_shrunk(Some(2)) && !view.any_shrunk(Some(1)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub use configs::Configs;
 pub use degraded::Degraded;
 pub use knowledge::{Knowledge, Look, TopicConfig};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Kafka's topic id: 16 bytes, `Uuid` in the schemas.
@@ -91,6 +91,8 @@ pub struct View {
     pub smallest_batch_limit: Option<u32>,
     /// Partitions with fewer in-sync replicas than `min.insync.replicas`.
     pub degraded: Degraded,
+    /// Leaders of partitions with fewer in-sync replicas than replicas, whatever is demanded of them; −1: one that is not known.
+    pub shrunk: HashSet<i32>,
 }
 
 impl View {
@@ -110,6 +112,15 @@ impl View {
         match node_id {
             Some(id) => self.degraded.led_by(id),
             None => !self.degraded.is_empty(),
+        }
+    }
+
+    /// Whether any partition that `node_id` leads, or for a connection to the bootstrap port any at all, has lost a replica from
+    /// its in-sync set.
+    pub fn any_shrunk(&self, node_id: Option<i32>) -> bool {
+        match node_id {
+            Some(id) => self.shrunk.contains(&id) || self.shrunk.contains(&-1),
+            None => !self.shrunk.is_empty(),
         }
     }
 

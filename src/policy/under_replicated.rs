@@ -17,8 +17,9 @@
 //! with one replica is not refused: it is [`weak_topic`](super::weak_topic)'s matter.
 //!
 //! ## What it costs
-//! Nothing while it counts. In force a request is held until the header of its last batch, and waits for a look (about a
-//! round trip) where the last look found too few replicas. Writes stop while they are too few: what `min.insync.replicas`
+//! Nothing while it counts. In force a request is held until the header of its last batch while the last look at the cluster knows
+//! of a partition, of the broker that it goes to, with fewer in-sync replicas than replicas, and waits for a fresh look (about a
+//! round trip) where they are too few. While there is none, it streams on as if nothing were in force. Writes stop while they are too few: what `min.insync.replicas`
 //! would do.
 //!
 //! ## When to turn it off

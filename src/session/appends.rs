@@ -119,13 +119,15 @@ fn mode(found: Found, stand: Stand) -> Option<Mode> {
     }
 }
 
-/// How closely batches of a client are looked at: in force, only counted, or not at all.
-pub(super) fn looked_at(standing: &Standing) -> Option<Mode> {
+/// How closely batches of a client are looked at: in force, only counted, or not at all. `shrunk`: whether any partition may
+/// have too few replicas in sync; where none has, nothing is refused for that, and no request is held for it.
+pub(super) fn looked_at(standing: &Standing, shrunk: bool) -> Option<Mode> {
     let settings = standing.settings();
     let modes = SCENARIOS.map(|scenario| match standing.get(scenario) {
         Stand::Off => Mode::Off,
         Stand::Apply(Mode::Enforce) | Stand::ByTopic(Mode::Enforce)
-            if settings.can_refuse_appends(scenario) =>
+            if settings.can_refuse_appends(scenario)
+                && (shrunk || scenario != Scenario::UnderReplicated) =>
         {
             Mode::Enforce
         }

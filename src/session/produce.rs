@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A frame is held only while something still ahead can change a decision: an exemption or a partition below its
-//! `min.insync.replicas` (acks stands in front of the topics), or a batch above a limit.
+//! `min.insync.replicas` (acks stands in front of the topics), a batch above a limit, or one that a scenario in force may refuse
+//! (`under_replicated` only while a partition has lost a replica from its in-sync set).
 
 mod batches;
 mod settle;
@@ -490,8 +491,9 @@ impl Session {
             .filter(|_| goes_on && size > u64::from(limits.request));
         let batches = mode_of(standing.get(Scenario::OversizedBatch))
             .filter(|_| size > limits.smallest_batch && too_large != Some(Mode::Enforce));
-        let appends =
-            appends::looked_at(standing).filter(|_| goes_on && too_large != Some(Mode::Enforce));
+        let shrunk = env.view.any_shrunk(env.node_id);
+        let appends = appends::looked_at(standing, shrunk)
+            .filter(|_| goes_on && too_large != Some(Mode::Enforce));
         let hurried = hurried && absorbs;
         let heeds_degraded = raises
             && !hurried

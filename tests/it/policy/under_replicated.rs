@@ -64,3 +64,18 @@ fn partitions_that_are_well_replicated_go_on_without_it() {
         assert_eq!(rig.confirms.len(), 1);
     }
 }
+
+#[test]
+fn a_request_is_held_only_while_a_partition_has_lost_a_replica() {
+    let healthy: fn(&mut holdfast::cluster::TopicFacts) = |_| {};
+    let batches = [(1, batch(1, 200)), (0, batch(1, 200)), (2, batch(1, 200))];
+    let sent = frame(1, &produce(9, -1, &[("orders", &batches)]));
+    for (facts, held) in [(healthy, false), (CASE.facts, true)] {
+        let mut rig = Case { facts, ..CASE }.rig(Mode::Enforce);
+        rig.send(&sent[..sent.len() / 2]);
+        assert_eq!(rig.to_broker.is_empty(), held);
+        rig.send(&sent[sent.len() / 2..]);
+        assert_eq!(rig.confirms.len(), usize::from(held));
+        assert_eq!(rig.to_broker == sent, !held);
+    }
+}

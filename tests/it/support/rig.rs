@@ -720,6 +720,9 @@ impl Rig {
     pub fn facts(mut self, name: &str, change: impl FnOnce(&mut TopicFacts)) -> Rig {
         if let Some(facts) = self.view.topics.get_mut(name) {
             change(Arc::make_mut(facts));
+            let shrunk = facts.partitions.iter();
+            let shrunk = shrunk.filter(|one| one.in_sync_replicas < one.replicas);
+            self.view.shrunk.extend(shrunk.map(|one| one.leader));
         }
         self
     }
