@@ -170,7 +170,7 @@ function alarms(report) {
     [ago(Math.max(0, report.now - a.last_seen)) + " ago", "word"],
     a.grave ? ["▲ " + a.kind, "act word"] : [a.kind, "word"],
     a.text,
-    [a.client_id, a.topic].filter((name) => name !== null).map(shorten).join(" → ") || "–",
+    [a.client_id, a.broker === null ? null : "broker " + a.broker, a.topic].filter((name) => name !== null).map(shorten).join(" → ") || "–",
   ]), "None since the start.");
 }
 

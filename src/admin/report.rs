@@ -72,6 +72,20 @@ pub struct Cluster {
     pub topics: u64,
     /// Partitions below their `min.insync.replicas`.
     pub degraded_partitions: u64,
+    /// Brokers and bootstrap servers that cannot be reached.
+    pub unreachable: Vec<Unreachable>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unreachable {
+    /// HOST:PORT.
+    pub server: String,
+    /// `null`: the cluster knows no broker by that address.
+    pub node_id: Option<i32>,
+    pub reason: String,
+    /// Seconds since 1970.
+    pub since: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -298,6 +312,18 @@ impl Cluster {
             unmapped_ids: ids.filter(|id| !sight.mapped.contains_key(id)).collect(),
             topics: sight.topics as u64,
             degraded_partitions: sight.degraded_partitions as u64,
+            unreachable: sight.unreachable.iter().map(Unreachable::of).collect(),
+        }
+    }
+}
+
+impl Unreachable {
+    fn of(found: &crate::telemetry::Unreachable) -> Unreachable {
+        Unreachable {
+            server: found.server.clone(),
+            node_id: found.node_id,
+            reason: found.reason.clone(),
+            since: found.since,
         }
     }
 }

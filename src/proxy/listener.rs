@@ -140,7 +140,7 @@ async fn serve(
     let Some((stream, peer, node_id)) = admitted else {
         return;
     };
-    let meter = shared.telemetry.connection(peer);
+    let meter = shared.telemetry.connection(peer).leads_to(node_id);
     let dial = BrokerDial {
         shared: shared.clone(),
         node_id,
@@ -352,8 +352,12 @@ async fn dial_any(targets: &[HostPort], shared: &Shared) -> Result<Stream, (Clos
         )
         .await
         {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                shared.watch.dialled(target, None);
+                return Ok(stream);
+            }
             Err(error) => {
+                shared.watch.dialled(target, Some(&error));
                 if let DialError::Tls { reason, .. } = &error {
                     shared.telemetry.tls_failed(
                         TlsSide::Broker,

@@ -150,6 +150,7 @@ impl Shared {
                 .map(|(name, found)| ((*name).clone(), weak_topic::reasons(*found)))
                 .collect(),
             weak_topics_left_out: weak.len().saturating_sub(MAX_WEAK_TOPICS),
+            unreachable: self.watch.unreachable(),
         }
     }
 

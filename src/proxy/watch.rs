@@ -13,17 +13,19 @@ pub mod authenticate;
 mod confirm;
 pub mod link;
 mod log_ends;
+mod reach;
 pub mod repair;
 mod servers;
 
 use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};
 use crate::proxy::settings::{self, HostPort};
-use crate::telemetry::WatchFailure;
+use crate::telemetry::{Unreachable, WatchFailure};
 use arc_swap::ArcSwap;
 use ask::BrokerConfig;
 use link::{Dialing, Failure, Link};
+use reach::Reach;
 use servers::Servers;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -52,6 +54,8 @@ const BROKER_CONFIGS_PERIOD: Duration = Duration::from_secs(300);
 const BROKERS_AT_A_TIME: usize = 4;
 /// The log is told so often that brokers do not let us in.
 const TOLD_EVERY_MS: u64 = 60_000;
+/// Servers that are tried at a time, to see whether they can be reached.
+const TRIED_AT_A_TIME: usize = 4;
 /// One connection is kept for so long before another server has its turn.
 const LINK_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -77,24 +81,34 @@ pub struct WatchStats {
 }
 
 impl WatchStats {
-    /// An attempt at a server failed. That brokers do not let us in is for somebody to mend, so the log is told, now and then.
-    fn failed(&self, server: &HostPort, failure: &Failure) {
+    /// An attempt at a server failed.
+    fn failed(&self, failure: &Failure) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let reason = failure.reason();
-        self.failed[reason as usize].fetch_add(1, Ordering::Relaxed);
-        if matches!(reason, WatchFailure::Authentication | WatchFailure::Tls) {
-            let now = unix_ms();
-            let told = self.refused_told_ms.load(Ordering::Relaxed);
-            if now.saturating_sub(told) >= TOLD_EVERY_MS {
-                self.refused_told_ms.store(now, Ordering::Relaxed);
-                match reason {
-                    WatchFailure::Tls => {
-                        tracing::warn!(%server, %failure, "the gateway's own connections have no TLS with this broker");
-                    }
-                    _ => {
-                        tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
-                    }
-                }
+        self.failed[failure.reason() as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// For somebody to mend, so the log is told, now and then.
+    fn not_let_in(&self, server: &HostPort, failure: &Failure) {
+        let now = unix_ms();
+        let told = self.refused_told_ms.load(Ordering::Relaxed);
+        if now.saturating_sub(told) >= TOLD_EVERY_MS {
+            self.refused_told_ms.store(now, Ordering::Relaxed);
+            tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+        }
+    }
+}
+
+impl Shared {
+    /// An attempt at this server failed: counted, and, unless it did answer, told of as one that cannot be reached.
+    fn failed(&self, server: &HostPort, failure: &Failure) {
+        self.stats.failed(failure);
+        match failure.reason() {
+            WatchFailure::Answer => {}
+            // Clients reach it all the same.
+            WatchFailure::Authentication => self.stats.not_let_in(server, failure),
+            _ => {
+                let dial = matches!(failure, Failure::Dial(_));
+                self.reach.failed(server, (failure, dial), unix_ms());
             }
         }
     }
@@ -120,6 +134,7 @@ impl Watch {
         let shared = Arc::new(Shared {
             view: ArcSwap::default(),
             stats: WatchStats::default(),
+            reach: Reach::default(),
         });
         let looker = Looker::new(cluster.clone(), shared.clone(), ready_in);
         let router = log_ends::Router::new(&cluster, shared.clone());
@@ -165,6 +180,7 @@ pub struct Handle {
 struct Shared {
     view: ArcSwap<View>,
     stats: WatchStats,
+    reach: Reach,
 }
 
 impl Handle {
@@ -212,6 +228,20 @@ impl Handle {
     pub fn stats(&self) -> &WatchStats {
         &self.shared.stats
     }
+
+    /// A client's connection reached this server, or did not.
+    pub fn dialled(&self, server: &HostPort, failure: Option<&dyn std::fmt::Display>) {
+        let reach = &self.shared.reach;
+        match failure {
+            None => reach.dialled(server),
+            Some(reason) => reach.failed(server, (reason, true), unix_ms()),
+        }
+    }
+
+    /// The servers that cannot be reached, and why.
+    pub fn unreachable(&self) -> Vec<Unreachable> {
+        self.shared.reach.unreachable()
+    }
 }
 
 /// Topic configs that a confirmation brought along.
@@ -228,6 +258,10 @@ struct Looker {
     jobs: JoinSet<(Servers, Option<Done>)>,
     servers: Option<Servers>,
     brokers: JoinSet<(i32, Result<BrokerConfig, Failure>)>,
+    /// Tries of servers, to see whether they can be reached.
+    tries: JoinSet<(HostPort, Result<Link, Failure>)>,
+    /// Those whose turn comes.
+    to_try: VecDeque<HostPort>,
     /// Per broker: where and when it is asked (again), and what it told.
     broker_configs: BTreeMap<i32, KnownBroker>,
     due: Due,
@@ -281,6 +315,8 @@ impl Looker {
             knowledge: Knowledge::new(MAX_TOPICS),
             jobs: JoinSet::new(),
             brokers: JoinSet::new(),
+            tries: JoinSet::new(),
+            to_try: VecDeque::new(),
             broker_configs: BTreeMap::new(),
             due: Due {
                 full_at: now,
@@ -316,6 +352,7 @@ impl Looker {
                     Err(_) => self.finished(Servers::new(self.settings.bootstrap_servers.clone()), None),
                 },
                 Some(told) = self.brokers.join_next() => self.broker_told(told.ok()),
+                Some(tried) = self.tries.join_next() => self.tried(tried.ok()),
                 () = sleep_until(wake) => {}
             }
         }
@@ -393,7 +430,7 @@ impl Looker {
                     tracing::warn!(
                         servers = tried.join(","),
                         "no server of cluster.bootstrap_servers answers: what is known of the cluster grows old, if anything is; \
-                         the reasons are in holdfast_watch_failures_total"
+                         the log tells of each why"
                     )
                 }
                 false => tracing::info!("the cluster answers again"),
@@ -419,6 +456,32 @@ impl Looker {
         self.publish();
         self.ready.send_replace(true);
         self.ask_brokers();
+        self.try_servers();
+    }
+
+    /// Every server is tried now and then, and what cannot be reached until it can: nobody else may want to.
+    fn try_servers(&mut self) {
+        let (view, bootstrap) = (self.shared.view.load(), &self.settings.bootstrap_servers);
+        let due = self.shared.reach.due(&view, bootstrap, unix_ms());
+        self.to_try.extend(due);
+        while self.tries.len() < TRIED_AT_A_TIME
+            && let Some(server) = self.to_try.pop_front()
+        {
+            let dialing = self.dialing.clone();
+            self.tries.spawn(async move {
+                let tried = Link::open(&server, &dialing).await;
+                (server, tried)
+            });
+        }
+    }
+
+    fn tried(&mut self, tried: Option<(HostPort, Result<Link, Failure>)>) {
+        match tried {
+            Some((server, Ok(_))) => self.shared.reach.reached(&server),
+            Some((server, Err(failure))) => self.shared.failed(&server, &failure),
+            None => {}
+        }
+        self.try_servers();
     }
 
     /// Topics whose configs are not known are asked for next.
@@ -552,6 +615,14 @@ impl Looker {
     }
 
     fn broker_told(&mut self, told: Option<(i32, Result<BrokerConfig, Failure>)>) {
+        if let Some((id, told)) = &told
+            && let Some(known) = self.broker_configs.get(id)
+        {
+            match told {
+                Ok(_) => self.shared.reach.reached(&known.server),
+                Err(failure) => self.shared.failed(&known.server, failure),
+            }
+        }
         if let Some((id, Ok(told))) = told
             && let Some(known) = self.broker_configs.get_mut(&id)
         {
@@ -617,11 +688,12 @@ async fn run(
         match attempt(&job, &mut servers, &server, &dialing).await {
             Ok(done) => {
                 servers.succeeded(&server);
+                shared.reach.reached(&server);
                 return (servers, Some(done));
             }
             Err(failure) => {
                 tracing::debug!(%server, %failure, "the watch goes on to the next server");
-                shared.stats.failed(&server, &failure);
+                shared.failed(&server, &failure);
                 servers.failed(&server);
             }
         }

@@ -25,6 +25,8 @@ pub struct Alarm {
     pub text: String,
     pub client_id: Option<String>,
     pub topic: Option<String>,
+    /// Node id of the broker that it concerns.
+    pub broker: Option<i32>,
     /// Seconds since 1970.
     pub first_seen: u64,
     pub last_seen: u64,
@@ -50,9 +52,14 @@ impl Alarm {
         self
     }
 
+    pub(super) fn at(mut self, broker: Option<i32>) -> Alarm {
+        self.broker = broker;
+        self
+    }
+
     fn same(&self, other: &Alarm) -> bool {
-        (&self.kind, &self.text, &self.client_id, &self.topic)
-            == (&other.kind, &other.text, &other.client_id, &other.topic)
+        (&self.kind, &self.text, self.broker) == (&other.kind, &other.text, other.broker)
+            && (&self.client_id, &self.topic) == (&other.client_id, &other.topic)
     }
 }
 

@@ -210,10 +210,11 @@ impl Journal {
                 client,
                 client_id,
                 principal,
+                broker,
             } = who;
             let text = format!("connection of {} is closed: {}", client.ip(), cause.name());
-            self.alarms
-                .raise(Alarm::new("closed", text).of(client_id, None));
+            let alarm = Alarm::new("closed", text).of(client_id, None);
+            self.alarms.raise(alarm.at(broker));
             warn!(cause = cause.name(), detail, %client, client_id, principal, "{}", misdeed_words(cause));
         }
     }
@@ -225,10 +226,11 @@ impl Journal {
                 client,
                 client_id,
                 principal,
+                broker,
             } = who;
             let text = format!("records sent with acks=0 failed: {}", code.name());
             let alarm = Alarm::new("absorbed_error", text).grave();
-            self.alarms.raise(alarm.of(client_id, topic));
+            self.alarms.raise(alarm.of(client_id, topic).at(broker));
             warn!(error_code = code.name(), topic, partition, %client, client_id, principal, "records sent with acks=0 failed");
         }
     }
@@ -246,11 +248,12 @@ impl Journal {
                 client,
                 client_id,
                 principal,
+                broker,
             } = who;
             let name = code.name();
             let text = format!("records failed because acks was raised to all: {name}");
             let alarm = Alarm::new("override_failure", text);
-            self.alarms.raise(alarm.of(client_id, topic));
+            self.alarms.raise(alarm.of(client_id, topic).at(broker));
             warn!(
                 scenario = scenario.name(),
                 error_code = code.name(),
@@ -267,8 +270,8 @@ impl Journal {
     pub fn degraded(&self, scenario: Scenario, reason: Degradation, who: Who) {
         if self.degraded.admits() {
             let text = format!("{}: acks is not raised: {}", scenario.name(), reason.name());
-            self.alarms
-                .raise(Alarm::new("degraded", text).of(who.client_id, None));
+            let alarm = Alarm::new("degraded", text).of(who.client_id, None);
+            self.alarms.raise(alarm.at(who.broker));
         }
     }
 
@@ -444,6 +447,8 @@ pub struct Who<'a> {
     pub client: SocketAddr,
     pub client_id: Option<&'a str>,
     pub principal: Option<&'a str>,
+    /// Node id of the broker that its connection leads to; `None`: the bootstrap port.
+    pub broker: Option<i32>,
 }
 
 /// The throttle of a code; 0, which is no error, stands for those that we have no room for.

@@ -29,6 +29,8 @@ pub struct ConnectionMeter {
     client: SocketAddr,
     client_id: Option<Arc<str>>,
     principal: Option<Arc<str>>,
+    /// Node id of the broker that it leads to.
+    broker: Option<i32>,
     software: Option<Software>,
     /// In the inventory, once something was read that does not only introduce the client.
     place: Option<Place>,
@@ -74,6 +76,7 @@ impl ConnectionMeter {
             client,
             client_id: None,
             principal: None,
+            broker: None,
             software: None,
             place: None,
             introducing: 0,
@@ -334,11 +337,18 @@ impl ConnectionMeter {
         })
     }
 
+    /// Which broker the connection leads to; `None`: the bootstrap port.
+    pub fn leads_to(mut self, broker: Option<i32>) -> ConnectionMeter {
+        self.broker = broker;
+        self
+    }
+
     fn who(&self) -> Who<'_> {
         Who {
             client: self.client,
             client_id: self.client_id.as_deref(),
             principal: self.principal.as_deref(),
+            broker: self.broker,
         }
     }
 

@@ -241,6 +241,18 @@ pub struct Telemetry {
     started: SystemTime,
 }
 
+/// A server that cannot be reached.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unreachable {
+    /// HOST:PORT.
+    pub server: String,
+    /// Of the broker that it is, or was; `None`: a bootstrap server that the cluster does not know by this address.
+    pub node_id: Option<i32>,
+    pub reason: String,
+    /// Seconds since 1970.
+    pub since: u64,
+}
+
 /// The cluster as last seen, in the parts that `/report` tells of.
 #[derive(Clone, Debug, Default)]
 pub struct Sight {
@@ -255,6 +267,7 @@ pub struct Sight {
     pub weak_topics: Vec<(Arc<str>, String)>,
     /// More of them, without a place in the list.
     pub weak_topics_left_out: usize,
+    pub unreachable: Vec<Unreachable>,
 }
 
 /// The settings in force as text, without secrets, and what tells them from others.
@@ -695,7 +708,9 @@ impl Telemetry {
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if outside.len() < MAX_LOGGED && outside.insert(node_id) {
             let text = format!("broker {node_id} is outside listener.broker_ids");
-            let alarm = Alarm::new("broker_outside_set", text).grave();
+            let alarm = Alarm::new("broker_outside_set", text)
+                .grave()
+                .at(Some(node_id));
             self.journal.alarms.raise(alarm);
             error!(
                 node_id,

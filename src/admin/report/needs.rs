@@ -6,6 +6,8 @@ use super::{Client, Need, Report, ScenarioCounts};
 const OLD_LOOK_SECONDS: u64 = 20;
 /// An exemption that ends within this time is told of, in seconds.
 const SOON_SECONDS: u64 = 14 * 86_400;
+/// Brokers that have a sentence of their own.
+const SHOWN_BROKERS: usize = 10;
 /// Ids that a sentence names.
 const SHOWN_IDS: usize = 10;
 
@@ -94,6 +96,25 @@ fn cluster(report: &Report, needs: &mut Needs) {
             format!("The cluster was last seen {age} seconds ago.")
         });
     }
+    for found in cluster.unreachable.iter().take(SHOWN_BROKERS) {
+        let who = match found.node_id {
+            Some(id) => format!("Broker {id} ({})", found.server),
+            None => format!("Bootstrap server {}", found.server),
+        };
+        let seconds = count_of(report.now.saturating_sub(found.since), "second");
+        let reason = &found.reason;
+        needs.add(
+            ACT,
+            format!("{who} cannot be reached for {seconds}: {reason}."),
+        );
+    }
+    let more = cluster.unreachable.len().saturating_sub(SHOWN_BROKERS) as u64;
+    needs.add_if(more, LOOK, || {
+        format!(
+            "{} cannot be reached either.",
+            count_of(more, "more server")
+        )
+    });
     let outside = &cluster.unmapped_ids;
     needs.add_if(outside.len() as u64, ACT, || {
         let ids: Vec<_> = outside.iter().take(SHOWN_IDS).map(i32::to_string).collect();
@@ -251,7 +272,7 @@ fn count_of(number: u64, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::report::{Acks, Acks0, ByMode, Cluster, Exemption};
+    use crate::admin::report::{Acks, Acks0, ByMode, Cluster, Exemption, Unreachable};
 
     fn quiet() -> Report {
         let scenario = |name: &str| ScenarioCounts {
@@ -324,6 +345,30 @@ mod tests {
                 "look: Exemption metrics ends within 2 days.",
             ]
         );
+    }
+
+    #[test]
+    fn a_broker_that_cannot_be_reached_is_named_with_the_reason_until_it_is() {
+        let mut report = quiet();
+        let unreachable = |node_id, server: &str| Unreachable {
+            server: server.into(),
+            node_id,
+            reason: "connection refused".into(),
+            since: report.now - 42,
+        };
+        report.cluster.unreachable = vec![
+            unreachable(None, "boot:9092"),
+            unreachable(Some(3), "kafka-3:9092"),
+        ];
+        assert_eq!(
+            texts(&report),
+            [
+                "act: Bootstrap server boot:9092 cannot be reached for 42 seconds: connection refused.",
+                "act: Broker 3 (kafka-3:9092) cannot be reached for 42 seconds: connection refused.",
+            ]
+        );
+        report.cluster.unreachable.clear();
+        assert_eq!(of(&report), []);
     }
 
     #[test]

@@ -131,11 +131,12 @@ impl Confirmer {
             match attempt {
                 Ok(Ok(found)) => {
                     self.servers.succeeded(server);
+                    self.shared.reach.reached(server);
                     return found;
                 }
                 Ok(Err(failure)) => {
                     tracing::debug!(%server, %failure, "no confirmation from this server");
-                    self.shared.stats.failed(server, &failure);
+                    self.shared.failed(server, &failure);
                 }
                 Err(_) => {
                     tracing::debug!(%server, "no confirmation in time from this server");
@@ -143,7 +144,7 @@ impl Confirmer {
                         api: "a confirmation",
                         within: self.attempt_timeout,
                     };
-                    self.shared.stats.failed(server, &failure);
+                    self.shared.failed(server, &failure);
                 }
             }
             self.servers.failed(server);

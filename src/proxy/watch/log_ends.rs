@@ -175,10 +175,13 @@ impl Leader {
         let partitions = batch.iter().flat_map(|part| &part.partitions);
         let partitions: BTreeSet<(Arc<str>, i32)> = partitions.cloned().collect();
         let told = match self.ask(&partitions).await {
-            Ok(told) => told,
+            Ok(told) => {
+                self.shared.reach.reached(&self.server);
+                told
+            }
             Err(failure) => {
                 tracing::debug!(server = %self.server, %failure, "no ends of logs from this server");
-                self.shared.stats.failed(&self.server, &failure);
+                self.shared.failed(&self.server, &failure);
                 return;
             }
         };

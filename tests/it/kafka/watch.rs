@@ -1,5 +1,7 @@
 //! The watch against real brokers of both lines, and with one of them stopped in its tracks.
 
+use crate::support::eventually;
+use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{Cluster, Spec, Version, shared_cluster, shared_cluster_39, unique};
 use crate::support::raw::Resource;
 use holdfast::cluster::{Learned, View};
@@ -141,4 +143,49 @@ async fn a_stopped_broker_is_gone_around_and_its_missing_replicas_show() {
         view.brokers.len() == 3 && !view.any_degraded(None)
     })
     .await;
+}
+
+#[test]
+fn a_broker_that_is_down_needs_a_human_until_it_is_back() {
+    const PATIENCE: Duration = Duration::from_secs(90);
+    let cluster = Cluster::start(Spec::new(Version::V4_3_1).dedicated_controller());
+    // Only through Metadata does the gateway know of the third, and it is the one that goes.
+    let known = [1, 2].map(|id| cluster.broker(id).addr()).join(",");
+    let holdfast = Holdfast::start(&known);
+    let needs = || {
+        let (_, text) = holdfast.get("/report").expect("a report");
+        let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let needs = report["needs"].as_array().expect("needs").clone();
+        let texts = needs
+            .iter()
+            .map(|need| need["text"].as_str().unwrap_or_default().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    let third = format!(
+        "Broker 3 ({}) cannot be reached for ",
+        cluster.broker(3).addr()
+    );
+    let told = || needs().into_iter().find(|text| text.starts_with(&third));
+    eventually("the cluster is seen", PATIENCE, || {
+        let (_, text) = holdfast.get("/report").expect("a report");
+        match text.contains("\"node_id\": 3") {
+            true => Ok(()),
+            false => Err(text),
+        }
+    });
+    assert_eq!(told(), None);
+    cluster.broker(3).kill9();
+    // At first what was open is lost, and then nobody is there.
+    let refused = |text: &String| text.to_lowercase().contains("connection refused");
+    eventually("the need", PATIENCE, || {
+        let found = told().filter(refused).map(drop);
+        found.ok_or_else(|| format!("{:?}", needs()))
+    });
+    let log = holdfast.log();
+    assert!(log.contains("a broker cannot be reached"), "{log}");
+    cluster.broker(3).restart();
+    eventually("no need", PATIENCE, || match told() {
+        None => Ok(()),
+        Some(text) => Err(text),
+    });
 }
