@@ -153,7 +153,8 @@ scenarios! {
         default: Observe, strict: Enforce,
     }
     DestructiveAdmin destructive_admin {
-        apis: [OFFSET_COMMIT, DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
+        apis: [OFFSET_COMMIT, DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, OFFSET_DELETE, INITIALIZE_SHARE_GROUP_STATE,
+               WRITE_SHARE_GROUP_STATE, DELETE_SHARE_GROUP_STATE, ALTER_SHARE_GROUP_OFFSETS, DELETE_SHARE_GROUP_OFFSETS],
         overrides: false, refuses_with: [POLICY_VIOLATION, TOPIC_DELETION_DISABLED], counts: false,
         default: Observe, strict: Enforce,
     }

@@ -300,6 +300,9 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
         ApiKey::DELETE_RECORDS => ask!(DELETE_RECORDS_REQUEST, delete::records),
         ApiKey::DELETE_GROUPS => ask!(DELETE_GROUPS_REQUEST, groups::delete),
         ApiKey::OFFSET_DELETE => ask!(OFFSET_DELETE_REQUEST, groups::delete_offsets),
+        ApiKey::INITIALIZE_SHARE_GROUP_STATE
+        | ApiKey::WRITE_SHARE_GROUP_STATE
+        | ApiKey::DELETE_SHARE_GROUP_STATE => groups::share_state(judge, version, body),
         ApiKey::ALTER_SHARE_GROUP_OFFSETS => ask!(
             ALTER_SHARE_GROUP_OFFSETS_REQUEST,
             groups::alter_share_offsets

@@ -39,6 +39,9 @@ impl ApiKey {
     pub const SHARE_FETCH: ApiKey = ApiKey(78);
     pub const SHARE_ACKNOWLEDGE: ApiKey = ApiKey(79);
     pub const REMOVE_RAFT_VOTER: ApiKey = ApiKey(81);
+    pub const INITIALIZE_SHARE_GROUP_STATE: ApiKey = ApiKey(83);
+    pub const WRITE_SHARE_GROUP_STATE: ApiKey = ApiKey(85);
+    pub const DELETE_SHARE_GROUP_STATE: ApiKey = ApiKey(86);
     pub const ALTER_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(91);
     pub const DELETE_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(92);
 

@@ -22,6 +22,7 @@ pub mod record_batch;
 pub mod sasl;
 pub mod schema;
 pub mod scram;
+pub mod share_state;
 pub mod varint;
 pub mod versions;
 

@@ -101,6 +101,9 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::SHARE_FETCH,                   2,  0,        true,  Treatment::RewrittenResponse),
     api(ApiKey::SHARE_ACKNOWLEDGE,             2,  0,        true,  Treatment::RewrittenResponse),
     api(ApiKey::REMOVE_RAFT_VOTER,             0,  0,        false, Treatment::Judged),
+    api(ApiKey::INITIALIZE_SHARE_GROUP_STATE,  0,  0,        false, Treatment::Judged),
+    api(ApiKey::WRITE_SHARE_GROUP_STATE,       1,  0,        false, Treatment::Judged),
+    api(ApiKey::DELETE_SHARE_GROUP_STATE,      0,  0,        false, Treatment::Judged),
     api(ApiKey::ALTER_SHARE_GROUP_OFFSETS,     0,  0,        false, Treatment::Judged),
     api(ApiKey::DELETE_SHARE_GROUP_OFFSETS,    0,  0,        false, Treatment::Judged),
 ];

@@ -56,7 +56,9 @@ pub static MESSAGES: &[&Message] = &[
     &OFFSET_DELETE_RESPONSE, &UPDATE_FEATURES_REQUEST, &UPDATE_FEATURES_RESPONSE, &UNREGISTER_BROKER_REQUEST,
     &UNREGISTER_BROKER_RESPONSE, &REMOVE_RAFT_VOTER_REQUEST, &REMOVE_RAFT_VOTER_RESPONSE,
     &ALTER_SHARE_GROUP_OFFSETS_REQUEST, &ALTER_SHARE_GROUP_OFFSETS_RESPONSE, &DELETE_SHARE_GROUP_OFFSETS_REQUEST,
-    &DELETE_SHARE_GROUP_OFFSETS_RESPONSE,
+    &DELETE_SHARE_GROUP_OFFSETS_RESPONSE, &INITIALIZE_SHARE_GROUP_STATE_REQUEST, &INITIALIZE_SHARE_GROUP_STATE_RESPONSE,
+    &WRITE_SHARE_GROUP_STATE_REQUEST, &WRITE_SHARE_GROUP_STATE_RESPONSE, &DELETE_SHARE_GROUP_STATE_REQUEST,
+    &DELETE_SHARE_GROUP_STATE_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -1192,6 +1194,123 @@ pub static DELETE_SHARE_GROUP_OFFSETS_RESPONSE: Message = Message {
     ],
 };
 
+#[rustfmt::skip]
+pub static INITIALIZE_SHARE_GROUP_STATE_REQUEST: Message = Message {
+    name: "InitializeShareGroupStateRequest",
+    api_key: ApiKey::INITIALIZE_SHARE_GROUP_STATE,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::StateEpoch, since(0), Kind::I32),
+                field(Name::StartOffset, since(0), Kind::I64),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static INITIALIZE_SHARE_GROUP_STATE_RESPONSE: Message = Message {
+    name: "InitializeShareGroupStateResponse",
+    api_key: ApiKey::INITIALIZE_SHARE_GROUP_STATE,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static WRITE_SHARE_GROUP_STATE_REQUEST: Message = Message {
+    name: "WriteShareGroupStateRequest",
+    api_key: ApiKey::WRITE_SHARE_GROUP_STATE,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::StateEpoch, since(0), Kind::I32),
+                field(Name::LeaderEpoch, since(0), Kind::I32),
+                field(Name::StartOffset, since(0), Kind::I64),
+                field(Name::DeliveryCompleteCount, since(1), Kind::I32),
+                field(Name::StateBatches, since(0), Kind::Structs(&[
+                    field(Name::FirstOffset, since(0), Kind::I64),
+                    field(Name::LastOffset, since(0), Kind::I64),
+                    field(Name::DeliveryState, since(0), Kind::I8),
+                    field(Name::DeliveryCount, since(0), Kind::I16),
+                ])),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static WRITE_SHARE_GROUP_STATE_RESPONSE: Message = Message {
+    name: "WriteShareGroupStateResponse",
+    api_key: ApiKey::WRITE_SHARE_GROUP_STATE,
+    versions: only(0, 1),
+    flexible_from: 0,
+    fields: &[
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_STATE_REQUEST: Message = Message {
+    name: "DeleteShareGroupStateRequest",
+    api_key: ApiKey::DELETE_SHARE_GROUP_STATE,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static DELETE_SHARE_GROUP_STATE_RESPONSE: Message = Message {
+    name: "DeleteShareGroupStateResponse",
+    api_key: ApiKey::DELETE_SHARE_GROUP_STATE,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::Results, since(0), Kind::Structs(&[
+            field(Name::TopicId, since(0), Kind::Uuid),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::Partition, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
+                field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -1239,7 +1358,9 @@ names! {
     Count = "count",
     CurrentLeader = "current_leader",
     CurrentLeaderEpoch = "current_leader_epoch",
+    DeliveryCompleteCount = "delivery_complete_count",
     DeliveryCount = "delivery_count",
+    DeliveryState = "delivery_state",
     DivergingEpoch = "diverging_epoch",
     Documentation = "documentation",
     ElectionType = "election_type",
@@ -1340,6 +1461,8 @@ names! {
     SnapshotId = "snapshot_id",
     Source = "source",
     StartOffset = "start_offset",
+    StateBatches = "state_batches",
+    StateEpoch = "state_epoch",
     SupportedFeatures = "supported_features",
     Synonyms = "synonyms",
     ThrottleTimeMs = "throttle_time_ms",

@@ -3,7 +3,9 @@
 use super::MODES;
 use super::admin::{counted, heard, passed, request, response, text, topic};
 use crate::support::offsets::{Commit, Offsets, codes, committed};
-use crate::support::rig::{Rig, exemption, settings, topic_id};
+use crate::support::raw::{Body, Cursor, request_frame};
+use crate::support::rig::{Confirm, Rig, exemption, settings, stranger, topic_id};
+use holdfast::cluster::TopicRef;
 use holdfast::policy::{Mode, Pattern, Scenario};
 use holdfast::session::event::Event;
 use kafka_protocol::messages::alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic;
@@ -201,6 +203,78 @@ fn a_protected_group_keeps_itself_and_its_offsets() {
         if refused {
             let heard: DeleteShareGroupOffsetsResponse = heard(key, 0, &rig1.to_client);
             assert_eq!(heard.error_code, 44);
+        }
+    }
+}
+
+/// InitializeShareGroupState 0, WriteShareGroupState 0 and 1, DeleteShareGroupState 0: of two partitions of a topic.
+const STATES: [(i16, i16); 4] = [(83, 0), (85, 0), (85, 1), (86, 0)];
+
+fn state(key: i16, version: i16, group: &str, id: [u8; 16]) -> Vec<u8> {
+    let mut body = Body::new();
+    body.compact_string(group);
+    body.array(1, true).bytes(&id).array(2, true);
+    for partition in [0, 3] {
+        body.i32(partition);
+        match key {
+            83 => drop(body.i32(0).i64(0)),
+            85 => {
+                body.i32(0).i32(0).i64(99);
+                if version == 1 {
+                    body.i32(-1);
+                }
+                body.array(1, true).i64(99).i64(120).i8(2).i16(1).tags();
+            }
+            _ => {}
+        }
+        body.tags();
+    }
+    body.tags().tags();
+    request_frame(key, version, 7, Some("app"), &body.0)
+}
+
+#[test]
+fn what_only_brokers_write_of_a_protected_share_group_or_topic_is_answered_whole() {
+    for (key, version) in STATES {
+        for (group, id, found) in [
+            ("billing", topic_id("metrics"), true),
+            ("other", topic_id("orders"), true),
+            ("other", [9; 16], true),
+            ("other", topic_id("metrics"), false),
+        ] {
+            for mode in MODES {
+                let sent = state(key, version, group, id);
+                let mut rig = rig(mode);
+                rig.send(&sent);
+                let expected = usize::from(found && mode != Mode::Off);
+                assert_eq!(counted(&rig, SCENARIO, mode), (expected, 0));
+                if !found || mode != Mode::Enforce {
+                    assert_eq!(rig.to_broker, sent, "{key} {version} {mode:?}");
+                    continue;
+                }
+                assert!(rig.to_broker.is_empty(), "{key} {version}");
+                // All three answers are alike.
+                let mut heard = Cursor::new(&rig.to_client[8..]);
+                let mut read = || {
+                    heard.tags_if(true)?;
+                    let results = heard.array(true, |cursor| {
+                        let id = cursor.uuid()?;
+                        let partitions = cursor.array(true, |cursor| {
+                            let found = (cursor.i32()?, cursor.i16()?, cursor.string(true)?);
+                            cursor.tags_if(true).map(|_| found)
+                        })?;
+                        cursor.tags_if(true).map(|_| (id, partitions))
+                    })?;
+                    heard.tags_if(true).map(|_| results)
+                };
+                let told = read().expect("an answer");
+                assert!(heard.rest().is_empty());
+                assert_eq!(told[0].0, id);
+                let codes: Vec<_> = told[0].1.iter().map(|found| (found.0, found.1)).collect();
+                assert_eq!(codes, [(0, 44), (3, 44)]);
+                let text = told[0].1[0].2.clone().expect("a text");
+                assert!(text.starts_with("destructive_admin: found"), "{text}");
+            }
         }
     }
 }

@@ -76,6 +76,14 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "AlterShareGroupOffsetsResponse" => (0, 0, of::<kafka::AlterShareGroupOffsetsResponse>),
         "DeleteShareGroupOffsetsRequest" => (0, 0, of::<kafka::DeleteShareGroupOffsetsRequest>),
         "DeleteShareGroupOffsetsResponse" => (0, 0, of::<kafka::DeleteShareGroupOffsetsResponse>),
+        "InitializeShareGroupStateRequest" => (0, 0, of::<kafka::InitializeShareGroupStateRequest>),
+        "InitializeShareGroupStateResponse" => {
+            (0, 0, of::<kafka::InitializeShareGroupStateResponse>)
+        }
+        "WriteShareGroupStateRequest" => (0, 0, of::<kafka::WriteShareGroupStateRequest>),
+        "WriteShareGroupStateResponse" => (0, 0, of::<kafka::WriteShareGroupStateResponse>),
+        "DeleteShareGroupStateRequest" => (0, 0, of::<kafka::DeleteShareGroupStateRequest>),
+        "DeleteShareGroupStateResponse" => (0, 0, of::<kafka::DeleteShareGroupStateResponse>),
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)
