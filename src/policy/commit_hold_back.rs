@@ -13,6 +13,10 @@
 //! It helps where what was handed out is done within one. A commit is only ever lowered: records may be read twice, and none
 //! is lost. One that goes back is not held, nor is one without a generation (−1), nor any in a transaction, nor the first of a
 //! group without an offset.
+//! The commit with which a member leaves lags like any other. It is not dropped, however far it jumps (Java's close in a finally
+//! block commits what was polled last): for that each commit would have to be answered here and kept for a second, to see
+//! whether the member leaves. Nor is what was held back written when the group rebalances: whoever gets the partition begins
+//! one interval earlier.
 //! Commits that are held back are counted in `holdfast_overrides_total`.
 //! Replicas of the gateway each know what a member asked of them alone, so with several a commit would lag by more than
 //! one interval, and might go back behind the last: `check` refuses `mode = "enforce"` unless `policy.single_instance` says

@@ -19,8 +19,8 @@
 //! ## What it costs
 //! Nothing while it counts. In force a request is held until the header of its last batch while the last look at the cluster knows
 //! of a partition, of the broker that it goes to, with fewer in-sync replicas than replicas, and waits for a fresh look (about a
-//! round trip) where they are too few. While there is none, it streams on as if nothing were in force. Writes stop while they are too few: what `min.insync.replicas`
-//! would do.
+//! round trip) where they are too few; while it knows of none, requests stream on. Writes stop while replicas are too few: what
+//! `min.insync.replicas` would do.
 //!
 //! ## When to turn it off
 //! Where writing on matters more than keeping what was written. The better way is `min.insync.replicas` on the topic, which
