@@ -77,6 +77,21 @@ pub struct LogEnd {
     pub offset: i64,
 }
 
+/// What a group has committed of a partition, as its coordinator told; −1: nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffset {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// A topic as a request names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TopicRef {
+    Name(Arc<str>),
+    Id(TopicId),
+}
+
 /// The cluster as last seen.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -127,6 +142,23 @@ impl View {
     /// Whether this partition is below its `min.insync.replicas`, whoever leads it.
     pub fn is_degraded(&self, topic: &str, partition: i32) -> bool {
         self.degraded.contains(topic, partition)
+    }
+}
+
+impl TopicFacts {
+    /// The partition with that number, as far as it is known.
+    pub fn partition(&self, index: i32) -> Option<&PartitionFacts> {
+        let found = self
+            .partitions
+            .binary_search_by_key(&index, |partition| partition.index);
+        found.ok().map(|at| &self.partitions[at])
+    }
+
+    pub fn goes_by(&self, topic: &TopicRef) -> bool {
+        match topic {
+            TopicRef::Name(name) => self.name == *name,
+            TopicRef::Id(id) => self.id == Some(*id),
+        }
     }
 }
 

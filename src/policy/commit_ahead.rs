@@ -17,7 +17,9 @@
 //! It counts partitions, in `holdfast_observations_total`, by topic and group. Enforced, it lowers the offset in place to what
 //! was given (the leader epoch that came with it becomes −1): the client hears success, and after a restart reads the rest.
 //! Left alone are commits without a generation (−1, as tools and consumers without a group's assignment make), transactions
-//! (TxnOffsetCommit), and consumers whose Fetch requests could not all be seen: before version 4, or without room to remember.
+//! (TxnOffsetCommit: they come from a producer, whose connections and client id are not those that the records were given to,
+//! so that nothing says who reads), and consumers whose Fetch requests could not all be seen: before version 4, or without
+//! room to remember.
 //! Replicas of the gateway each know what went through them: what a consumer was given by another one is not known here, so
 //! it must not be enforced with several. `check` refuses `mode = "enforce"` unless `policy.single_instance` says that there is
 //! one, and without it counts are `completeness="partial"`, and may be of commits that are right.

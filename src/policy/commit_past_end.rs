@@ -1,8 +1,8 @@
 //! # commit_past_end: a commit of records that do not exist
 //!
 //! ## What it sees
-//! An OffsetCommit request that commits, for a partition, an offset beyond the end of its log: beyond what ListOffsets
-//! (latest, read_uncommitted) tells, which is the offset that the next record gets. Offsets up to an end that a leader told
+//! An OffsetCommit or TxnOffsetCommit request that commits, for a partition, an offset beyond the end of its log: beyond what
+//! ListOffsets (latest, read_uncommitted) tells, which is the offset that the next record gets. Offsets up to an end that a leader told
 //! before are known to be good; for higher ones the current leader is asked, by a request begun after the commit was read
 //! (ListOffsets of version 5 and above, with which a leader that was only just elected says that it does not know yet).
 //!
@@ -15,12 +15,16 @@
 //! ## What the gateway does
 //! Enforced: it takes the partition out of the request and answers INVALID_COMMIT_OFFSET_SIZE (28) for it; the others go on.
 //! Kafka's Java consumer throws InvalidCommitOffsetSizeException from commitSync, hands it to the callback of commitAsync and
-//! writes a warning for an automatic commit; it goes on reading. An error, or no answer within `cluster.lookup_timeout_ms`:
-//! the commit is forwarded and counted in `holdfast_unverified_total`.
+//! writes a warning for an automatic commit; it goes on reading. A topic that this process has not met yet is asked for first
+//! (Metadata). An error, or no answer within `cluster.lookup_timeout_ms` (each): the commit is forwarded and counted in
+//! `holdfast_unverified_total`.
 //! Observed: the commit goes on at once and the leader is asked behind it; what it tells is counted when it comes. A
 //! connection asks one thing at a time, and what it commits meanwhile is counted as unverified. A commit that the broker
 //! refuses for another reason is counted all the same.
-//! A commit inside a transaction (TxnOffsetCommit) is not looked at: refusing one partition of it would abort the others.
+//! In a transaction (TxnOffsetCommit) the partition is taken out as well, and answered TRANSACTION_ABORTABLE (120): Kafka's Java
+//! producer throws TransactionAbortableException from sendOffsetsToTransaction or commitTransaction, aborts, and the next
+//! transaction is as any other. Before version 4 (older clients) that code is not known: 28 is the answer, after which
+//! Java's producer has to be closed; the transaction is aborted by the next one with its transactional id, or by its timeout.
 //! Replicas of the gateway change nothing: what is compared is the commit and the log, and the log is one.
 //!
 //! ## What it costs

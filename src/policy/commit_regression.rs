@@ -3,7 +3,8 @@
 //! ## What it sees
 //! An OffsetCommit request of a live member (generation or member epoch 0 and above) for an offset below the one that the
 //! group committed last for that partition, as far as it is known: from commits that a broker accepted, and from offsets
-//! that it told in answer to OffsetFetch.
+//! that it told in answer to OffsetFetch. The same in a transaction (TxnOffsetCommit, of version 3 and above, which names the
+//! member); what a transaction commits is not known itself, because it may be aborted.
 //!
 //! ## How records are lost
 //! Going back loses nothing: records are read again. But a commit that goes back by itself is the trace of what does: a

@@ -3,9 +3,11 @@
 //! ## What it sees
 //! DeleteTopics and DeleteRecords for topics that match `topics` of its table; OffsetDelete, DeleteGroups,
 //! AlterShareGroupOffsets and DeleteShareGroupOffsets for groups that match `groups`, and of these the ones that name topics
-//! also for topics that match. An OffsetCommit of nobody's (generation −1 and no member id: `kafka-consumer-groups
-//! --reset-offsets`, and consumers that assign partitions to themselves) for a group that matches `groups`, of an offset
-//! beyond the one that the group committed last. No names are protected by default, so that nothing is found.
+//! also for topics that match. The same of what brokers write of share groups among themselves (InitializeShareGroupState,
+//! WriteShareGroupState, DeleteShareGroupState), as brokers do not write it through a gateway. An OffsetCommit of nobody's
+//! (generation −1 and no member id: `kafka-consumer-groups --reset-offsets`, and consumers that assign partitions to
+//! themselves) for a group that matches `groups`, of an offset beyond where the group is. No names are protected by default,
+//! so that nothing is found.
 //!
 //! ## How records are lost
 //! Deleted records and topics are gone on all replicas. A group without its offsets starts where its reset policy says: at
@@ -14,14 +16,17 @@
 //! ## What the gateway does
 //! It answers POLICY_VIOLATION for what is protected (TOPIC_DELETION_DISABLED in versions 3 and 4 of DeleteTopics, which have
 //! no text), and the rest of the request goes on. A call that concerns one group is answered whole. DeleteTopics may name a
-//! topic by its id: one that the gateway has not learned could be any topic, and is refused while topics are protected;
-//! name such a topic instead. Of a commit the partitions that jump forward are refused, the others go on. What a group
-//! committed last is known from the commits and the OffsetFetch answers that went through this process since it was started
-//! (`commit_regression` says which are forgotten). It is not asked for: where it is not known the commit goes on, and
-//! `holdfast_unverified_total` counts it: after a restart of the gateway the first commit of nobody's for an idle group passes,
-//! and so does one for a topic that this process has not met yet. With several replicas each knows its own part.
-//! A commit inside a transaction (TxnOffsetCommit) is not looked at, nor is what brokers write of share groups among
-//! themselves (WriteShareGroupState, DeleteShareGroupState): deny clients CLUSTER_ACTION.
+//! topic by its id: one that the gateway has not learned could be any topic, and is refused while topics are protected; name
+//! such a topic instead. Of a commit the partitions that jump forward are refused, the others go on. Enforced, such a commit
+//! waits until the group's coordinator has told where the group is, by an OffsetFetch begun after the commit was read; what
+//! went through before decides nothing, so replicas and restarts change nothing. A topic that this process has not met yet is
+//! asked for before that. Without an answer within `cluster.lookup_timeout_ms` (each) the commit goes on, and
+//! `holdfast_unverified_total` counts it; without the right to describe the group and the topic that is always so. A group
+//! without a place (new, or its offsets expired) may be given any. Observed, nobody is asked: a place is known from the commits
+//! and the OffsetFetch answers that went through this process (`commit_regression` says which are forgotten), else the commit
+//! is counted as unverified.
+//! A commit inside a transaction (TxnOffsetCommit) is not taken for nobody's: older producers name no member in it, and what they
+//! commit goes forward.
 //!
 //! ## What it costs
 //! A team that wants to delete what is protected needs an exemption. A consumer that assigns partitions to itself and commits
@@ -42,9 +47,9 @@ pub fn group(settings: &Settings, group: &str) -> bool {
     protected(&settings.protected_groups, Some(group))
 }
 
-/// Whether a commit sets a protected group forward, if `last` is what the group committed before.
+/// Whether a commit sets a protected group forward, if `last` is what the group committed before; −1: it has no place.
 pub fn jumps_forward(committed_offset: i64, last: i64) -> bool {
-    committed_offset > last
+    last >= 0 && committed_offset > last
 }
 
 /// Whether a commit is nobody's: an administrator's, or that of a consumer without a group.
@@ -88,5 +93,6 @@ mod tests {
     fn only_nobodys_commit_beyond_the_last_one_jumps_forward() {
         assert!(is_nobodys(-1, b"") && !is_nobodys(0, b"") && !is_nobodys(-1, b"m"));
         assert!(jumps_forward(6, 5) && !jumps_forward(5, 5) && !jumps_forward(4, 5));
+        assert!(!jumps_forward(6, -1));
     }
 }

@@ -109,7 +109,8 @@ scenarios! {
         default: Enforce, strict: Enforce,
     }
     CommitPastEnd commit_past_end {
-        apis: [OFFSET_COMMIT], overrides: false, refuses_with: [INVALID_COMMIT_OFFSET_SIZE], counts: false,
+        apis: [OFFSET_COMMIT, TXN_OFFSET_COMMIT], overrides: false,
+        refuses_with: [INVALID_COMMIT_OFFSET_SIZE, TRANSACTION_ABORTABLE], counts: false,
         default: Observe, strict: Enforce,
     }
     CommitAhead commit_ahead {
@@ -117,7 +118,7 @@ scenarios! {
         default: Observe, strict: Observe,
     }
     CommitRegression commit_regression {
-        apis: [OFFSET_COMMIT, OFFSET_FETCH], overrides: false, refuses_with: [], counts: true,
+        apis: [OFFSET_COMMIT, OFFSET_FETCH, TXN_OFFSET_COMMIT], overrides: false, refuses_with: [], counts: true,
         default: Observe, strict: Observe,
     }
     CommitHoldBack commit_hold_back {

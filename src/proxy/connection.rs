@@ -17,7 +17,7 @@ use super::settings::Live;
 use super::tls;
 use super::watch::Handle;
 use super::{Phase, Shared};
-use crate::cluster::{LogEnd, TopicFacts, View};
+use crate::cluster::{GroupOffset, LogEnd, TopicFacts, View};
 use crate::ledger::deliveries::Address;
 use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
@@ -110,13 +110,19 @@ struct Lookup {
 enum Asked {
     Facts(oneshot::Receiver<Option<Arc<TopicFacts>>>),
     LogEnds(oneshot::Receiver<Vec<LogEnd>>),
+    Committed(oneshot::Receiver<Vec<GroupOffset>>),
+    Topics(oneshot::Receiver<Vec<Arc<TopicFacts>>>),
 }
 
 impl Lookup {
     fn begun(watch: &Handle, question: Question, since: Instant) -> Box<Lookup> {
         let answer = match question {
             Question::Facts(topic) => Asked::Facts(watch.confirm(topic)),
-            Question::LogEnds(partitions) => Asked::LogEnds(watch.log_ends(partitions)),
+            Question::LogEnds(partitions, met) => Asked::LogEnds(watch.log_ends(partitions, met)),
+            Question::Committed(group, partitions) => {
+                Asked::Committed(watch.committed(group, partitions))
+            }
+            Question::Topics(topics) => Asked::Topics(watch.topics(topics)),
         };
         Box::new(Lookup { answer, since })
     }
@@ -130,6 +136,12 @@ impl Lookup {
             Asked::LogEnds(answer) => Pin::new(answer)
                 .poll(cx)
                 .map(|ends| ends.ok().map(Answer::LogEnds)),
+            Asked::Committed(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|offsets| offsets.ok().map(Answer::Committed)),
+            Asked::Topics(answer) => Pin::new(answer)
+                .poll(cx)
+                .map(|topics| topics.ok().map(Answer::Topics)),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Floor 5. One task looks: Metadata and DescribeConfigs for the topics in use, at start, on a period, and when sessions
 //! learned something (a topic not known, a leader that moved, replicas that are missing). A second task confirms: one
 //! DescribeConfigs at a time, begun after the asking, for refusals that wait for it; a hanging look does not hold it up. A
-//! third asks leaders where logs end, on behalf of commits. The first two go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
+//! third asks leaders where logs end, on behalf of commits, and a fourth what else commits hang on ([`errands`]). The first two go on to the next server when one is down, slow or silent. What they know merges in `cluster::Knowledge`.
 //!
 //! Does not decide anything about requests. Nobody who forwards waits for it. It changes nothing of a cluster, but for the topics that
 //! [`repair`] was asked to raise.
@@ -11,13 +11,16 @@
 pub mod ask;
 pub mod authenticate;
 mod confirm;
+mod errands;
 pub mod link;
 mod log_ends;
 mod reach;
 pub mod repair;
 mod servers;
 
-use crate::cluster::{Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, View};
+use crate::cluster::{
+    GroupOffset, Knowledge, Learned, LogEnd, Look, TopicConfig, TopicFacts, TopicId, TopicRef, View,
+};
 use crate::proxy::settings::{self, HostPort};
 use crate::telemetry::{Unreachable, WatchFailure};
 use arc_swap::ArcSwap;
@@ -129,6 +132,7 @@ impl Watch {
         let (learned_in, learned) = mpsc::channel(LEARNED_QUEUE);
         let (confirm_in, confirm) = mpsc::channel(LEARNED_QUEUE);
         let (log_ends_in, log_ends) = mpsc::channel(LEARNED_QUEUE);
+        let (errands_in, errands) = mpsc::channel(LEARNED_QUEUE);
         let (configured_in, configured) = mpsc::channel(64);
         let (ready_in, ready) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -138,6 +142,7 @@ impl Watch {
         });
         let looker = Looker::new(cluster.clone(), shared.clone(), ready_in);
         let router = log_ends::Router::new(&cluster, shared.clone());
+        let sender = errands::Errands::new(&cluster, shared.clone());
         let confirmer = confirm::Confirmer::new(cluster, shared.clone(), configured_in);
         tokio::spawn({
             let cancel = cancel.clone();
@@ -153,14 +158,21 @@ impl Watch {
                 cancel.run_until_cancelled(confirmer.run(confirm)).await;
             }
         });
+        tokio::spawn({
+            let cancel = cancel.clone();
+            async move {
+                cancel.run_until_cancelled(router.run(log_ends)).await;
+            }
+        });
         tokio::spawn(async move {
-            cancel.run_until_cancelled(router.run(log_ends)).await;
+            cancel.run_until_cancelled(sender.run(errands)).await;
         });
         Handle {
             shared,
             learned: learned_in,
             confirm: confirm_in,
             log_ends: log_ends_in,
+            errands: errands_in,
             ready,
         }
     }
@@ -173,6 +185,7 @@ pub struct Handle {
     learned: mpsc::Sender<Learned>,
     confirm: mpsc::Sender<confirm::Ask>,
     log_ends: mpsc::Sender<log_ends::Ask>,
+    errands: mpsc::Sender<errands::Ask>,
     ready: watch::Receiver<bool>,
 }
 
@@ -213,10 +226,46 @@ impl Handle {
     }
 
     /// Asks the leaders where the logs of these partitions end, each with a ListOffsets begun after this call. Partitions
-    /// that no leader told of are left out; a closed channel: there was no room to ask.
-    pub fn log_ends(&self, partitions: Vec<(Arc<str>, i32)>) -> oneshot::Receiver<Vec<LogEnd>> {
+    /// that no leader told of are left out; a closed channel: there was no room to ask. `met`: topics that the view may not have.
+    pub fn log_ends(
+        &self,
+        partitions: Vec<(Arc<str>, i32)>,
+        met: Vec<Arc<TopicFacts>>,
+    ) -> oneshot::Receiver<Vec<LogEnd>> {
         let (reply, answer) = oneshot::channel();
-        let _ = self.log_ends.try_send(log_ends::Ask { partitions, reply });
+        let ask = log_ends::Ask {
+            partitions,
+            met,
+            reply,
+        };
+        let _ = self.log_ends.try_send(ask);
+        answer
+    }
+
+    /// Asks the group's coordinator what it has committed there, with an OffsetFetch begun after this call. What nobody told is
+    /// left out.
+    pub fn committed(
+        &self,
+        group: Arc<str>,
+        partitions: Vec<(Arc<str>, i32)>,
+    ) -> oneshot::Receiver<Vec<GroupOffset>> {
+        let (reply, answer) = oneshot::channel();
+        let ask = errands::Ask::Committed {
+            group,
+            partitions,
+            reply,
+        };
+        let _ = self.errands.try_send(ask);
+        answer
+    }
+
+    /// Asks what these topics are called and who leads them, with a Metadata begun after this call. The view learns of them by
+    /// other means.
+    pub fn topics(&self, topics: Vec<TopicRef>) -> oneshot::Receiver<Vec<Arc<TopicFacts>>> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self
+            .errands
+            .try_send(errands::Ask::Topics { topics, reply });
         answer
     }
 

@@ -22,6 +22,7 @@ mod offset_commit;
 mod offset_fetch;
 mod offsets;
 mod partitions;
+mod txn_offset_commit;
 mod wonder;
 
 pub use offsets::Offsets;
@@ -33,7 +34,7 @@ use super::lane::Lane;
 use super::requests::{Request, whole};
 use super::responses::body_at;
 use super::{Answer, Env, Question, Session, Want};
-use crate::cluster::{Learned, LogEnd, TopicFacts};
+use crate::cluster::{GroupOffset, Learned, LogEnd, TopicFacts};
 use crate::ledger::deliveries::Client;
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario};
@@ -61,12 +62,18 @@ pub(super) struct Lookups {
     known: Vec<(Arc<str>, Option<Arc<TopicFacts>>)>,
     /// Ends of logs that were asked for during this request; those that nobody told are not among them.
     log_ends: Option<Vec<LogEnd>>,
+    /// What the group has committed, asked for during this request; partitions of which nobody told are not among them.
+    committed: Option<Vec<GroupOffset>>,
+    /// Topics that the view does not have and that were asked for during this request.
+    met: Option<Vec<Arc<TopicFacts>>>,
 }
 
 static NONE: Lookups = Lookups {
     asked: None,
     known: Vec::new(),
     log_ends: None,
+    committed: None,
+    met: None,
 };
 
 impl Lookups {
@@ -76,12 +83,31 @@ impl Lookups {
                 self.known.push((topic, Some(facts)));
             }
             (Some(Question::Facts(topic)), _) => self.known.push((topic, None)),
-            (Some(Question::LogEnds(_)), Some(Answer::LogEnds(ends))) => {
+            (Some(Question::LogEnds(..)), Some(Answer::LogEnds(ends))) => {
                 self.log_ends = Some(wonder::sorted(ends));
             }
-            (Some(Question::LogEnds(_)), _) => self.log_ends = Some(Vec::new()),
+            (Some(Question::LogEnds(..)), _) => self.log_ends = Some(Vec::new()),
+            (Some(Question::Committed(..)), Some(Answer::Committed(mut offsets))) => {
+                offsets.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+                self.committed = Some(offsets);
+            }
+            (Some(Question::Committed(..)), _) => self.committed = Some(Vec::new()),
+            (Some(Question::Topics(_)), Some(Answer::Topics(topics))) => self.met = Some(topics),
+            (Some(Question::Topics(_)), _) => self.met = Some(Vec::new()),
             (None, _) => {}
         }
+    }
+
+    /// What the group has committed there, as its coordinator told during this request; −1: nothing.
+    fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
+        let offsets = self.committed.as_deref()?;
+        let place = |told: &GroupOffset| {
+            (*told.topic)
+                .cmp(topic)
+                .then(told.partition.cmp(&partition))
+        };
+        let found = offsets.binary_search_by(place).ok()?;
+        Some(offsets[found].offset)
     }
 }
 
@@ -295,6 +321,7 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
         ApiKey::METADATA => ask!(METADATA_REQUEST, metadata::judge),
         ApiKey::OFFSET_COMMIT => offset_commit::judge(judge, version, body),
         ApiKey::OFFSET_FETCH => offset_fetch::judge(judge, version, body),
+        ApiKey::TXN_OFFSET_COMMIT => txn_offset_commit::judge(judge, version, body),
         ApiKey::CREATE_TOPICS => ask!(CREATE_TOPICS_REQUEST, create_topics::judge),
         ApiKey::DELETE_TOPICS => ask!(DELETE_TOPICS_REQUEST, delete::topics),
         ApiKey::DELETE_RECORDS => ask!(DELETE_RECORDS_REQUEST, delete::records),
@@ -339,6 +366,9 @@ pub(super) fn join(frame: &[u8], pending: &Pending, ours: &[u8]) -> Result<Vec<u
         ApiKey::ELECT_LEADERS => put!(ELECT_LEADERS_RESPONSE, elect_leaders::put_in,),
         ApiKey::METADATA => put!(METADATA_RESPONSE, metadata::put_in,),
         ApiKey::OFFSET_COMMIT => put!(OFFSET_COMMIT_RESPONSE, offset_commit::put_in,),
+        ApiKey::TXN_OFFSET_COMMIT => {
+            put!(TXN_OFFSET_COMMIT_RESPONSE, txn_offset_commit::put_in,)
+        }
         ApiKey::CREATE_TOPICS => put!(
             CREATE_TOPICS_RESPONSE,
             |theirs: &mut CreateTopicsResponse, ours| theirs.topics.extend(ours.topics),

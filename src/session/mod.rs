@@ -25,7 +25,7 @@ mod sole;
 mod sole_fetch;
 mod topics;
 
-use crate::cluster::{Advertised, Learned, LogEnd, TopicFacts, View};
+use crate::cluster::{Advertised, GroupOffset, Learned, LogEnd, TopicFacts, TopicRef, View};
 use crate::ledger::Ledger;
 use crate::ledger::deliveries::{Address, Client};
 use crate::policy::{self, standing::Standing};
@@ -92,8 +92,12 @@ pub enum Want {
 pub enum Question {
     /// What this topic's limits are.
     Facts(Arc<str>),
-    /// Where the logs of these partitions end.
-    LogEnds(Vec<(Arc<str>, i32)>),
+    /// Where the logs of these partitions end. Of topics that the view may not have, what was told before.
+    LogEnds(Vec<(Arc<str>, i32)>, Vec<Arc<TopicFacts>>),
+    /// What a group has committed of these partitions.
+    Committed(Arc<str>, Vec<(Arc<str>, i32)>),
+    /// What these topics are called, and who leads them: nobody has met them yet.
+    Topics(Vec<TopicRef>),
 }
 
 /// What the brokers said.
@@ -102,6 +106,10 @@ pub enum Answer {
     Facts(Arc<TopicFacts>),
     /// Without the partitions that nobody told of.
     LogEnds(Vec<LogEnd>),
+    /// Without the partitions that the coordinator did not tell of.
+    Committed(Vec<GroupOffset>),
+    /// Without the topics that nobody told of, and without what is configured.
+    Topics(Vec<Arc<TopicFacts>>),
 }
 
 /// One client connection.

@@ -23,6 +23,7 @@ impl ApiKey {
     pub const DELETE_TOPICS: ApiKey = ApiKey(20);
     pub const DELETE_RECORDS: ApiKey = ApiKey(21);
     pub const INIT_PRODUCER_ID: ApiKey = ApiKey(22);
+    pub const TXN_OFFSET_COMMIT: ApiKey = ApiKey(28);
     pub const DESCRIBE_CONFIGS: ApiKey = ApiKey(32);
     pub const ALTER_CONFIGS: ApiKey = ApiKey(33);
     pub const SASL_AUTHENTICATE: ApiKey = ApiKey(36);
@@ -113,6 +114,7 @@ impl ErrorCode {
     pub const GROUP_ID_NOT_FOUND: ErrorCode = ErrorCode(69);
     pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
+    pub const TRANSACTION_ABORTABLE: ErrorCode = ErrorCode(120);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.
     pub fn name(self) -> &'static str {
@@ -176,6 +178,7 @@ impl ErrorCode {
             90 => "PRODUCER_FENCED",
             100 => "UNKNOWN_TOPIC_ID",
             103 => "INCONSISTENT_TOPIC_ID",
+            120 => "TRANSACTION_ABORTABLE",
             _ => "UNKNOWN_CODE",
         }
     }

@@ -1,4 +1,5 @@
-//! The messages of a group's offsets, walked where they lie: what an OffsetCommit asks for, and what an OffsetFetch answers.
+//! The messages of a group's offsets, walked where they lie: what OffsetCommit and TxnOffsetCommit ask for, and what an
+//! OffsetFetch answers.
 //!
 //! Floor 0. Nothing is decoded or re-encoded, so versions that no decoder knows yet are no different from others; offsets and
 //! times are of fixed width and patched in place. Does not judge.
@@ -6,17 +7,15 @@
 use super::edit::Edits;
 use super::produce::TopicKey;
 use super::reader::Error;
-use super::schema::{self, Name, Value, Visitor};
+use super::schema::{self, Message, Name, Value, Visitor};
 use std::ops::Range;
 
-/// First flexible version of OffsetCommit (KIP-482).
-const COMMIT_FLEXIBLE_FROM: i16 = 8;
 /// A leader epoch that is not known.
 const NO_LEADER_EPOCH: i32 = -1;
 /// The timestamp with which ListOffsets asks for the end of a log.
 const LATEST: i64 = -1;
 
-/// An OffsetCommit request. Ranges are offsets into its body.
+/// An OffsetCommit or a TxnOffsetCommit request. Ranges are offsets into its body.
 #[derive(Debug, Default, PartialEq)]
 pub struct Commit<'a> {
     pub group: &'a [u8],
@@ -28,6 +27,8 @@ pub struct Commit<'a> {
     pub retention: Option<(i64, Range<usize>)>,
     pub topics: Vec<Topic<'a>>,
     count_range: Range<usize>,
+    /// Of a flexible version (KIP-482).
+    compact: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,15 +62,28 @@ impl Partition {
 impl<'a> Commit<'a> {
     /// Proves and reads the body of an OffsetCommit request.
     pub fn read(version: i16, body: &'a [u8]) -> Result<Commit<'a>, Error> {
-        let mut commit = Commit::default();
-        schema::walk(&schema::OFFSET_COMMIT_REQUEST, version, body, &mut commit)?;
+        Commit::of(&schema::OFFSET_COMMIT_REQUEST, version, body)
+    }
+
+    /// The same of a TxnOffsetCommit request; before version 3 it is nobody's.
+    pub fn read_in_transaction(version: i16, body: &'a [u8]) -> Result<Commit<'a>, Error> {
+        Commit::of(&schema::TXN_OFFSET_COMMIT_REQUEST, version, body)
+    }
+
+    fn of(message: &Message, version: i16, body: &'a [u8]) -> Result<Commit<'a>, Error> {
+        let mut commit = Commit {
+            generation: -1,
+            compact: version >= message.flexible_from,
+            ..Commit::default()
+        };
+        schema::walk(message, version, body, &mut commit)?;
         Ok(commit)
     }
 
     /// Takes out the partitions at these positions (of topic, of partition in it, ascending), and topics of which none is
     /// left. False: nothing is left at all.
-    pub fn take_out(&self, version: i16, out: &[(usize, usize)], edits: &mut Edits) -> bool {
-        let compact = version >= COMMIT_FLEXIBLE_FROM;
+    pub fn take_out(&self, out: &[(usize, usize)], edits: &mut Edits) -> bool {
+        let compact = self.compact;
         let mut kept_topics = self.topics.len();
         for (position, topic) in self.topics.iter().enumerate() {
             let from = out.partition_point(|(of, _)| *of < position);
@@ -132,7 +146,9 @@ impl<'a> Visitor<'a> for Commit<'a> {
     fn field(&mut self, name: Name, value: Value<'a>, range: Range<usize>) {
         match name {
             Name::GroupId => self.group = value.as_bytes().unwrap_or_default(),
-            Name::GenerationIdOrMemberEpoch => self.generation = value.as_i32().unwrap_or(-1),
+            Name::GenerationIdOrMemberEpoch | Name::GenerationId => {
+                self.generation = value.as_i32().unwrap_or(-1);
+            }
             Name::MemberId => self.member = value.as_bytes().unwrap_or_default(),
             Name::RetentionTimeMs => {
                 self.retention = value.as_i64().map(|time| (time, range.clone()));
@@ -339,13 +355,13 @@ mod tests {
         };
         assert_eq!(offsets(&commit), [(0, 7), (3, 9)]);
         let mut edits = Edits::default();
-        assert!(commit.take_out(2, &[(0, 0)], &mut edits));
+        assert!(commit.take_out(&[(0, 0)], &mut edits));
         let left = edits.splice(body);
         let expected = [&V2[..25], &[0, 0, 0, 1], &V2[44..], &[0xff, 0xff]].concat();
         assert_eq!(left, expected);
         let commit = Commit::read(2, &left).unwrap();
         assert_eq!(offsets(&commit), [(3, 9)]);
-        assert!(!commit.take_out(2, &[(0, 0)], &mut Edits::default()));
+        assert!(!commit.take_out(&[(0, 0)], &mut Edits::default()));
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::CREATE_TOPICS,                 7,  5,        false, Treatment::Judged).since(2),
     api(ApiKey::DELETE_TOPICS,                 6,  4,        false, Treatment::Judged).since(1),
     api(ApiKey::DELETE_RECORDS,                2,  2,        false, Treatment::Judged),
+    api(ApiKey::TXN_OFFSET_COMMIT,             5,  3,        false, Treatment::Judged),
     api(ApiKey::ALTER_CONFIGS,                 2,  2,        false, Treatment::Judged),
     api(ApiKey::CREATE_PARTITIONS,             3,  2,        false, Treatment::Judged),
     api(ApiKey::DELETE_GROUPS,                 2,  2,        false, Treatment::Judged),

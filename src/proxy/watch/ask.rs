@@ -5,10 +5,14 @@
 use super::link::{Dialing, Failure, Link, walk};
 use crate::cluster::configs::{self, Held};
 use crate::cluster::{
-    Broker, Configs, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts, TopicId,
+    Broker, Configs, GroupOffset, Keeping, LogEnd, Look, PartitionFacts, TopicConfig, TopicFacts,
+    TopicId,
 };
+use crate::proxy::settings::HostPort;
 use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::endpoints::{self, MetadataPartition, MetadataVisitor};
+use crate::wire::offsets;
+use crate::wire::produce::TopicKey;
 use crate::wire::schema::{self, Name, Value, Visitor};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{
@@ -16,9 +20,13 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
 };
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use kafka_protocol::messages::{
-    BrokerId, DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListOffsetsRequest,
-    MetadataRequest, TopicName,
+    BrokerId, DescribeConfigsRequest, FindCoordinatorRequest, GroupId,
+    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest,
+    TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeSet;
@@ -261,6 +269,122 @@ impl Visitor<'_> for Ends {
             _ => {}
         }
     }
+}
+
+/// Which broker keeps a group's offsets.
+pub async fn coordinator(
+    link: &mut Link,
+    group: &str,
+    dialing: &Dialing,
+) -> Result<HostPort, Failure> {
+    // From version 4 on several groups are asked for, which is of no use here.
+    let version = link.version(ApiKey::FIND_COORDINATOR, 0, 3)?;
+    let request =
+        FindCoordinatorRequest::default().with_key(StrBytes::from_string(group.to_owned()));
+    let body = link.call(version, &request, dialing).await?;
+    let mut answer = Coordinator::default();
+    walk(
+        &schema::FIND_COORDINATOR_RESPONSE,
+        version,
+        &body,
+        &mut answer,
+    )?;
+    let port = u16::try_from(answer.port).ok().filter(|port| *port > 0);
+    match (answer.error_code, port) {
+        (ErrorCode::NONE, Some(port)) => Ok(HostPort {
+            host: answer.host,
+            port,
+        }),
+        (ErrorCode::NONE, None) => Err(Failure::NoBrokers),
+        (code, _) => Err(Failure::Refused {
+            api: "FindCoordinator",
+            code,
+        }),
+    }
+}
+
+/// Reads a FindCoordinator answer about one group.
+#[derive(Default)]
+struct Coordinator {
+    error_code: ErrorCode,
+    host: String,
+    port: i32,
+}
+
+impl Visitor<'_> for Coordinator {
+    fn field(&mut self, name: Name, value: Value<'_>, _range: Range<usize>) {
+        match name {
+            Name::ErrorCode => self.error_code = ErrorCode(value.as_i16().unwrap_or(-1)),
+            Name::Host => self.host = value.as_str().unwrap_or_default().to_owned(),
+            Name::Port => self.port = value.as_i32().unwrap_or_default(),
+            _ => {}
+        }
+    }
+}
+
+/// What a group has committed of these partitions, as far as the server coordinates the group and tells. They are named one by
+/// one: topics that we may not describe are refused then, where they would only be missing among all of them.
+pub async fn committed(
+    link: &mut Link,
+    group: &str,
+    partitions: &BTreeSet<(Arc<str>, i32)>,
+    dialing: &Dialing,
+) -> Result<Vec<GroupOffset>, Failure> {
+    const GROUPS_FROM: i16 = 8;
+    // Version 10 knows topics by id only.
+    let version = link.version(ApiKey::OFFSET_FETCH, 1, 9)?;
+    let mut topics: Vec<(TopicName, Vec<i32>)> = Vec::new();
+    for (name, index) in partitions {
+        if topics.last().is_none_or(|(last, _)| ***last != **name) {
+            let name = TopicName(StrBytes::from_string(name.to_string()));
+            topics.push((name, Vec::new()));
+        }
+        if let Some((_, indexes)) = topics.last_mut() {
+            indexes.push(*index);
+        }
+    }
+    let group_id = GroupId(StrBytes::from_string(group.to_owned()));
+    let request = match version {
+        GROUPS_FROM.. => {
+            let topics = topics.into_iter().map(|(name, indexes)| {
+                OffsetFetchRequestTopics::default()
+                    .with_name(name)
+                    .with_partition_indexes(indexes)
+            });
+            let group = OffsetFetchRequestGroup::default()
+                .with_group_id(group_id)
+                .with_member_id(None)
+                .with_member_epoch(-1)
+                .with_topics(Some(topics.collect()));
+            OffsetFetchRequest::default().with_groups(vec![group])
+        }
+        _ => {
+            let topics = topics.into_iter().map(|(name, indexes)| {
+                OffsetFetchRequestTopic::default()
+                    .with_name(name)
+                    .with_partition_indexes(indexes)
+            });
+            OffsetFetchRequest::default()
+                .with_group_id(group_id)
+                .with_topics(Some(topics.collect()))
+        }
+    };
+    let body = link.call(version, &request, dialing).await?;
+    let told = offsets::fetched(version, &body).map_err(|reason| Failure::Malformed {
+        api: ApiKey::OFFSET_FETCH.name(),
+        reason,
+    })?;
+    let told = told.into_iter().filter_map(|told| {
+        let TopicKey::Name(name) = told.topic else {
+            return None;
+        };
+        Some(GroupOffset {
+            topic: std::str::from_utf8(name).ok()?.into(),
+            partition: told.index,
+            offset: told.committed_offset,
+        })
+    });
+    Ok(told.collect())
 }
 
 /// Sets one config of a topic and leaves its others as they are. What the broker says to it: an error code, and a text.

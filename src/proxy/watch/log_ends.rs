@@ -7,7 +7,7 @@
 
 use super::link::{Dialing, Failure, Link};
 use super::{Shared, ask, dialing};
-use crate::cluster::{LogEnd, View};
+use crate::cluster::{LogEnd, TopicFacts, View};
 use crate::proxy::settings::{self, HostPort};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ type Partitions = Vec<(Arc<str>, i32)>;
 #[derive(Debug)]
 pub struct Ask {
     pub partitions: Partitions,
+    /// Topics that the view may not have.
+    pub met: Vec<Arc<TopicFacts>>,
     pub reply: oneshot::Sender<Vec<LogEnd>>,
 }
 
@@ -70,7 +72,7 @@ impl Router {
         let known: Vec<HostPort> = view.brokers.values().map(address).collect();
         self.leaders.retain(|server, _| known.contains(server));
         let mut answers = Vec::new();
-        for (leader, partitions) in by_leader(&view, ask.partitions) {
+        for (leader, partitions) in by_leader(&view, &ask.met, ask.partitions) {
             let (reply, answer) = oneshot::channel();
             // A full queue drops the part, which is then not told of.
             let _ = self.leader(leader).try_send(Part { partitions, reply });
@@ -117,16 +119,16 @@ fn address(broker: &crate::cluster::Broker) -> HostPort {
     }
 }
 
-fn by_leader(view: &View, partitions: Partitions) -> HashMap<HostPort, Partitions> {
+fn by_leader(
+    view: &View,
+    met: &[Arc<TopicFacts>],
+    partitions: Partitions,
+) -> HashMap<HostPort, Partitions> {
     let mut leaders: HashMap<HostPort, Partitions> = HashMap::new();
     for (topic, index) in partitions {
-        let facts = view.topic(&topic);
-        let partition = facts.and_then(|facts| {
-            let found = facts
-                .partitions
-                .binary_search_by_key(&index, |partition| partition.index);
-            found.ok().map(|at| &facts.partitions[at])
-        });
+        let met = || met.iter().find(|facts| facts.name == topic);
+        let facts = view.topic(&topic).or_else(met);
+        let partition = facts.and_then(|facts| facts.partition(index));
         let leader = partition.and_then(|partition| view.brokers.get(&partition.leader));
         if let Some(leader) = leader {
             let of_leader = leaders.entry(address(leader)).or_default();

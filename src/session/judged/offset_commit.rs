@@ -4,7 +4,7 @@
 use super::offsets::{self, Sent};
 use super::wonder::{self, Committed, Wonder};
 use super::{Event, Judge, Of, Open, Question, Verdict, encoded};
-use crate::cluster::{Learned, TopicId};
+use crate::cluster::{Learned, TopicFacts, TopicId, TopicRef};
 use crate::ledger::commits;
 use crate::policy::commit_retention::{self, Retention};
 use crate::policy::standing::{Stand, any_matches};
@@ -13,7 +13,7 @@ use crate::policy::{
     destructive_admin,
 };
 use crate::session::inflight;
-use crate::wire::api::ErrorCode;
+use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::edit::Edits;
 use crate::wire::offsets::{Commit, Topic};
 use crate::wire::produce::TopicKey;
@@ -28,16 +28,16 @@ use std::sync::Arc;
 const PAST_END: ErrorCode = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
 
 /// Where in a commit: of topic, and of partition in it.
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<Verdict, Open> {
     let commit = Commit::read(version, body).map_err(|_| Open::Malformed)?;
     let group = String::from_utf8_lossy(commit.group);
-    let names = Names::learn(judge, &commit);
+    let names = Names::learn(judge, &commit, &group)?;
     let mut edits = Edits::default();
     retention(judge, &commit, &group, &mut edits);
-    let past_end = past_end(judge, &commit, &group, &names)?;
-    let mut refused = forward(judge, &commit, &group, &names, &past_end);
+    let past_end = past_end(judge, &commit, &group, &names, PAST_END)?;
+    let mut refused = forward(judge, &commit, &group, &names, &past_end)?;
     refused.extend(past_end.iter().map(|place| (*place, PAST_END)));
     refused.sort_by_key(|(place, _)| *place);
     let all: Vec<Place> = refused.iter().map(|(place, _)| *place).collect();
@@ -63,7 +63,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, version: i16, body: &[u8]) -> Result<
         });
     }
     let ours = encoded(&answer(&commit, &refused), version).ok_or(Open::Malformed)?;
-    Ok(match commit.take_out(version, &all, &mut edits) {
+    Ok(match commit.take_out(&all, &mut edits) {
         true => Verdict::Changed {
             body: edits.splice(body),
             ours: Some(ours),
@@ -87,15 +87,16 @@ fn retention(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, edits: &mu
 }
 
 /// What is to be refused because it lies beyond the end of its log; ascending.
-fn past_end(
+pub(super) fn past_end(
     judge: &mut Judge<'_>,
     commit: &Commit<'_>,
     group: &str,
     names: &Names,
+    code: ErrorCode,
 ) -> Result<Vec<Place>, Open> {
     const SCENARIO: Scenario = Scenario::CommitPastEnd;
     let mut doubted = Vec::new();
-    let mut observed = Wonder::default();
+    let mut observed = Wonder::new(judge.api_key, code);
     let mut unverified = false;
     for (at, topic) in commit.topics.iter().enumerate() {
         let name = names.name(at);
@@ -144,7 +145,8 @@ fn past_end(
                 Some((name.clone(), commit.topics[*at].partitions[*of].index))
             };
             let partitions = doubted.iter().filter_map(partition).collect();
-            return Err(Open::Ask(Question::LogEnds(partitions)));
+            let met = judge.lookups.met.clone().unwrap_or_default();
+            return Err(Open::Ask(Question::LogEnds(partitions, met)));
         };
         wonder::remember(judge.env, ends);
         for (at, of) in doubted {
@@ -153,7 +155,7 @@ fn past_end(
             match end {
                 None => unverified = true,
                 Some(end) if commit_past_end::judge(partition.committed_offset, end) => {
-                    if judge.refuses(SCENARIO, PAST_END, names.of(group, at)) {
+                    if judge.refuses(SCENARIO, code, names.of(group, at)) {
                         refused.push((at, of));
                     }
                 }
@@ -167,45 +169,70 @@ fn past_end(
     Ok(refused)
 }
 
-/// What of a protected group is set forward by nobody of its members, less what is refused `already`. Only what the ledger
-/// knows: forwarding waits for nobody.
+/// What of a protected group is set forward by nobody of its members, less what is refused `already`. In force its coordinator
+/// is asked where the group is now; where it is only observed, what the ledger knows will do.
 fn forward(
     judge: &mut Judge<'_>,
     commit: &Commit<'_>,
     group: &str,
     names: &Names,
     already: &[Place],
-) -> Vec<(Place, ErrorCode)> {
+) -> Result<Vec<(Place, ErrorCode)>, Open> {
     const SCENARIO: Scenario = Scenario::DestructiveAdmin;
     const CODE: ErrorCode = ErrorCode::POLICY_VIOLATION;
     let mut refused = Vec::new();
-    if !destructive_admin::is_nobodys(commit.generation, commit.member)
-        || !destructive_admin::group(judge.env.policy, group)
-    {
-        return refused;
+    if !concerns_protected(judge, commit, group) {
+        return Ok(refused);
     }
     let mut unverified = false;
+    let mut asked = Vec::new();
     for (at, topic) in commit.topics.iter().enumerate() {
+        let stand = judge.standing.for_names(
+            SCENARIO,
+            judge.client_id,
+            names.name(at).map(|name| &**name),
+            Some(group),
+        );
         let committed = names.committed(group, at);
         for (of, partition) in topic.partitions.iter().enumerate() {
-            let known = &judge.env.ledger.commits;
-            let last = committed.and_then(|committed| known.last(committed, partition.index));
-            let Some(last) = last else {
-                unverified = true;
+            let (place, index) = ((at, of), partition.index);
+            if already.binary_search(&place).is_ok() {
                 continue;
+            }
+            let last = match (stand, names.name(at)) {
+                (Stand::Off, _) => continue,
+                (Stand::Apply(Mode::Enforce), Some(name)) => {
+                    asked.push((name.clone(), index));
+                    judge.lookups.committed(name, index)
+                }
+                _ => committed.and_then(|of| judge.env.ledger.commits.last(of, index)),
             };
-            if destructive_admin::jumps_forward(partition.committed_offset, last)
-                && already.binary_search(&(at, of)).is_err()
-                && judge.refuses(SCENARIO, CODE, names.of(group, at))
-            {
-                refused.push(((at, of), CODE));
+            match last {
+                None => unverified = true,
+                Some(last)
+                    if destructive_admin::jumps_forward(partition.committed_offset, last) =>
+                {
+                    if judge.refuses(SCENARIO, CODE, names.of(group, at)) {
+                        refused.push((place, CODE));
+                    }
+                }
+                Some(_) => {}
             }
         }
     }
-    if unverified && judge.standing.get(SCENARIO) != Stand::Off {
+    if !asked.is_empty() && judge.lookups.committed.is_none() {
+        return Err(Open::Ask(Question::Committed(group.into(), asked)));
+    }
+    if unverified {
         judge.events.push(Event::Unverified { scenario: SCENARIO });
     }
-    refused
+    Ok(refused)
+}
+
+/// Whether a commit is nobody's, for a group that is protected.
+fn concerns_protected(judge: &Judge<'_>, commit: &Commit<'_>, group: &str) -> bool {
+    destructive_admin::is_nobodys(commit.generation, commit.member)
+        && destructive_admin::group(judge.env.policy, group)
 }
 
 /// The offsets that go on in place of those that were asked for, by position of topic and of partition in it.
@@ -306,7 +333,7 @@ fn member_of(group: &str, member: &[u8]) -> String {
 }
 
 /// Only what the ledger knows: forwarding waits for nobody.
-fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &Names) {
+pub(super) fn regression(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str, names: &Names) {
     if judge.standing.get(Scenario::CommitRegression) == Stand::Off {
         return;
     }
@@ -375,12 +402,36 @@ fn count_exempt(judge: &mut Judge<'_>, topic: &Topic<'_>, name: Option<&Arc<str>
 }
 
 /// The names and ids of the topics of a commit, by position; what the view does not know is learned.
-struct Names(Vec<(Option<Arc<str>>, Option<TopicId>)>);
+pub(super) struct Names(Vec<(Option<Arc<str>>, Option<TopicId>)>);
 
 impl Names {
-    fn learn(judge: &mut Judge<'_>, commit: &Commit<'_>) -> Names {
-        let topics = commit.topics.iter().map(|topic| name(judge, topic.key));
-        Names(topics.collect())
+    /// Where a refusal hangs on it, topics that the view does not have are asked for.
+    pub fn learn(judge: &mut Judge<'_>, commit: &Commit<'_>, group: &str) -> Result<Names, Open> {
+        let mut strangers = Vec::new();
+        let names = commit.topics.iter().map(|topic| {
+            let found = name(judge, topic.key);
+            strangers.extend(found.as_ref().err().cloned());
+            found.unwrap_or_else(|topic| match topic {
+                TopicRef::Name(name) => (Some(name), None),
+                TopicRef::Id(id) => (None, Some(id)),
+            })
+        });
+        let names = Names(names.collect());
+        let may_refuse = |scenario| {
+            let stand = judge.standing.get(scenario);
+            matches!(
+                stand,
+                Stand::Apply(Mode::Enforce) | Stand::ByTopic(Mode::Enforce)
+            )
+        };
+        let hangs_on_it = may_refuse(Scenario::CommitPastEnd)
+            || judge.api_key == ApiKey::OFFSET_COMMIT
+                && may_refuse(Scenario::DestructiveAdmin)
+                && concerns_protected(judge, commit, group);
+        match strangers.is_empty() || !hangs_on_it || judge.lookups.met.is_some() {
+            true => Ok(names),
+            false => Err(Open::Ask(Question::Topics(strangers))),
+        }
     }
 
     fn name(&self, at: usize) -> Option<&Arc<str>> {
@@ -409,26 +460,33 @@ impl Names {
     }
 }
 
-fn name(judge: &mut Judge<'_>, key: TopicKey<'_>) -> (Option<Arc<str>>, Option<TopicId>) {
-    match key {
+/// Name and id of a topic; else what is not known: the view is told of it.
+fn name(
+    judge: &mut Judge<'_>,
+    key: TopicKey<'_>,
+) -> Result<(Option<Arc<str>>, Option<TopicId>), TopicRef> {
+    let view = judge.env.view;
+    let (known, topic) = match key {
         TopicKey::Name(name) => {
             let name = String::from_utf8_lossy(name);
-            match judge.env.view.topic(&name) {
-                Some(topic) => (Some(topic.name.clone()), topic.id),
-                None => {
-                    let name: Arc<str> = name.into();
-                    judge.learned.push(Learned::TopicSeen(name.clone()));
-                    (Some(name), None)
-                }
-            }
+            (view.topic(&name), TopicRef::Name(name.into()))
         }
-        TopicKey::Id(id) => match judge.env.view.topic_by_id(&id) {
-            Some(topic) => (Some(topic.name.clone()), Some(id)),
-            None => {
-                judge.learned.push(Learned::TopicIdSeen(id));
-                (None, Some(id))
-            }
-        },
+        TopicKey::Id(id) => (view.topic_by_id(&id), TopicRef::Id(id)),
+    };
+    let told = |facts: &TopicFacts| (Some(facts.name.clone()), facts.id);
+    if let Some(facts) = known {
+        return Ok(told(facts));
+    }
+    let Some(met) = &judge.lookups.met else {
+        judge.learned.push(match &topic {
+            TopicRef::Name(name) => Learned::TopicSeen(name.clone()),
+            TopicRef::Id(id) => Learned::TopicIdSeen(*id),
+        });
+        return Err(topic);
+    };
+    match met.iter().find(|facts| facts.goes_by(&topic)) {
+        Some(facts) => Ok(told(facts)),
+        None => Err(topic),
     }
 }
 

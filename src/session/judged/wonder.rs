@@ -10,9 +10,12 @@ use std::sync::Arc;
 pub(super) const MOST: usize = 1000;
 
 /// What is to be compared with the ends of logs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in super::super) struct Wonder {
     pub(super) commits: Vec<Committed>,
+    /// By what they came, and how they would be refused.
+    api_key: ApiKey,
+    error_code: ErrorCode,
     asked: bool,
 }
 
@@ -25,13 +28,23 @@ pub(super) struct Committed {
 }
 
 impl Wonder {
+    pub fn new(api_key: ApiKey, error_code: ErrorCode) -> Wonder {
+        Wonder {
+            commits: Vec::new(),
+            api_key,
+            error_code,
+            asked: false,
+        }
+    }
+
     pub fn question(&mut self) -> Option<Question> {
         if std::mem::replace(&mut self.asked, true) {
             return None;
         }
         let partitions = self.commits.iter();
         let partitions = partitions.map(|commit| (commit.topic.clone(), commit.partition));
-        Some(Question::LogEnds(partitions.collect()))
+        // A topic that nobody has met yet has no end that is told: nothing waits for it to be met.
+        Some(Question::LogEnds(partitions.collect(), Vec::new()))
     }
 
     pub fn told(self, env: &Env<'_>, answer: Option<Answer>, mut push: impl FnMut(Event)) {
@@ -48,8 +61,8 @@ impl Wonder {
                         count: 1,
                         scenario: Scenario::CommitPastEnd,
                         mode: Mode::Observe,
-                        api_key: ApiKey::OFFSET_COMMIT,
-                        error_code: ErrorCode::INVALID_COMMIT_OFFSET_SIZE,
+                        api_key: self.api_key,
+                        error_code: self.error_code,
                         topic: Some(commit.topic),
                         records: 0,
                         bytes: 0,

@@ -47,7 +47,8 @@ pub static MESSAGES: &[&Message] = &[
     &SASL_HANDSHAKE_REQUEST, &SASL_HANDSHAKE_RESPONSE, &API_VERSIONS_RESPONSE, &DESCRIBE_CONFIGS_RESPONSE,
     &DESCRIBE_CLUSTER_RESPONSE, &DESCRIBE_TOPIC_PARTITIONS_RESPONSE, &SHARE_FETCH_RESPONSE,
     &SHARE_ACKNOWLEDGE_RESPONSE, &ELECT_LEADERS_REQUEST, &ELECT_LEADERS_RESPONSE, &LIST_OFFSETS_REQUEST, &LIST_OFFSETS_RESPONSE,
-    &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
+    &OFFSET_COMMIT_REQUEST, &OFFSET_COMMIT_RESPONSE, &TXN_OFFSET_COMMIT_REQUEST, &TXN_OFFSET_COMMIT_RESPONSE,
+    &OFFSET_FETCH_REQUEST, &OFFSET_FETCH_RESPONSE,
     &LIST_GROUPS_RESPONSE, &CREATE_TOPICS_REQUEST, &CREATE_TOPICS_RESPONSE, &DELETE_TOPICS_REQUEST,
     &DELETE_TOPICS_RESPONSE, &DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE, &ALTER_CONFIGS_REQUEST,
     &ALTER_CONFIGS_RESPONSE, &CREATE_PARTITIONS_REQUEST, &CREATE_PARTITIONS_RESPONSE, &DELETE_GROUPS_REQUEST,
@@ -616,6 +617,50 @@ pub static OFFSET_COMMIT_RESPONSE: Message = Message {
             field(Name::Partitions, since(2), Kind::Structs(&[
                 field(Name::PartitionIndex, since(2), Kind::I32),
                 field(Name::ErrorCode, since(2), Kind::I16),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static TXN_OFFSET_COMMIT_REQUEST: Message = Message {
+    name: "TxnOffsetCommitRequest",
+    api_key: ApiKey::TXN_OFFSET_COMMIT,
+    versions: only(0, 5),
+    flexible_from: 3,
+    fields: &[
+        field(Name::TransactionalId, since(0), Kind::String),
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::ProducerId, since(0), Kind::I64),
+        field(Name::ProducerEpoch, since(0), Kind::I16),
+        field(Name::GenerationId, since(3), Kind::I32),
+        field(Name::MemberId, since(3), Kind::String),
+        field(Name::GroupInstanceId, since(3), Kind::String).nullable(since(3)),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::CommittedOffset, since(0), Kind::I64),
+                field(Name::CommittedLeaderEpoch, since(2), Kind::I32),
+                field(Name::CommittedMetadata, since(0), Kind::String).nullable(since(0)),
+            ])),
+        ])),
+    ],
+};
+
+#[rustfmt::skip]
+pub static TXN_OFFSET_COMMIT_RESPONSE: Message = Message {
+    name: "TxnOffsetCommitResponse",
+    api_key: ApiKey::TXN_OFFSET_COMMIT,
+    versions: only(0, 5),
+    flexible_from: 3,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::Topics, since(0), Kind::Structs(&[
+            field(Name::Name, since(0), Kind::String),
+            field(Name::Partitions, since(0), Kind::Structs(&[
+                field(Name::PartitionIndex, since(0), Kind::I32),
+                field(Name::ErrorCode, since(0), Kind::I16),
             ])),
         ])),
     ],
@@ -1377,6 +1422,7 @@ names! {
     FinalizedFeaturesEpoch = "finalized_features_epoch",
     FirstOffset = "first_offset",
     ForgottenTopicsData = "forgotten_topics_data",
+    GenerationId = "generation_id",
     GenerationIdOrMemberEpoch = "generation_id_or_member_epoch",
     GroupId = "group_id",
     GroupInstanceId = "group_instance_id",
@@ -1434,6 +1480,7 @@ names! {
     Partitions = "partitions",
     Port = "port",
     PreferredReadReplica = "preferred_read_replica",
+    ProducerEpoch = "producer_epoch",
     ProducerId = "producer_id",
     ProtocolType = "protocol_type",
     Rack = "rack",

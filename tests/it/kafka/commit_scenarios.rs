@@ -169,3 +169,40 @@ fn a_commit_that_asks_to_be_forgotten_early_is_overridden_once_the_brokers_told_
         }
     });
 }
+
+#[test]
+fn a_java_producer_aborts_a_transaction_that_commits_past_the_end_and_goes_on() {
+    let cluster = shared_cluster();
+    let holdfast = strict(&cluster);
+    let (topic, into) = (topic(&cluster), topic(&cluster));
+    for version in [Version::V4_3_1, Version::V3_9_2] {
+        for (bootstrap, refused) in [(cluster.bootstrap(), false), (holdfast.bootstrap(), true)] {
+            let (group, id) = (unique("commits"), unique("transaction"));
+            let args = ["--bootstrap-server", &bootstrap, "--topic", &topic];
+            let more = [
+                "--into",
+                &into,
+                "--group",
+                &group,
+                "--transactional-id",
+                &id,
+            ];
+            let said = java(version, "TransactionPastEnd", &[&args[..], &more].concat());
+            said.ok();
+            let said = said.json_lines().pop().expect("a line");
+            let heard = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+            let expected = match refused {
+                true => "TransactionAbortableException",
+                false => "none",
+            };
+            assert_eq!(heard("beyond"), expected, "{said}");
+            assert_eq!(
+                (&*heard("aborted"), &*heard("good")),
+                ("none", "none"),
+                "{said}"
+            );
+            assert_eq!(committed(&cluster, &group, &topic), Some(1));
+        }
+    }
+    assert_eq!(past_end(&holdfast, "enforce"), 2.0);
+}

@@ -27,6 +27,7 @@ mod oversized_request;
 mod own_suites;
 mod page;
 mod produce_scenarios;
+mod protected_groups;
 mod reload;
 mod report;
 mod rolling;

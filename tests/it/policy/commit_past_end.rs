@@ -2,7 +2,7 @@
 
 use super::MODES;
 use crate::support::offsets::{self, Commit, Offsets, codes};
-use crate::support::rig::{Confirm, Rig, exemption, settings};
+use crate::support::rig::{Confirm, Rig, exemption, settings, stranger};
 use holdfast::policy::{Mode, Scenario, Settings};
 use holdfast::session::Want;
 use holdfast::session::event::Event;
@@ -126,6 +126,46 @@ fn a_leader_that_does_not_answer_lets_the_commit_go_on_unverified() {
 }
 
 #[test]
+fn in_a_transaction_it_is_refused_alone_so_that_the_producer_aborts() {
+    for mode in MODES {
+        for version in 0..=5 {
+            let sent = offsets::transacted(version, 7, MIXED);
+            let mut rig = rig(settings(mode));
+            rig.send(&sent).tell();
+            let left = offsets::transacted(version, 7, &[("orders", &[(0, 10)])]);
+            let enforced = mode == Mode::Enforce;
+            assert_eq!(rig.to_broker, if enforced { left } else { sent });
+            let counted = match mode {
+                Mode::Off => vec![],
+                mode => vec![("orders".to_owned(), mode), ("metrics".to_owned(), mode)],
+            };
+            assert_eq!(refused(&rig), counted, "{mode:?} {version}");
+            let answer = offsets::transaction_told(version, 7, &[("orders", &[(0, 0)])]);
+            rig.answer(&answer);
+            if !enforced {
+                assert_eq!(rig.to_client, answer);
+                continue;
+            }
+            let code = if version >= 4 { 120 } else { PAST_END };
+            let expected = [
+                ("orders".to_owned(), vec![(0, 0), (1, code)]),
+                ("metrics".to_owned(), vec![(0, code)]),
+            ];
+            assert_eq!(
+                offsets::transaction_codes(version, &rig.to_client),
+                expected
+            );
+        }
+    }
+    // Nothing of it is left.
+    let mut rig = rig(settings(Mode::Enforce));
+    rig.send(&offsets::transacted(5, 7, &[("metrics", &[(0, 21)])]));
+    assert!(rig.to_broker.is_empty());
+    let expected = [("metrics".to_owned(), vec![(0, 120)])];
+    assert_eq!(offsets::transaction_codes(5, &rig.to_client), expected);
+}
+
+#[test]
 fn observing_holds_nothing_up_and_asks_one_thing_at_a_time() {
     let mut rig = rig(settings(Mode::Observe));
     rig.confirm = Confirm::Later;
@@ -168,10 +208,29 @@ fn an_exempt_topic_or_group_may_commit_what_it_likes() {
 }
 
 #[test]
-fn a_topic_id_that_nobody_knows_is_asked_for_and_its_commit_goes_on() {
-    let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
-    let sent = Commit::new(10, &[("orders", &[(0, 99)])]).frame(7);
-    rig.send(&sent);
-    assert_eq!((rig.to_broker.clone(), unverified(&rig)), (sent, 1));
-    assert_eq!(rig.learned.len(), 1);
+fn a_topic_that_nobody_has_met_is_met_before_its_commit_goes_on() {
+    for version in [9, 10] {
+        let sent = Commit::new(version, &[("orders", &[(0, 11)])]).frame(7);
+        let mut met = Rig::new(settings(Mode::Enforce)).without_broker();
+        met.strangers = vec![std::sync::Arc::new(stranger("orders"))];
+        met.log_ends.insert(("orders", 0), 10);
+        met.send(&sent);
+        assert_eq!((met.strangers_asked.len(), met.asked.len()), (1, 1));
+        assert!(met.to_broker.is_empty());
+        assert_eq!(refused(&met), [("orders".to_owned(), Mode::Enforce)]);
+        // The view is told of it, once.
+        assert_eq!(met.learned.len(), 1);
+
+        let mut unknown = Rig::new(settings(Mode::Enforce)).without_broker();
+        unknown.send(&sent);
+        assert_eq!(
+            (unknown.to_broker.clone(), unverified(&unknown)),
+            (sent.clone(), 1)
+        );
+
+        let mut observed = Rig::new(settings(Mode::Observe)).without_broker();
+        observed.send(&sent).tell();
+        assert_eq!(observed.to_broker, sent);
+        assert!(observed.strangers_asked.is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! commit_regression × mode × version: which commits are counted, and that none is changed.
 
 use super::MODES;
-use crate::support::offsets::{Commit, Offsets, committed, fetched};
+use crate::support::offsets::{Commit, Offsets, committed, fetched, transacted, transaction_told};
 use crate::support::rig::{Rig, settings};
 use holdfast::policy::{Mode, Scenario, Settings};
 use holdfast::session::event::{Completeness, Event};
@@ -47,6 +47,30 @@ fn commit(rig: &mut Rig, version: i16, offsets: &[(i32, i64)], code: i16) -> Vec
         .collect();
     rig.answer(&committed(version, 7, &[("orders", &codes)]));
     sent
+}
+
+#[test]
+fn in_a_transaction_a_commit_below_the_last_one_is_counted_and_is_none_until_the_transaction_ends()
+{
+    for version in 0..=5 {
+        let mut rig = rig(only(Mode::Observe));
+        commit(&mut rig, 8, &[(0, 9)], 0);
+        let mut transact = |offset| {
+            rig.to_broker.clear();
+            let offsets: Offsets<'_> = &[("orders", &[(0, offset)])];
+            let sent = transacted(version, 7, offsets);
+            rig.send(&sent);
+            assert_eq!(rig.to_broker, sent);
+            rig.answer(&transaction_told(version, 7, &[("orders", &[(0, 0)])]));
+            counted(&rig).len()
+        };
+        // Before version 3 nobody says whose it is.
+        let going_back = usize::from(version >= 3);
+        assert_eq!(transact(8), going_back, "{version}");
+        assert_eq!(transact(20), going_back, "{version}");
+        // It may have been aborted.
+        assert_eq!(transact(12), going_back, "{version}");
+    }
 }
 
 #[test]

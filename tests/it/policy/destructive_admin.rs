@@ -18,6 +18,7 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
 use kafka_protocol::messages::*;
+use std::sync::Arc;
 
 const SCENARIO: Scenario = Scenario::DestructiveAdmin;
 
@@ -295,19 +296,27 @@ fn with_commits(mode: Mode) -> Rig {
 
 /// The same, with other scenarios in force.
 fn with_commits_and(mode: Mode, others: &[Scenario]) -> Rig {
-    let mut rig = rig(mode);
-    rig.policy.modes = settings(Mode::Off).modes;
-    rig.policy.modes[SCENARIO as usize] = mode;
+    let mut rig = rig_of_this_alone(mode);
     for scenario in others {
         rig.policy.modes[*scenario as usize] = Mode::Enforce;
     }
     for partition in [0, 1] {
         rig.log_ends.insert(("orders", partition), 10);
+        rig.group_offsets
+            .insert(("billing", "orders", partition), 5);
     }
     rig.send(&member(&[("orders", &[(0, 5), (1, 5)])]).frame(1));
     rig.answer(&committed(8, 1, &[("orders", &[(0, 0), (1, 0)])]));
     rig.to_broker.clear();
     rig.to_client.clear();
+    rig
+}
+
+/// With no other scenario.
+fn rig_of_this_alone(mode: Mode) -> Rig {
+    let mut rig = rig(mode);
+    rig.policy.modes = settings(Mode::Off).modes;
+    rig.policy.modes[SCENARIO as usize] = mode;
     rig
 }
 
@@ -375,12 +384,89 @@ fn a_members_commit_and_one_of_a_group_that_is_not_protected_may_go_forward() {
 }
 
 #[test]
-fn a_jump_from_a_place_that_is_not_known_goes_on_and_is_counted() {
+fn where_a_protected_group_is_decides_its_coordinator_and_not_what_went_through_before() {
+    for version in 2..=10 {
+        // This process has seen nothing of the group.
+        let mut rig = rig_of_this_alone(Mode::Enforce);
+        rig.group_offsets.insert(("billing", "orders", 0), 5);
+        rig.group_offsets.insert(("billing", "orders", 1), -1);
+        let offsets: Offsets<'_> = &[("orders", &[(0, 6), (1, 99)])];
+        rig.send(&reset(version, offsets).frame(7));
+        let asked = [("orders".into(), 0), ("orders".into(), 1)];
+        assert_eq!(rig.places_asked, [("billing".into(), asked.to_vec())]);
+        // A group that has no place there is given one.
+        let left = reset(version, &[("orders", &[(1, 99)])]).frame(7);
+        assert_eq!(rig.to_broker, left, "{version}");
+        assert_eq!(
+            (counted(&rig, SCENARIO, Mode::Enforce), unverified(&rig)),
+            ((1, 0), 0)
+        );
+    }
+    // Another instance has seen it go back.
     let mut rig = with_commits(Mode::Enforce);
+    rig.group_offsets.insert(("billing", "orders", 0), 2);
+    rig.send(&reset(8, &[("orders", &[(0, 4)])]).frame(7));
+    assert!(rig.to_broker.is_empty());
+}
+
+#[test]
+fn a_commit_waits_until_the_coordinator_has_told_and_goes_on_where_it_does_not() {
+    let sent = reset(8, &[("orders", &[(0, 99)]), ("metrics", &[(3, 9)])]).frame(2);
+    for confirm in [Confirm::Silence, Confirm::Same] {
+        let mut rig = rig_of_this_alone(Mode::Enforce);
+        rig.confirm = Confirm::Later;
+        rig.send(&sent);
+        assert!(rig.to_broker.is_empty() && rig.places_asked.is_empty());
+        rig.confirm = confirm;
+        rig.send(&[]);
+        // Nobody answers, or the coordinator tells of none of the partitions.
+        assert_eq!((&rig.to_broker, unverified(&rig)), (&sent, 1));
+        assert_eq!(counted(&rig, SCENARIO, Mode::Enforce), (0, 0));
+    }
+}
+
+#[test]
+fn where_it_is_only_observed_nothing_waits_and_a_place_that_is_not_known_is_counted() {
+    let mut rig = with_commits(Mode::Observe);
     let sent = reset(8, &[("orders", &[(2, 99), (3, 9)]), ("metrics", &[(0, 9)])]).frame(2);
     rig.send(&sent);
     assert_eq!(rig.to_broker, sent);
-    assert_eq!(unverified(&rig), 1);
+    assert_eq!((rig.places_asked.len(), unverified(&rig)), (0, 1));
+}
+
+#[test]
+fn an_exempt_operator_sets_a_protected_group_forward_and_nobody_is_asked() {
+    let mut rig = rig_of_this_alone(Mode::Enforce);
+    rig.group_offsets.insert(("billing", "orders", 0), 5);
+    let mut exempt = exemption(SCENARIO, &["orders"], &[]);
+    exempt.groups = vec![Pattern("billing".into())];
+    rig.policy.exemptions = vec![exempt];
+    let sent = reset(8, &[("orders", &[(0, 99)])]).frame(2);
+    rig.send(&sent);
+    assert_eq!(rig.to_broker, sent);
+    assert!(rig.places_asked.is_empty());
+}
+
+#[test]
+fn a_topic_that_nobody_has_met_is_met_before_the_commit_goes_on() {
+    for version in [9, 10] {
+        let mut rig = rig_of_this_alone(Mode::Enforce);
+        rig.view.topics.clear();
+        rig.view.topic_names.clear();
+        rig.strangers = vec![Arc::new(stranger("orders"))];
+        rig.group_offsets.insert(("billing", "orders", 0), 5);
+        rig.send(&reset(version, &[("orders", &[(0, 6)])]).frame(7));
+        assert!(rig.to_broker.is_empty(), "{version}");
+        let key = match version {
+            10.. => TopicRef::Id(topic_id("orders")),
+            _ => TopicRef::Name("orders".into()),
+        };
+        assert_eq!(rig.strangers_asked, [[key]]);
+        assert_eq!(
+            codes(version, &rig.to_client, &["orders"]),
+            [("orders".to_owned(), vec![(0, 44)])]
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::rig::topic_id;
 
 pub const OFFSET_COMMIT: i16 = 8;
 pub const OFFSET_FETCH: i16 = 9;
+pub const TXN_OFFSET_COMMIT: i16 = 28;
 
 /// Partitions and their offsets, topic by topic.
 pub type Offsets<'a> = &'a [(&'a str, &'a [(i32, i64)])];
@@ -77,6 +78,56 @@ impl<'a> Commit<'a> {
             &self.body(),
         )
     }
+}
+
+/// A TxnOffsetCommit request of a live member of group `g`, as far as its version can say so.
+pub fn transacted(version: i16, correlation_id: i32, offsets: Offsets<'_>) -> Vec<u8> {
+    let flexible = version >= 3;
+    let mut body = Body::new();
+    string(&mut body, "transfers", flexible);
+    string(&mut body, "g", flexible);
+    body.i64(4000).i16(2);
+    if version >= 3 {
+        body.i32(3);
+        string(&mut body, "m-1", flexible);
+        body.compact_nullable_string(None);
+    }
+    body.array(offsets.len(), flexible);
+    for (name, partitions) in offsets {
+        string(&mut body, name, flexible);
+        body.array(partitions.len(), flexible);
+        for (index, offset) in *partitions {
+            body.i32(*index).i64(*offset);
+            if version >= 2 {
+                body.i32(-1);
+            }
+            string(&mut body, "note", flexible);
+            tags(&mut body, flexible);
+        }
+        tags(&mut body, flexible);
+    }
+    tags(&mut body, flexible);
+    request_frame(
+        TXN_OFFSET_COMMIT,
+        version,
+        correlation_id,
+        Some("app"),
+        &body.0,
+    )
+}
+
+/// The answer to one, and what it tells.
+pub fn transaction_told(
+    version: i16,
+    correlation_id: i32,
+    codes: &[(&str, &[(i32, i16)])],
+) -> Vec<u8> {
+    // Versions 3 and 8 of the answer to an OffsetCommit lie alike.
+    committed(if version >= 3 { 8 } else { 3 }, correlation_id, codes)
+}
+
+pub fn transaction_codes(version: i16, frame: &[u8]) -> Codes {
+    codes(if version >= 3 { 8 } else { 3 }, frame, &[])
 }
 
 /// The answer to a commit.

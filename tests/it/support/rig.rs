@@ -3,7 +3,9 @@
 //! connection does it. What reached either side, and every event, can be looked at afterwards.
 
 use super::raw::{self, Body, Cursor};
-use holdfast::cluster::{Advertised, IdSet, Learned, LogEnd, PartitionFacts, TopicFacts, View};
+use holdfast::cluster::{
+    Advertised, GroupOffset, IdSet, Learned, LogEnd, PartitionFacts, TopicFacts, TopicRef, View,
+};
 use holdfast::ledger::Ledger;
 use holdfast::ledger::deliveries::Address;
 use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
@@ -83,6 +85,9 @@ pub enum Confirm {
     Later,
 }
 
+/// Partitions by topic and number.
+type PartitionNames = Vec<(Arc<str>, i32)>;
+
 pub struct Rig {
     pub session: Session,
     pub requests: Lane,
@@ -92,6 +97,10 @@ pub struct Rig {
     pub ledger: Arc<Ledger>,
     /// What leaders tell of the ends of logs: by topic and partition.
     pub log_ends: BTreeMap<(&'static str, i32), i64>,
+    /// What coordinators tell of groups' offsets: by group, topic and partition; −1: nothing is committed.
+    pub group_offsets: BTreeMap<(&'static str, &'static str, i32), i64>,
+    /// What brokers tell of topics that the view does not have.
+    pub strangers: Vec<Arc<TopicFacts>>,
     pub policy: Settings,
     in_force: Option<Arc<Settings>>,
     pub advertised: Advertised,
@@ -135,6 +144,9 @@ pub struct Rig {
     /// What was asked of leaders: while a request waited, and while nothing did.
     pub asked: Vec<Vec<(Arc<str>, i32)>>,
     pub wondered: Vec<Vec<(Arc<str>, i32)>>,
+    /// What was asked of groups' coordinators, and after topics that the view does not have.
+    pub places_asked: Vec<(Arc<str>, PartitionNames)>,
+    pub strangers_asked: Vec<Vec<TopicRef>>,
     pub collects: Vec<usize>,
     pub announces: Vec<usize>,
     /// The most bytes of requests that were held at a time.
@@ -196,6 +208,8 @@ impl Rig {
             view: View::default(),
             ledger: Arc::default(),
             log_ends: BTreeMap::new(),
+            group_offsets: BTreeMap::new(),
+            strangers: Vec::new(),
             policy,
             in_force: None,
             advertised: Advertised {
@@ -236,6 +250,8 @@ impl Rig {
             learned: Vec::new(),
             confirms: Vec::new(),
             asked: Vec::new(),
+            places_asked: Vec::new(),
+            strangers_asked: Vec::new(),
             wondered: Vec::new(),
             collects: Vec::new(),
             announces: Vec::new(),
@@ -257,20 +273,8 @@ impl Rig {
     /// The view learns a topic: its id is [`topic_id`] of its name.
     pub fn topic(mut self, name: &str, max_message_bytes: Option<u32>) -> Rig {
         let facts = Arc::new(TopicFacts {
-            name: name.into(),
-            id: Some(topic_id(name)),
             max_message_bytes,
-            min_insync_replicas: Some(2),
-            keeping: Default::default(),
-            configs: None,
-            partitions: (0..4)
-                .map(|index| PartitionFacts {
-                    index,
-                    leader: 1,
-                    replicas: 3,
-                    in_sync_replicas: 3,
-                })
-                .collect(),
+            ..stranger(name)
         });
         let view = &mut self.view;
         view.topic_names.insert(topic_id(name), name.into());
@@ -493,13 +497,35 @@ impl Rig {
                 self.collecting = len;
                 true
             }
-            Want::Confirm(Question::LogEnds(partitions)) => {
+            Want::Confirm(Question::LogEnds(partitions, _)) => {
                 let answer = match self.confirm {
                     Confirm::Later => return false,
                     Confirm::Silence => None,
                     _ => Some(self.ends_of(&partitions)),
                 };
                 self.asked.push(partitions);
+                self.session.confirmed(answer);
+                self.request_news = true;
+                true
+            }
+            Want::Confirm(Question::Committed(group, partitions)) => {
+                let answer = match self.confirm {
+                    Confirm::Later => return false,
+                    Confirm::Silence => None,
+                    _ => Some(self.committed_of(&group, &partitions)),
+                };
+                self.places_asked.push((group, partitions));
+                self.session.confirmed(answer);
+                self.request_news = true;
+                true
+            }
+            Want::Confirm(Question::Topics(topics)) => {
+                let answer = match self.confirm {
+                    Confirm::Later => return false,
+                    Confirm::Silence => None,
+                    _ => Some(Answer::Topics(self.strangers.clone())),
+                };
+                self.strangers_asked.push(topics);
                 self.session.confirmed(answer);
                 self.request_news = true;
                 true
@@ -526,6 +552,19 @@ impl Rig {
         }
     }
 
+    fn committed_of(&self, group: &str, partitions: &[(Arc<str>, i32)]) -> Answer {
+        let told = partitions.iter().filter_map(|(topic, partition)| {
+            let place = (group, &**topic, *partition);
+            let found = self.group_offsets.get_key_value(&place)?;
+            Some(GroupOffset {
+                topic: topic.clone(),
+                partition: *partition,
+                offset: *found.1,
+            })
+        });
+        Answer::Committed(told.collect())
+    }
+
     fn ends_of(&self, partitions: &[(Arc<str>, i32)]) -> Answer {
         let told = partitions.iter().filter_map(|(topic, partition)| {
             let found = self.log_ends.get_key_value(&(&**topic, *partition));
@@ -540,7 +579,7 @@ impl Rig {
 
     /// Answers what the session only wants to count by, unless answers come later.
     pub fn tell(&mut self) -> &mut Rig {
-        if let Some(Question::LogEnds(partitions)) = self.session.question() {
+        if let Some(Question::LogEnds(partitions, _)) = self.session.question() {
             self.wondered.push(partitions);
         }
         let answer = match (self.confirm.clone(), self.wondered.last()) {
@@ -815,6 +854,25 @@ pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+/// A topic of four partitions on three brokers that the view does not have.
+pub fn stranger(name: &str) -> TopicFacts {
+    let partition = |index| PartitionFacts {
+        index,
+        leader: 1,
+        replicas: 3,
+        in_sync_replicas: 3,
+    };
+    TopicFacts {
+        name: name.into(),
+        id: Some(topic_id(name)),
+        max_message_bytes: None,
+        min_insync_replicas: Some(2),
+        keeping: Default::default(),
+        configs: None,
+        partitions: (0..4).map(partition).collect(),
+    }
 }
 
 /// The id that a topic has in the view and in requests of version 13.

@@ -41,6 +41,8 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "ListOffsetsResponse" => (1, 10, of::<kafka::ListOffsetsResponse>),
         "OffsetCommitRequest" => (2, 9, of::<kafka::OffsetCommitRequest>),
         "OffsetCommitResponse" => (2, 10, of::<kafka::OffsetCommitResponse>),
+        "TxnOffsetCommitRequest" => (0, 5, of::<kafka::TxnOffsetCommitRequest>),
+        "TxnOffsetCommitResponse" => (0, 5, of::<kafka::TxnOffsetCommitResponse>),
         "OffsetFetchRequest" => (1, 9, of::<kafka::OffsetFetchRequest>),
         "OffsetFetchResponse" => (1, 10, of::<kafka::OffsetFetchResponse>),
         "ListGroupsResponse" => (0, 5, of::<kafka::ListGroupsResponse>),
