@@ -208,7 +208,7 @@ fn forward(
                 _ => committed.and_then(|of| judge.env.ledger.commits.last(of, index)),
             };
             match last {
-                None => unverified = true,
+                None => unverified |= !matches!(stand, Stand::Exempt(_)),
                 Some(last)
                     if destructive_admin::jumps_forward(partition.committed_offset, last) =>
                 {

@@ -17,17 +17,20 @@ const OURS: &str = "holdfast";
 const PATIENCE: Duration = Duration::from_secs(60);
 const THIRTY_DAYS: &str = "2592000000";
 const TWO_DAYS: &str = "172800000";
+/// A protected group, and the topic that it reads.
+const GUARDED: &str = "guarded";
 const POLICY_VIOLATION: i16 = 44;
 const MESSAGE_TOO_LARGE: i16 = 10;
 /// How long a refusal waits for its look-up.
 const LOOKUP: Duration = Duration::from_secs(1);
 
 /// What rests on a look-up.
-const SCENARIOS: [&str; 6] = [
+const SCENARIOS: [&str; 7] = [
     "oversized_batch",
     "weak_topic",
     "stale_timestamp",
     "commit_past_end",
+    "destructive_admin",
     "weakening_config",
     "partition_growth",
 ];
@@ -36,8 +39,27 @@ fn gateway(servers: &str, mode: &str) -> Holdfast {
     let mut toml = format!("[cluster]\nlookup_timeout_ms = {}\n", LOOKUP.as_millis());
     for scenario in SCENARIOS {
         toml += &format!("[policy.{scenario}]\nmode = \"{mode}\"\n");
+        if scenario == "destructive_admin" {
+            toml += &format!("groups = [\"{GUARDED}\"]\n");
+        }
     }
     Holdfast::start_with(Options::new(servers).config(&toml))
+}
+
+/// Of nobody's, for partition 0.
+fn commit(address: &str, group: &str, topic: &str, offset: i64) -> i16 {
+    let offsets = [(0, offset)];
+    let topics = [(topic, &offsets[..])];
+    let commit = Commit {
+        group,
+        generation: -1,
+        member: "",
+        ..Commit::new(2, &topics)
+    };
+    let mut raw = Raw::connect(address).expect("a connection");
+    let answer = raw.call(OFFSET_COMMIT, 2, &commit.body());
+    let answer = answer.expect("an answer");
+    i16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
 }
 
 /// What each scenario's request is answered, with how long that took.
@@ -58,6 +80,12 @@ impl Asked<'_> {
         answer.error_codes()[0]
     }
 
+    /// Of nobody's.
+    fn commit(&self, group: &str, topic: &str, offset: i64) -> i16 {
+        let node = coordinator(self.cluster, group);
+        commit(&self.holdfast.broker_addr(node), group, topic, offset)
+    }
+
     fn one(&self, scenario: &str) -> i16 {
         match scenario {
             "oversized_batch" => self.produce("small", &Batch::of_ids(0, 1, 5_000)),
@@ -67,22 +95,8 @@ impl Asked<'_> {
                 batch.timestamp_ms = now_ms() - 86_400_000;
                 self.produce("short", &batch)
             }
-            "commit_past_end" => {
-                let offsets = [(0, 1_000_000)];
-                let topics = [("short", &offsets[..])];
-                let commit = Commit {
-                    group: "past",
-                    generation: -1,
-                    member: "",
-                    ..Commit::new(2, &topics)
-                };
-                let node = coordinator(self.cluster, "past");
-                let mut raw = Raw::connect(&self.holdfast.broker_addr(node)).expect("a connection");
-                let answer = raw
-                    .call(OFFSET_COMMIT, 2, &commit.body())
-                    .expect("an answer");
-                i16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
-            }
+            "commit_past_end" => self.commit("past", "short", 1_000_000),
+            "destructive_admin" => self.commit(GUARDED, GUARDED, 5),
             "weakening_config" => {
                 let change = [("retention.ms", TWO_DAYS)];
                 let resource = Resource::Topic("month");
@@ -123,9 +137,18 @@ fn brokers_that_answer_clients_and_not_the_gateway_hold_nothing_up_that_is_obser
         ("short", &[("retention.ms", "3600000")]),
         ("month", &[("retention.ms", THIRTY_DAYS)]),
         ("compacted", &[("cleanup.policy", "compact")]),
+        (GUARDED, &[]),
     ] {
         cluster.create_topic(topic, 1, 3, configs);
     }
+    let all = rdk::Settings::acks("all");
+    rdk::produce_ids(&cluster.bootstrap(), GUARDED, 0..10, 10, &all);
+    let node = coordinator(&cluster, GUARDED);
+    let at_first = || commit(&cluster.broker(node).addr(), GUARDED, GUARDED, 0);
+    eventually("a place", PATIENCE, || match at_first() {
+        0 => Ok(()),
+        code => Err(format!("error {code}")),
+    });
     let servers = bootstrap(&faults);
     let gateways = ["enforce", "observe"].map(|mode| gateway(&servers, mode));
     let [enforcing, observing] = gateways.each_ref().map(|holdfast| Asked {

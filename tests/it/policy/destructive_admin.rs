@@ -445,6 +445,7 @@ fn an_exempt_operator_sets_a_protected_group_forward_and_nobody_is_asked() {
     rig.send(&sent);
     assert_eq!(rig.to_broker, sent);
     assert!(rig.places_asked.is_empty());
+    assert_eq!(unverified(&rig), 0);
 }
 
 #[test]
