@@ -197,7 +197,7 @@ pub static TLS_CLIENT_AUTH: Key = choice("listener.tls", "client_auth", "none", 
 pub static TLS_CLIENT_CA: Key = unset("listener.tls", "client_ca_file", "none", "\"/etc/holdfast/tls/client-ca.crt\"", PEM,
     "The CAs of clients' certificates; must be given unless client_auth is \"none\".");
 pub static TLS_CLIENT_CRLS: Key = unset("listener.tls", "client_crl_files", "none", "[\"/etc/holdfast/tls/client.crl\"]", "a list of paths of PEM files",
-    "Revocation lists of those CAs. A client that a list names is refused; a CA without a list revokes nobody.");
+    "Revocation lists of those CAs, and of those between them and clients. A client is refused when a list names its\ncertificate, or one between it and the CA; a CA without a list revokes nobody. A list that is out of date counts.");
 pub static TLS_MIN_VERSION: Key = choice("listener.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with clients.");
 pub static SNI_PORT: Key = unset_number("listener.sni", "port", "no such port", "9094", 1, 65535, PORT,
     "Needs [listener.tls], with a certificate for bootstrap_host and for every broker_host.");

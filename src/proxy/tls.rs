@@ -349,11 +349,9 @@ impl Files for ListenerFiles {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
                 let verifier = match crls.is_empty() {
                     true => verifier,
-                    // A client whose CA has no list here is let in; one that a list names is not.
-                    false => verifier
-                        .with_crls(crls)
-                        .only_check_end_entity_revocation()
-                        .allow_unknown_revocation_status(),
+                    // Each certificate of the chain below the CA is looked up. Whose CA has no list here is let in; whom a
+                    // list names is not, nor whom he has signed.
+                    false => verifier.with_crls(crls).allow_unknown_revocation_status(),
                 };
                 let verifier = match auth {
                     ClientAuth::Required => verifier.build(),

@@ -57,7 +57,9 @@ fn client(ca: &Ca, identity: Option<&Identity>, newest: bool) -> Arc<ClientConfi
         None => builder.with_no_client_auth(),
         Some(identity) => builder
             .with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+                CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+                    .collect::<Result<_, _>>()
+                    .unwrap(),
                 PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
             )
             .unwrap(),
@@ -538,6 +540,38 @@ async fn a_revoked_client_is_refused_and_one_without_a_certificate_is_let_in_whe
             .unwrap();
         assert!(asks(&mut stream).await);
     }
+}
+
+/// Whoever took an issuing CA away has taken away what it signed, too.
+#[tokio::test]
+async fn a_client_whose_issuer_was_revoked_is_refused_and_one_of_another_issuer_is_not() {
+    let (root, folder) = (Ca::new("root"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &root.localhost());
+    write(folder.path(), "ca.crt", &root.pem);
+    write(folder.path(), "ca.crl", &root.revoke());
+    let fake = Fake::start(1).await;
+    let path = folder.path().display();
+    let more = format!(
+        "client_auth = \"required\"\nclient_ca_file = \"{path}/ca.crt\"\nclient_crl_files = [\"{path}/ca.crl\"]\n"
+    );
+    let running = Running::ready(&fake, &listener_toml(folder.path(), &more)).await;
+    // Neither issuer has a list of its own: that says nothing against a client.
+    let of = |issuer: &Ca| {
+        let mut identity = issuer.sign(&[], |_| {});
+        identity.certificate += &issuer.pem;
+        identity
+    };
+    for newest in [true, false] {
+        let good = client(&root, Some(&of(&root.issues("good", 8))), newest);
+        let mut stream = connect(running.port, good).await.unwrap();
+        assert!(asks(&mut stream).await);
+    }
+    let revoked = of(&root.issues("revoked", 7));
+    let mut stream = connect(running.port, client(&root, Some(&revoked), true))
+        .await
+        .unwrap();
+    assert!(!asks(&mut stream).await);
+    running.failed("client", "revoked").await;
 }
 
 #[tokio::test]
