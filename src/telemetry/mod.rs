@@ -319,6 +319,7 @@ struct Counters {
     tls_failures: Pairs<(TlsSide, &'static str), 2>,
     proxy_failures: Pairs<&'static str, 1>,
     tls_reload_failures: IntCounter,
+    tls_reload_successful: IntGauge,
     tls_not_after: IntGaugeVec,
     upstream: IntGauge,
     upstream_errors: Pairs<CloseCause, 1>,
@@ -368,6 +369,7 @@ impl Telemetry {
         }
         counters.set_policy(policy);
         counters.reload_successful.set(1);
+        counters.tls_reload_successful.set(1);
         counters
             .reload_success_at
             .set(unix_seconds(SystemTime::now()));
@@ -427,11 +429,17 @@ impl Telemetry {
     /// Changed files cannot be used: those before them stay in force. Once for each change.
     pub fn tls_reload_failed(&self, reason: &dyn fmt::Display) {
         self.counters.tls_reload_failures.inc();
+        self.counters.tls_reload_successful.set(0);
         let text = format!("changed TLS files cannot be used: {reason}");
         self.journal
             .alarms
             .raise(Alarm::new("tls_reload_failed", text).grave());
         tracing::error!(%reason, "changed TLS files cannot be used: what was in force stays");
+    }
+
+    /// All TLS files can be used as they are now.
+    pub fn tls_reloaded(&self) {
+        self.counters.tls_reload_successful.set(1);
     }
 
     /// When the own certificate of `usage` ends, in seconds since 1970.
@@ -1028,6 +1036,7 @@ impl Counters {
                 PROXY_CAUSES,
             ),
             tls_reload_failures: make.counter("holdfast_tls_reload_failures_total"),
+            tls_reload_successful: make.gauge("holdfast_tls_last_reload_successful"),
             tls_not_after: make.gauges("holdfast_tls_certificate_not_after_timestamp_seconds"),
             upstream: make.gauge("holdfast_upstream_connections"),
             upstream_errors: Pairs::new(

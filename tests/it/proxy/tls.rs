@@ -592,6 +592,11 @@ async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
         running.telemetry.sum(family, &[])
     };
     running.until("told", || failures() == 1).await;
+    let successful = || {
+        let family = "holdfast_tls_last_reload_successful";
+        running.telemetry.sum(family, &[])
+    };
+    assert_eq!(successful(), 0);
     let mut second = connect(running.port, client(&old, None, true))
         .await
         .unwrap();
@@ -607,6 +612,7 @@ async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(asks(&mut third.expect("the new certificate")).await);
+    running.until("good again", || successful() == 1).await;
     assert!(asks(&mut first).await, "old connections are left alone");
     assert!(
         running.telemetry.sum(
