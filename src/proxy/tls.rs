@@ -5,11 +5,11 @@
 
 use super::files;
 use arc_swap::ArcSwapOption;
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, PeerIncompatible, RootCertStore, ServerConfig,
     SupportedProtocolVersion,
@@ -185,6 +185,23 @@ impl<F: Files<Config = C>, C> Side<F, C> {
     pub fn not_after(&self) -> Option<i64> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.not_after
+    }
+}
+
+impl ListenerTls {
+    /// The first of `names` that the certificate is not for, and how many of them: clients that look at it refuse it there.
+    /// `None`: it is for all, or was not read yet.
+    pub fn not_for(&self, names: impl Iterator<Item = String>) -> Option<(String, usize)> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaf = CertificateDer::from_pem_slice(read.contents.first()?).ok()?;
+        let leaf = ParsedCertificate::try_from(&leaf).ok()?;
+        let missing = |name: &String| match ServerName::try_from(name.as_str()) {
+            Ok(server) => verify_server_name(&leaf, &server).is_err(),
+            Err(_) => false,
+        };
+        let mut missing = names.filter(missing);
+        let first = missing.next()?;
+        Some((first, 1 + missing.count()))
     }
 }
 

@@ -728,6 +728,43 @@ fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
 }
 
 #[test]
+fn a_certificate_that_is_not_for_what_clients_are_told_is_warned_of() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let names = ["*.kafka.test", "broker-1.inside.test"];
+    write_identity(folder.path(), &ca.sign(&names, |_| {}));
+    let warned = |listener: &str, sni: &str| {
+        let toml = format!(
+            "cluster.bootstrap_servers = [\"k:1\"]\n[listener]\nbroker_ids = \"1-3\"\n{listener}\n{}\n{sni}",
+            listener_toml(folder.path(), "")
+        );
+        let settings = config::load("gateway.toml", &toml, &Overrides::default(), &|_| None);
+        let settings = settings.unwrap();
+        proxy::load_tls(&settings.proxy).unwrap();
+        config::warnings(&settings)
+    };
+    let sni = |bootstrap: &str| {
+        format!(
+            "[listener.sni]\nport = 9094\nbootstrap_host = \"{bootstrap}\"\nbroker_host = \"broker-{{id}}.kafka.test\"\n"
+        )
+    };
+    let told = "advertised_broker_port = 9092\nadvertised_host = ";
+    let good = format!("{told}\"b{{id}}.kafka.test\"");
+    assert_eq!(warned(&good, &sni("all.kafka.test")), [""; 0]);
+    let bad = format!("{told}\"broker-{{id}}.inside.test\"");
+    let found = warned(&bad, &sni("kafka.test"));
+    let parts = [
+        "not for broker-2.inside.test and 1 more, which listener.advertised_host tells",
+        "not for kafka.test, which listener.sni.bootstrap_host tells",
+    ];
+    assert_eq!(found.len(), parts.len(), "{found:?}");
+    for (line, part) in found.iter().zip(parts) {
+        assert!(line.contains(part), "{line}");
+    }
+    let found = warned("advertised_host = \"10.0.0.1\"", "");
+    assert!(found[0].contains("not for 10.0.0.1, which"), "{found:?}");
+}
+
+#[test]
 fn a_principal_is_written_as_kafka_writes_it() {
     let ca = Ca::new("ca");
     let identity = ca.sign(&[], |params| {
