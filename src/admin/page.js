@@ -26,7 +26,8 @@ function ago(seconds) {
 }
 
 // A cell is a text, a number, a node, or [text, class].
-function cell(content, wide) {
+// What its column is called is said beside it where there is no room for columns.
+function cell(content, head) {
   const td = make("td");
   if (typeof content === "number") {
     td.textContent = number(content);
@@ -34,7 +35,8 @@ function cell(content, wide) {
   } else if (content instanceof Node) td.append(content);
   else if (Array.isArray(content)) td.append(make("span", content[0], content[1]));
   else td.textContent = content;
-  if (wide) td.classList.add("wide");
+  if (head.classList.contains("wide")) td.classList.add("wide");
+  td.dataset.head = head.textContent;
   return td;
 }
 
@@ -43,7 +45,7 @@ function fill(id, rows, nothing) {
   const heads = [...table.tHead.rows[0].cells];
   const made = rows.map((row) => {
     const tr = make("tr");
-    tr.append(...row.map((content, n) => cell(content, heads[n].classList.contains("wide"))));
+    tr.append(...row.map((content, n) => cell(content, heads[n])));
     return tr;
   });
   if (made.length === 0) {
@@ -95,7 +97,7 @@ function sparkline(news) {
   const SVG = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(SVG, "svg");
   const most = Math.max(1, ...news);
-  const points = news.map((n, i) => (i + POINTS - news.length) + "," + (18 - 16 * n / most).toFixed(1));
+  const points = news.map((n, i) => i + "," + (18 - 16 * n / most).toFixed(1));
   svg.setAttribute("viewBox", "0 0 " + (POINTS - 1) + " 20");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
@@ -106,7 +108,7 @@ function sparkline(news) {
   return svg;
 }
 
-function scenarios(list) {
+function scenarios(list, acks0) {
   const idle = [];
   const rows = [];
   for (const s of list) {
@@ -118,6 +120,8 @@ function scenarios(list) {
   }
   rows.sort((a, b) => b[0] - a[0]);
   fill("scenarios", rows.map((row) => row[1]), "Nothing was found yet.");
+  byId("acks0").textContent = "Records sent with acks=0: " + number(acks0.confirmed) + " confirmed, " + number(acks0.refused)
+    + " refused (not stored), " + number(acks0.unknown) + " unknown.";
   byId("idle").hidden = idle.length === 0;
   byId("idle").firstElementChild.textContent = idle.length + " scenarios have found nothing";
   byId("idle-names").textContent = idle.join(", ");
@@ -189,7 +193,7 @@ function show(report) {
     number(report.client_connections) + " clients connected",
   ].join(" · ");
   document.title = (report.needs.some((need) => need.level === "act") ? "▲ " : "") + "Holdfast: " + report.readiness;
-  scenarios(report.scenarios);
+  scenarios(report.scenarios, report.acks0);
   cluster(report);
   clients(report);
   topics(report);

@@ -116,6 +116,8 @@ pub struct Config {
     pub hash: String,
     /// The file was read anew and could not be used, or not all of it without a restart.
     pub last_reload_failed: bool,
+    /// TLS files were replaced, and what is there now cannot be used.
+    pub tls_files_failed: bool,
 }
 
 /// Records sent with acks=0, by where they ended.
@@ -245,6 +247,7 @@ impl Report {
                 text: config.text.clone(),
                 hash: config.hash.clone(),
                 last_reload_failed: gauge("holdfast_config_last_reload_successful") == 0,
+                tls_files_failed: gauge("holdfast_tls_last_reload_successful") == 0,
             },
             client_connections: gauge("holdfast_client_connections"),
             upstream_connections: gauge("holdfast_upstream_connections"),

@@ -197,7 +197,7 @@ pub static TLS_CLIENT_AUTH: Key = choice("listener.tls", "client_auth", "none", 
 pub static TLS_CLIENT_CA: Key = unset("listener.tls", "client_ca_file", "none", "\"/etc/holdfast/tls/client-ca.crt\"", PEM,
     "The CAs of clients' certificates; must be given unless client_auth is \"none\".");
 pub static TLS_CLIENT_CRLS: Key = unset("listener.tls", "client_crl_files", "none", "[\"/etc/holdfast/tls/client.crl\"]", "a list of paths of PEM files",
-    "Revocation lists of those CAs. A client that a list names is refused; a CA without a list revokes nobody.");
+    "Revocation lists of those CAs, and of those between them and clients. A client is refused when a list names its\ncertificate, or one between it and the CA; a CA without a list revokes nobody. A list that is out of date counts.");
 pub static TLS_MIN_VERSION: Key = choice("listener.tls", "min_version", "TLSv1.2", VERSIONS, "The oldest version that is spoken with clients.");
 pub static SNI_PORT: Key = unset_number("listener.sni", "port", "no such port", "9094", 1, 65535, PORT,
     "Needs [listener.tls], with a certificate for bootstrap_host and for every broker_host.");
@@ -320,7 +320,7 @@ pub static DRAIN_DELAY: Key = number("drain", "delay_ms", 2000, 0, 300_000, MS,
 pub static DRAIN_TIMEOUT: Key = number("drain", "timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the end of accepting to the exit, whatever is still open.");
 pub static CLOSE_DRAIN_TIMEOUT: Key = number("drain", "close_drain_timeout_ms", 5000, 0, 300_000, MS,
-    "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. At most timeout_ms.");
+    "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. Also how long a broker may be silent that owes answers to a client that\nhas gone, if none is to a Produce request (those are awaited for limits.idle_timeout_ms). At most timeout_ms.");
 
 pub static WATCH_INTERVAL: Key = number("reload", "watch_interval_ms", 5000, 0, HOUR_MS, MS,
     "How often the content of the file is looked at; 0: only on SIGHUP. Content that is still being written is waited for.");

@@ -2,8 +2,9 @@
 
 use super::keys::{self, Default, EXEMPTION, KEYS, Key, TABLES};
 use super::{Effect, LogFormat, Settings, effect};
+use crate::cluster::Advertised;
 use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
-use crate::proxy::settings::{Credentials, Password, Sasl};
+use crate::proxy::settings::{Credentials, Listener, Password, Sasl};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -255,7 +256,38 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             sasl.secret_key()
         )
     };
-    plain.map(line).into_iter().collect()
+    let plain = plain.map(line).into_iter();
+    plain.chain(misnamed(&settings.proxy.listener)).collect()
+}
+
+/// A certificate that is not for the hosts that clients are told.
+fn misnamed(listener: &Listener) -> Vec<String> {
+    let Some(tls) = &listener.tls else {
+        return Vec::new();
+    };
+    let told = |at: &Advertised| -> Vec<String> {
+        let hosts = at.ids.iter().filter_map(|id| at.endpoint(id));
+        let mut hosts: Vec<String> = hosts.map(|(host, _)| host.into_owned()).collect();
+        hosts.dedup();
+        hosts
+    };
+    let mut keys = vec![("listener.advertised_host", told(&listener.advertised))];
+    if let Some(sni) = &listener.sni {
+        let bootstrap = vec![sni.bootstrap_host.clone()];
+        keys.push(("listener.sni.bootstrap_host", bootstrap));
+        keys.push(("listener.sni.broker_host", told(&sni.advertised)));
+    }
+    let line = |(key, hosts): (&str, Vec<String>)| {
+        let (host, count) = tls.not_for(hosts.into_iter())?;
+        let more = match count {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        Some(format!(
+            "listener.tls.certificate_file: the certificate is not for {host}{more}, which {key} tells clients: those that look at the name refuse it"
+        ))
+    };
+    keys.into_iter().filter_map(line).collect()
 }
 
 /// `None` for an empty list, which cannot be written.

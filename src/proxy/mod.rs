@@ -327,6 +327,7 @@ async fn follow_tls(shared: Arc<Shared>) {
         match loaded {
             Ok(changed) => {
                 told = None;
+                shared.telemetry.tls_reloaded();
                 if changed {
                     tracing::info!("TLS files were read anew: new connections use them");
                 }

@@ -5,11 +5,11 @@
 
 use super::files;
 use arc_swap::ArcSwapOption;
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, PeerIncompatible, RootCertStore, ServerConfig,
     SupportedProtocolVersion,
@@ -188,6 +188,23 @@ impl<F: Files<Config = C>, C> Side<F, C> {
     }
 }
 
+impl ListenerTls {
+    /// The first of `names` that the certificate is not for, and how many of them: clients that look at it refuse it there.
+    /// `None`: it is for all, or was not read yet.
+    pub fn not_for(&self, names: impl Iterator<Item = String>) -> Option<(String, usize)> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaf = CertificateDer::from_pem_slice(read.contents.first()?).ok()?;
+        let leaf = ParsedCertificate::try_from(&leaf).ok()?;
+        let missing = |name: &String| match ServerName::try_from(name.as_str()) {
+            Ok(server) => verify_server_name(&leaf, &server).is_err(),
+            Err(_) => false,
+        };
+        let mut missing = names.filter(missing);
+        let first = missing.next()?;
+        Some((first, 1 + missing.count()))
+    }
+}
+
 impl<F: std::fmt::Debug, C> std::fmt::Debug for Side<F, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.files.fmt(f)
@@ -349,11 +366,9 @@ impl Files for ListenerFiles {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
                 let verifier = match crls.is_empty() {
                     true => verifier,
-                    // A client whose CA has no list here is let in; one that a list names is not.
-                    false => verifier
-                        .with_crls(crls)
-                        .only_check_end_entity_revocation()
-                        .allow_unknown_revocation_status(),
+                    // Each certificate of the chain below the CA is looked up. Whose CA has no list here is let in; whom a
+                    // list names is not, nor whom he has signed.
+                    false => verifier.with_crls(crls).allow_unknown_revocation_status(),
                 };
                 let verifier = match auth {
                     ClientAuth::Required => verifier.build(),

@@ -7,9 +7,11 @@ use super::judged::Offsets;
 use super::merge::Merge;
 use super::readers::LogEnds;
 use crate::policy::Scenario;
+use crate::wire::api::ApiKey;
 use crate::wire::fetch::Batches;
 use crate::wire::principal::Claim;
 use crate::wire::produce::TopicKey;
+
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -231,6 +233,12 @@ impl InFlight {
     /// Whether any waiting answer is one that the client expects.
     pub fn client_waits(&self) -> bool {
         self.len() > self.absorbed
+    }
+
+    /// Whether records are among what waits.
+    pub fn holds_produce(&self) -> bool {
+        let mut waiting = self.queue.iter();
+        waiting.any(|pending| pending.api_key == ApiKey::PRODUCE.0)
     }
 
     /// Whether the front waits for a broker.

@@ -84,6 +84,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_tls_handshake_failures_total", &["side", "cause"], "TLS handshakes that failed, with clients and with brokers (the gateway's own looks excepted)"),
     counter("holdfast_proxy_protocol_failures_total", &["cause"], "Connections closed for want of a header of the PROXY protocol, version 2 (listener.proxy_protocol)"),
     counter("holdfast_tls_reload_failures_total", &[], "Changed TLS files that could not be used: what was in force stayed"),
+    gauge("holdfast_tls_last_reload_successful", &[], "1 when all TLS files could be used the last time that they were looked at, 0 when not"),
     gauge("holdfast_tls_certificate_not_after_timestamp_seconds", &["usage"], "When the gateway's own certificate ends: usage listener, or cluster"),
     // Budgets.
     gauge("holdfast_buffer_bytes", &[], "Memory leased for relay buffers and collected frames"),

@@ -3,9 +3,10 @@
 //! Handles of families with names are resolved when the connection first meets the name and kept, so that an event costs
 //! a few comparisons and atomic additions, and no allocation.
 
+use super::counters::timed_as;
 use super::inventory::{Key, Place, Software};
 use super::journal::{Sum, Who};
-use super::{Direction, Telemetry, saturated, timed_as};
+use super::{Direction, Telemetry, saturated};
 use crate::policy::{Deed, Mode, Scenario};
 use crate::session::event::{CloseCause, Completeness, Event, Limit};
 use crate::wire::api::ApiKey;

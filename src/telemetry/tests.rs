@@ -1,6 +1,8 @@
 //! Tests of telemetry: events in, an exposition out.
 
 use super::*;
+use crate::session::event::{Limit, Outcome, OutcomeCause, Side};
+use crate::wire::api::ErrorCode;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

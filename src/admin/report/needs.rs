@@ -81,8 +81,8 @@ fn settings(report: &Report, needs: &mut Needs) {
     needs.add_if(u64::from(report.config.last_reload_failed), ACT, || {
         "The configuration file was read anew and not taken over: what was in force stays. The log says why.".to_owned()
     });
-    needs.add_if(alarms(report, "tls_reload_failed"), LOOK, || {
-        "TLS files that were replaced could not be used (alarms).".to_owned()
+    needs.add_if(u64::from(report.config.tls_files_failed), ACT, || {
+        "TLS files were replaced and cannot be used: those before them stay in force. The log says why.".to_owned()
     });
 }
 
@@ -329,6 +329,7 @@ mod tests {
             unknown: 0,
         };
         report.config.last_reload_failed = true;
+        report.config.tls_files_failed = true;
         report.exemptions = vec![Exemption {
             name: "metrics".into(),
             expires: Some(report.now + 86_401),
@@ -340,6 +341,7 @@ mod tests {
                 "act: 1 acknowledged record is gone, the offsets given to others (acked_truncation).",
                 "act: 2 records sent with acks=0 not stored, and no client was told (holdfast_acks0_records_total says by whom they were refused).",
                 "act: The configuration file was read anew and not taken over: what was in force stays. The log says why.",
+                "act: TLS files were replaced and cannot be used: those before them stay in force. The log says why.",
                 "act: 1 broker id is outside listener.broker_ids: 7.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",

@@ -59,6 +59,7 @@ fn the_page_tells_what_needs_a_human_and_shows_hostile_names_as_text() {
         "<td>acks_none</td>",
         "■ enforce",
         "<polyline",
+        "Records sent with acks=0: ",
         "owner = \"team-observability\"",
         "&lt;img src=x onerror=",
         &topic,

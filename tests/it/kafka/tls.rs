@@ -1,15 +1,17 @@
 //! TLS on both sides with real brokers and real clients: Java, franz-go, and librdkafka as Debian's kcat brings it. What a
 //! client is told straight by the brokers' SSL and SASL_SSL listeners, it is told through Holdfast, mistakes included.
 
+use super::secured::{
+    HANDSHAKES, LOGINS, Login, Place, SOON, USER, by_name, counted, hundred, keyed_lines, value,
+    wait_all_counted, wait_count, wait_failed, ways,
+};
 use super::ways::Said;
-use crate::support::certificates::{Ca, Identity};
+use crate::support::certificates::Ca;
 use crate::support::clients::{franz, tools};
 use crate::support::eventually;
-use crate::support::holdfast::{Holdfast, Metrics, Options};
-use crate::support::kafka::{
-    ClientListener, Cluster, Spec, Version, java_client_command, tool_command, unique,
-};
-use crate::support::process::{self, Output, Process, Scratch};
+use crate::support::holdfast::{Holdfast, Options};
+use crate::support::kafka::{Version, java_client_command, tool_command};
+use crate::support::process::{self, Process, Scratch};
 use crate::support::raw::request_frame;
 use crate::support::rdk;
 use rcgen::date_time_ymd;
@@ -17,305 +19,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const USER: (&str, &str) = ("alice", "alice-secret");
-const OWN: (&str, &str) = ("holdfast", "holdfast-secret");
-const SOON: Duration = Duration::from_secs(60);
-
-/// One cluster for all tests here, as long as one of them runs: nothing of it is stopped.
-struct Place {
-    cluster: Cluster,
-    ca: Ca,
-    client_ca: Ca,
-    folder: Scratch,
-}
-
-impl Place {
-    fn shared() -> Arc<Place> {
-        static PLACE: Mutex<Weak<Place>> = Mutex::new(Weak::new());
-        let mut place = PLACE.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(there) = place.upgrade() {
-            return there;
-        }
-        let made = Arc::new(Place::start());
-        *place = Arc::downgrade(&made);
-        made
-    }
-
-    fn start() -> Place {
-        process::require("kcat", "kcat");
-        process::require("openssl", "openssl");
-        let (ca, client_ca) = (Ca::new("brokers' CA"), Ca::new("clients' CA"));
-        let expired = ca.sign(&["localhost"], |params| {
-            params.not_after = date_time_ymd(2020, 1, 1);
-        });
-        let ssl = |name, identity: &Identity| ClientListener::plaintext(name).tls(identity);
-        let mechanisms = ["PLAIN", "SCRAM-SHA-512"];
-        let secured = ClientListener::sasl_plaintext("SECURED", &mechanisms, &[USER, OWN]);
-        let cluster = Cluster::start(
-            Spec::new(Version::V4_3_1)
-                .listener(secured.tls(&ca.localhost()))
-                .listener(ssl("MUTUAL", &ca.localhost()).clients_of(&client_ca))
-                .listener(ssl("EXPIRED", &expired))
-                .listener(ssl("STRANGER", &Ca::new("another CA").localhost()))
-                .listener(ssl("MISNAMED", &ca.sign(&["elsewhere.test"], |_| {}))),
-        );
-        let place = Place {
-            cluster,
-            ca,
-            client_ca,
-            folder: Scratch::new("tls"),
-        };
-        place.file("ca.pem", &place.ca.pem);
-        place.file("client-ca.pem", &place.client_ca.pem);
-        place.identity("gateway", &place.ca.localhost());
-        place.identity("client", &place.client_ca.sign(&[], |_| {}));
-        place
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        // As Kubernetes swaps files: a reader sees the old one or the new one.
-        let (file, new) = (self.path(name), self.path(&unique("new")));
-        std::fs::write(&new, text).expect("a file in the scratch directory");
-        std::fs::rename(new, &file).expect("a file in the scratch directory");
-        file
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    /// `name.crt`, `name.key`, and `name.pem` with both.
-    fn identity(&self, name: &str, identity: &Identity) {
-        let both = format!("{}{}", identity.key, identity.certificate);
-        self.file(&format!("{name}.pem"), &both);
-        self.file(&format!("{name}.key"), &identity.key);
-        self.file(&format!("{name}.crt"), &identity.certificate);
-    }
-
-    /// `[listener.tls]` with an identity written before, and `more` keys.
-    fn listener(&self, name: &str, more: &str) -> String {
-        format!(
-            "[listener]\nadvertised_host = \"localhost\"\n[listener.tls]\ncertificate_file = \"{}\"\nprivate_key_file = \"{}\"\n{more}\n",
-            self.path(&format!("{name}.crt")),
-            self.path(&format!("{name}.key")),
-        )
-    }
-
-    fn towards(&self, more: &str) -> String {
-        format!(
-            "[cluster]\nconnect_timeout_ms = 5000\n[cluster.tls]\nenabled = true\nca_file = \"{}\"\n{more}\n",
-            self.path("ca.pem")
-        )
-    }
-
-    /// `[cluster.tls]` with a client certificate written before.
-    fn towards_as(&self, name: &str) -> String {
-        self.towards(&format!(
-            "certificate_file = \"{}\"\nprivate_key_file = \"{}\"",
-            self.path(&format!("{name}.crt")),
-            self.path(&format!("{name}.key")),
-        ))
-    }
-
-    /// In front of a listener of the brokers.
-    fn holdfast(&self, listener: &str, config: &str) -> Options {
-        Options::new(&self.bootstrap(listener)).config(config)
-    }
-
-    /// Ready, by TLS and SCRAM with the brokers and by TLS with clients.
-    fn secured(&self) -> Holdfast {
-        let own = format!(
-            "[cluster.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"{}\"\npassword = \"{}\"\n",
-            OWN.0, OWN.1
-        );
-        let config = self.listener("gateway", "") + &self.towards("") + &own;
-        Holdfast::start_with(self.holdfast("SECURED", &config))
-    }
-
-    fn bootstrap(&self, listener: &str) -> String {
-        by_name(&self.cluster.bootstrap_of(listener))
-    }
-
-    fn topic(&self, name: &str) -> String {
-        let topic = unique(name);
-        self.cluster.create_topic(&topic, 3, 3, &[]);
-        topic
-    }
-
-    #[track_caller]
-    fn wait_stored(&self, topic: &str, expected: &BTreeSet<u64>) {
-        eventually("all is stored, once", SOON, || {
-            let stored = self.cluster.read_all(topic);
-            match rdk::ids(&stored) == *expected && stored.len() == expected.len() {
-                true => Ok(()),
-                false => Err(format!("{} of {}", stored.len(), expected.len())),
-            }
-        });
-    }
-
-    /// Settings of a Java client by name.
-    fn java(&self, login: Option<Login>) -> Vec<String> {
-        let mut settings = vec![
-            "ssl.truststore.type=PEM".to_owned(),
-            format!("ssl.truststore.location={}", self.path("ca.pem")),
-            format!(
-                "security.protocol={}",
-                if login.is_some() { "SASL_SSL" } else { "SSL" }
-            ),
-        ];
-        if let Some(Login(mechanism, password)) = login {
-            let module = match mechanism {
-                "PLAIN" => "plain.Plain",
-                _ => "scram.Scram",
-            };
-            settings.push(format!("sasl.mechanism={mechanism}"));
-            settings.push(format!(
-                "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required username=\"{}\" password=\"{password}\";",
-                USER.0
-            ));
-        }
-        settings
-    }
-
-    #[track_caller]
-    fn run_java(
-        &self,
-        class: &str,
-        bootstrap: &str,
-        topic: &str,
-        settings: &[String],
-        more: &[&str],
-    ) -> Output {
-        let mut args = vec!["--bootstrap-server", bootstrap, "--topic", topic];
-        args.extend(more);
-        settings
-            .iter()
-            .for_each(|setting| args.extend(["--set", setting]));
-        let command = java_client_command(Version::V4_3_1, class, &args);
-        process::run(class, command, b"", 2 * SOON)
-    }
-
-    /// A properties file of a Java tool.
-    fn java_file(&self, settings: &[String]) -> String {
-        self.file(&unique("client.properties"), &(settings.join("\n") + "\n"))
-    }
-
-    /// kcat with `more`, fed with `input`.
-    fn kcat(&self, bootstrap: &str, login: Option<Login>, more: &[&str], input: &str) -> Output {
-        let mut kcat = Command::new("kcat");
-        // Cargo puts the librdkafka of this build there, which has no TLS; kcat is to find its own.
-        kcat.env_remove("LD_LIBRARY_PATH");
-        kcat.args(["-b", bootstrap, "-m", "10", "-X"]);
-        kcat.arg(format!("ssl.ca.location={}", self.path("ca.pem")));
-        kcat.args(["-X", "ssl.endpoint.identification.algorithm=https"]);
-        match login {
-            None => kcat.args(["-X", "security.protocol=SSL"]),
-            Some(Login(mechanism, password)) => kcat.args([
-                "-X",
-                "security.protocol=SASL_SSL",
-                "-X",
-                &format!("sasl.mechanism={mechanism}"),
-                "-X",
-                &format!("sasl.username={}", USER.0),
-                "-X",
-                &format!("sasl.password={password}"),
-            ]),
-        };
-        kcat.args(more);
-        process::run("kcat", kcat, input.as_bytes(), SOON)
-    }
-
-    fn own_identity(&self, name: &str) -> [String; 4] {
-        [
-            "-X".to_owned(),
-            format!(
-                "ssl.certificate.location={}",
-                self.path(&format!("{name}.crt"))
-            ),
-            "-X".to_owned(),
-            format!("ssl.key.location={}", self.path(&format!("{name}.key"))),
-        ]
-    }
-
-    /// Whether kcat gets the list of brokers, and the words by which librdkafka says why it did not.
-    fn lists(&self, bootstrap: &str, login: Option<Login>, more: &[&str]) -> Result<(), String> {
-        let output = self.kcat(bootstrap, login, &[&["-L"], more].concat(), "");
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(output.stderr),
-        }
-    }
-}
-
-/// Mechanism and password.
-#[derive(Clone, Copy, Debug)]
-struct Login(&'static str, &'static str);
-
-const LOGINS: [Login; 2] = [Login("SCRAM-SHA-512", USER.1), Login("PLAIN", USER.1)];
-
-/// The certificates are for it.
-fn by_name(bootstrap: &str) -> String {
-    bootstrap.replace("127.0.0.1", "localhost")
-}
-
-/// 0 also as long as it does not yet say anything.
-fn value(holdfast: &Holdfast, family: &str, labels: &[(&str, &str)]) -> f64 {
-    match holdfast.get("/metrics") {
-        Ok((200, text)) => Metrics::parse(&text).value_or_zero(family, labels),
-        _ => 0.0,
-    }
-}
-
-#[track_caller]
-fn wait_count(holdfast: &Holdfast, family: &str, labels: &[(&str, &str)], at_least: f64) {
-    eventually(&format!("{family} {labels:?}"), SOON, || {
-        match value(holdfast, family, labels) {
-            found if found >= at_least => Ok(()),
-            found => Err(format!("{found} of {at_least}\n{}", holdfast.log())),
-        }
-    });
-}
-
-const HANDSHAKES: &str = "holdfast_tls_handshake_failures_total";
-
-#[track_caller]
-fn wait_failed(holdfast: &Holdfast, side: &str, cause: &str) {
-    wait_count(
-        holdfast,
-        HANDSHAKES,
-        &[("side", side), ("cause", cause)],
-        1.0,
-    );
-}
-
-/// All records of acks=0 requests, wherever they ended.
-fn counted(holdfast: &Holdfast) -> f64 {
-    value(holdfast, "holdfast_acks0_records_total", &[])
-}
-
-#[track_caller]
-fn wait_all_counted(holdfast: &Holdfast, before: f64, sent: u64) {
-    eventually("each record is counted", SOON, || {
-        match counted(holdfast) - before {
-            count if count == sent as f64 => Ok(()),
-            count => Err(format!("{count} of {sent}")),
-        }
-    });
-}
-
-fn ways(place: &Place, holdfast: &Holdfast, listener: &str) -> [(&'static str, String); 2] {
-    [
-        ("direct", place.bootstrap(listener)),
-        ("through", by_name(&holdfast.bootstrap())),
-    ]
-}
-
-fn hundred() -> BTreeSet<u64> {
-    (0..100).collect()
-}
 
 #[test]
 fn java_with_tls_and_passwords_writes_and_reads_through_holdfast_as_direct() {
@@ -395,7 +99,7 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
     let place = Place::shared();
     let holdfast = place.secured();
     let ca = place.path("ca.pem");
-    let input: String = (0..100).map(|id| format!("{id}:value\n")).collect();
+    let input = keyed_lines();
     for (way, bootstrap) in ways(&place, &holdfast, "SECURED") {
         for login in LOGINS {
             for acks in ["0", "1", "all"] {
@@ -809,6 +513,17 @@ fn clients_reach_each_broker_by_its_name_on_one_port() {
         .concat(),
     );
     assert_eq!(Said::by(&run).last["read"], 100);
+
+    let topic = place.topic("named");
+    let more = ["-P", "-K", ":", "-t", &topic, "-X", "acks=1"];
+    let run = place.kcat_by_name(&hosts, &bootstrap, &more, &keyed_lines());
+    run.ok();
+    place.wait_stored(&topic, &hundred());
+    let oldest = ["-X", "auto.offset.reset=earliest", "-c", "100"];
+    let more = [&oldest[..], &["-f", "%k\n", "-G", &topic, &topic]].concat();
+    let run = place.kcat_by_name(&hosts, &bootstrap, &more, "");
+    let keys = run.ok().lines().filter_map(|line| line.parse().ok());
+    assert_eq!(keys.collect::<BTreeSet<u64>>(), hundred());
     let failures = value(&holdfast, HANDSHAKES, &[]);
     assert_eq!(failures, 0.0, "{}", holdfast.log());
 

@@ -57,7 +57,9 @@ fn client(ca: &Ca, identity: Option<&Identity>, newest: bool) -> Arc<ClientConfi
         None => builder.with_no_client_auth(),
         Some(identity) => builder
             .with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+                CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+                    .collect::<Result<_, _>>()
+                    .unwrap(),
                 PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
             )
             .unwrap(),
@@ -540,6 +542,38 @@ async fn a_revoked_client_is_refused_and_one_without_a_certificate_is_let_in_whe
     }
 }
 
+/// Whoever took an issuing CA away has taken away what it signed, too.
+#[tokio::test]
+async fn a_client_whose_issuer_was_revoked_is_refused_and_one_of_another_issuer_is_not() {
+    let (root, folder) = (Ca::new("root"), tempfile::tempdir().unwrap());
+    write_identity(folder.path(), &root.localhost());
+    write(folder.path(), "ca.crt", &root.pem);
+    write(folder.path(), "ca.crl", &root.revoke());
+    let fake = Fake::start(1).await;
+    let path = folder.path().display();
+    let more = format!(
+        "client_auth = \"required\"\nclient_ca_file = \"{path}/ca.crt\"\nclient_crl_files = [\"{path}/ca.crl\"]\n"
+    );
+    let running = Running::ready(&fake, &listener_toml(folder.path(), &more)).await;
+    // Neither issuer has a list of its own: that says nothing against a client.
+    let of = |issuer: &Ca| {
+        let mut identity = issuer.sign(&[], |_| {});
+        identity.certificate += &issuer.pem;
+        identity
+    };
+    for newest in [true, false] {
+        let good = client(&root, Some(&of(&root.issues("good", 8))), newest);
+        let mut stream = connect(running.port, good).await.unwrap();
+        assert!(asks(&mut stream).await);
+    }
+    let revoked = of(&root.issues("revoked", 7));
+    let mut stream = connect(running.port, client(&root, Some(&revoked), true))
+        .await
+        .unwrap();
+    assert!(!asks(&mut stream).await);
+    running.failed("client", "revoked").await;
+}
+
 #[tokio::test]
 async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
     let (old, new) = (Ca::new("old"), Ca::new("new"));
@@ -558,6 +592,11 @@ async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
         running.telemetry.sum(family, &[])
     };
     running.until("told", || failures() == 1).await;
+    let successful = || {
+        let family = "holdfast_tls_last_reload_successful";
+        running.telemetry.sum(family, &[])
+    };
+    assert_eq!(successful(), 0);
     let mut second = connect(running.port, client(&old, None, true))
         .await
         .unwrap();
@@ -573,6 +612,7 @@ async fn new_files_are_for_new_connections_and_broken_ones_for_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(asks(&mut third.expect("the new certificate")).await);
+    running.until("good again", || successful() == 1).await;
     assert!(asks(&mut first).await, "old connections are left alone");
     assert!(
         running.telemetry.sum(
@@ -685,6 +725,43 @@ fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_for_what_clients_are_told_is_warned_of() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let names = ["*.kafka.test", "broker-1.inside.test"];
+    write_identity(folder.path(), &ca.sign(&names, |_| {}));
+    let warned = |listener: &str, sni: &str| {
+        let toml = format!(
+            "cluster.bootstrap_servers = [\"k:1\"]\n[listener]\nbroker_ids = \"1-3\"\n{listener}\n{}\n{sni}",
+            listener_toml(folder.path(), "")
+        );
+        let settings = config::load("gateway.toml", &toml, &Overrides::default(), &|_| None);
+        let settings = settings.unwrap();
+        proxy::load_tls(&settings.proxy).unwrap();
+        config::warnings(&settings)
+    };
+    let sni = |bootstrap: &str| {
+        format!(
+            "[listener.sni]\nport = 9094\nbootstrap_host = \"{bootstrap}\"\nbroker_host = \"broker-{{id}}.kafka.test\"\n"
+        )
+    };
+    let told = "advertised_broker_port = 9092\nadvertised_host = ";
+    let good = format!("{told}\"b{{id}}.kafka.test\"");
+    assert_eq!(warned(&good, &sni("all.kafka.test")), [""; 0]);
+    let bad = format!("{told}\"broker-{{id}}.inside.test\"");
+    let found = warned(&bad, &sni("kafka.test"));
+    let parts = [
+        "not for broker-2.inside.test and 1 more, which listener.advertised_host tells",
+        "not for kafka.test, which listener.sni.bootstrap_host tells",
+    ];
+    assert_eq!(found.len(), parts.len(), "{found:?}");
+    for (line, part) in found.iter().zip(parts) {
+        assert!(line.contains(part), "{line}");
+    }
+    let found = warned("advertised_host = \"10.0.0.1\"", "");
+    assert!(found[0].contains("not for 10.0.0.1, which"), "{found:?}");
 }
 
 #[test]

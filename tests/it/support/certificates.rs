@@ -19,12 +19,21 @@ pub struct Identity {
 
 impl Ca {
     pub fn new(name: &str) -> Ca {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, name);
+        let params = ca_params(name);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
+        Ca {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A CA that this one has signed: what it signs has to bring its certificate along.
+    pub fn issues(&self, name: &str, serial_number: u64) -> Ca {
+        let mut params = ca_params(name);
+        params.serial_number = Some(SerialNumber::from(serial_number));
+        let key = KeyPair::generate().unwrap();
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Ca {
             pem,
             issuer: Issuer::new(params, key),
@@ -47,7 +56,7 @@ impl Ca {
         self.sign(&["localhost", "127.0.0.1"], |_| {})
     }
 
-    /// A list that names the serial number of all that [`Self::sign`] makes.
+    /// A list that names the serial number of all that [`Self::sign`] makes, 7.
     pub fn revoke(&self) -> String {
         let params = CertificateRevocationListParams {
             this_update: date_time_ymd(2024, 1, 1),
@@ -64,4 +73,12 @@ impl Ca {
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+fn ca_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// One port of its own for the bootstrap port and for that of each broker.
 pub struct Haproxy {
-    bootstrap_port: u16,
-    broker_port_base: u16,
+    /// The one that clients are given as bootstrap server first.
+    ports: Vec<u16>,
     stats_port: u16,
     process: Process,
     _scratch: Scratch,
@@ -46,6 +46,13 @@ impl Ports {
 
 const BROKERS: u16 = 3;
 
+/// One port of its own, and what stands behind it.
+struct Listener {
+    name: String,
+    port: u16,
+    servers: Vec<String>,
+}
+
 /// What it has counted, over all ports.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
@@ -61,6 +68,42 @@ impl Haproxy {
     /// In front of these instances, with brokers 1 to 3. New connections go to the one that has the fewest.
     #[track_caller]
     pub fn start(ports: Ports, instances: &[&Holdfast]) -> Haproxy {
+        let mut listeners = vec![Listener {
+            name: "bootstrap".to_owned(),
+            port: ports.bootstrap,
+            servers: instances.iter().map(|one| one.bootstrap()).collect(),
+        }];
+        listeners.extend((1..=BROKERS).map(|id| {
+            Listener {
+                name: format!("broker{id}"),
+                port: ports.broker_base + id,
+                servers: instances
+                    .iter()
+                    .map(|one| one.broker_addr(id.into()))
+                    .collect(),
+            }
+        }));
+        Haproxy::launch(listeners, instances, "")
+    }
+
+    /// In front of their ports of `[listener.sni]`, by one port of its own, and says by the PROXY protocol, version 2, who
+    /// its clients are.
+    #[track_caller]
+    pub fn start_by_name(port: u16, instances: &[(&Holdfast, u16)]) -> Haproxy {
+        let servers = instances
+            .iter()
+            .map(|(_, port)| format!("127.0.0.1:{port}"));
+        let listener = Listener {
+            name: "names".to_owned(),
+            port,
+            servers: servers.collect(),
+        };
+        let instances: Vec<&Holdfast> = instances.iter().map(|(one, _)| *one).collect();
+        Haproxy::launch(vec![listener], &instances, " send-proxy-v2")
+    }
+
+    #[track_caller]
+    fn launch(listeners: Vec<Listener>, instances: &[&Holdfast], to_servers: &str) -> Haproxy {
         // Debian's place for it, which is not on everybody's path.
         let mut program = Path::new("/usr/sbin/haproxy");
         if !program.is_file() {
@@ -73,25 +116,20 @@ impl Haproxy {
             "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout check 2s\n  timeout client 1h\n  timeout server 1h\n\
              frontend stats\n  mode http\n  bind 127.0.0.1:{stats_port}\n  stats enable\n  stats uri /\n"
         );
-        let mut listen = |name: &str, port: u16, of: &dyn Fn(&Holdfast) -> String| {
-            let text = format!(
-                "listen {name}\n  bind 127.0.0.1:{port}\n  balance leastconn\n  option httpchk GET /readyz\n  http-check expect status 200\n"
-            );
-            config += &text;
-            for (number, instance) in instances.iter().enumerate() {
-                let (address, admin) = (of(instance), instance.admin_addr());
+        for Listener {
+            name,
+            port,
+            servers,
+        } in &listeners
+        {
+            writeln!(config, "listen {name}\n  bind 127.0.0.1:{port}\n  balance leastconn\n  option httpchk GET /readyz\n  http-check expect status 200").expect("a text");
+            for (number, (address, instance)) in servers.iter().zip(instances).enumerate() {
+                let admin = instance.admin_addr();
                 let admin_port = admin.rsplit(':').next().unwrap_or_default();
                 let check = format!("check port {admin_port} inter 250ms fall 2 rise 1");
-                writeln!(config, "  server i{number} {address} {check}").expect("a text");
+                writeln!(config, "  server i{number} {address} {check}{to_servers}")
+                    .expect("a text");
             }
-        };
-        listen("bootstrap", ports.bootstrap, &Holdfast::bootstrap);
-        for id in 1..=BROKERS {
-            listen(
-                &format!("broker{id}"),
-                ports.broker_base + id,
-                &|holdfast| holdfast.broker_addr(id.into()),
-            );
         }
         let file = scratch.path().join("haproxy.cfg");
         std::fs::write(&file, config).expect("a file in the scratch directory");
@@ -100,8 +138,7 @@ impl Haproxy {
         command.arg("-db").arg("-f").arg(file);
         let process = Process::start("haproxy", scratch.path(), command);
         let haproxy = Haproxy {
-            bootstrap_port: ports.bootstrap,
-            broker_port_base: ports.broker_base,
+            ports: listeners.iter().map(|listener| listener.port).collect(),
             stats_port,
             process,
             _scratch: scratch,
@@ -115,13 +152,12 @@ impl Haproxy {
 
     /// What clients are given as bootstrap server.
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.bootstrap_port)
+        format!("127.0.0.1:{}", self.ports[0])
     }
 
     /// Every address that clients may be told.
     pub fn addresses(&self) -> Vec<String> {
-        let brokers = (1..=BROKERS).map(|id| self.broker_port_base + id);
-        let ports = [self.bootstrap_port].into_iter().chain(brokers);
+        let ports = self.ports.iter();
         ports.map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
@@ -172,7 +208,7 @@ impl Haproxy {
             let table = self.table();
             let of_it = table.iter().filter(|line| line["svname"] == name);
             let states: Vec<&str> = of_it.map(|line| line["status"].as_str()).collect();
-            match states.len() == 1 + usize::from(BROKERS)
+            match states.len() == self.ports.len()
                 && states.iter().all(|state| state.starts_with(word))
             {
                 true => Ok(()),
