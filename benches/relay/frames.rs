@@ -3,7 +3,9 @@
 //! A frame is encoded once and then sent many times with another correlation id; nothing here decodes, except for finding
 //! where one frame ends and the next begins.
 
-/// The only topic; one partition, led by broker 1.
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The only topic that is written to and read.
 pub const TOPIC: &str = "bench";
 pub const TOPIC_ID: [u8; 16] = [0xb4; 16];
 pub const TOPIC_ID_TEXT: &str = "b4b4b4b4-b4b4-b4b4-b4b4-b4b4b4b4b4b4";
@@ -20,39 +22,52 @@ pub fn set_correlation(frame: &mut [u8], at: usize, correlation_id: i32) {
     frame[at..at + 4].copy_from_slice(&correlation_id.to_be_bytes());
 }
 
-/// A Produce v9 request of exactly `size` bytes, size prefix included.
+/// A Produce v9 request of exactly `size` bytes, size prefix included, that writes to partition 0.
 pub fn produce_request(acks: i16, size: usize) -> Vec<u8> {
-    exactly(size, |batch| {
-        let mut frame = request_header(0, 9);
-        frame.push(0); // transactional_id: null
-        frame.extend(acks.to_be_bytes());
-        frame.extend(30_000_i32.to_be_bytes()); // timeout_ms
-        frame.push(2); // one topic
-        put_compact(&mut frame, TOPIC.as_bytes());
-        frame.push(2); // one partition
-        frame.extend(0_i32.to_be_bytes());
-        put_compact(&mut frame, batch);
-        frame.extend([0, 0, 0]); // tags of the partition, the topic, the request
-        frame
-    })
+    exactly(size, |batch| produce_of(acks, batch, 1))
 }
 
-/// Produce v9, error 0.
-pub fn produce_response(correlation_id: i32, base_offset: i64) -> Vec<u8> {
+/// A Produce v9 request that writes one small batch to each of so many partitions.
+pub fn produce_to_partitions(acks: i16, partitions: u32) -> Vec<u8> {
+    sized(produce_of(acks, &record_batch(0, 100), partitions))
+}
+
+fn produce_of(acks: i16, batch: &[u8], partitions: u32) -> Vec<u8> {
+    let mut frame = request_header(0, 9);
+    frame.push(0); // transactional_id: null
+    frame.extend(acks.to_be_bytes());
+    frame.extend(30_000_i32.to_be_bytes()); // timeout_ms
+    frame.push(2); // one topic
+    put_compact(&mut frame, TOPIC.as_bytes());
+    put_varint(&mut frame, partitions + 1);
+    for index in 0..partitions {
+        frame.extend(index.to_be_bytes());
+        put_compact(&mut frame, batch);
+        frame.push(0); // tags of the partition
+    }
+    frame.extend([0, 0]); // tags of the topic, of the request
+    frame
+}
+
+/// Produce v9, error 0 for partitions from 0 on.
+pub fn produce_response(correlation_id: i32, base_offset: i64, partitions: u32) -> Vec<u8> {
     let mut frame = vec![0; 4];
     frame.extend(correlation_id.to_be_bytes());
     frame.push(0); // tags of the header
     frame.push(2);
     put_compact(&mut frame, TOPIC.as_bytes());
-    frame.push(2);
-    frame.extend(0_i32.to_be_bytes()); // index
-    frame.extend(0_i16.to_be_bytes()); // error_code
-    frame.extend(base_offset.to_be_bytes());
-    frame.extend((-1_i64).to_be_bytes()); // log_append_time_ms
-    frame.extend(0_i64.to_be_bytes()); // log_start_offset
-    frame.push(1); // no record_errors
-    frame.push(0); // error_message: null
-    frame.extend([0, 0]); // tags of the partition and the topic
+    put_varint(&mut frame, partitions + 1);
+    for index in 0..partitions {
+        frame.extend(index.to_be_bytes());
+        frame.extend(0_i16.to_be_bytes()); // error_code
+        frame.extend(base_offset.to_be_bytes());
+        frame.extend((-1_i64).to_be_bytes()); // log_append_time_ms
+        frame.extend(0_i64.to_be_bytes()); // log_start_offset
+        frame.push(1); // no record_errors
+        frame.push(0); // error_message: null
+        frame.push(0); // tags of the partition
+    }
+    frame.push(0); // tags of the topic
     frame.extend(0_i32.to_be_bytes()); // throttle_time_ms
     frame.push(0);
     sized(frame)
@@ -114,6 +129,37 @@ pub fn fetch_response(version: i16, size: usize) -> Vec<u8> {
 pub fn produce_acks(head: &[u8]) -> i16 {
     let at = body(head) + 1;
     i16::from_be_bytes([head[at], head[at + 1]])
+}
+
+/// How many partitions a Produce v9 request of ours writes to.
+pub fn produce_partitions(head: &[u8]) -> u32 {
+    let at = body(head) + 1 + 2 + 4 + 1 + 1 + TOPIC.len();
+    let mut value = 0;
+    for (step, byte) in head[at..].iter().enumerate().take(5) {
+        value |= u32::from(byte & 0x7f) << (7 * step);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    value - 1
+}
+
+/// A Metadata v12 request for one topic, `name`.
+pub fn metadata_request(name: &str) -> Vec<u8> {
+    let mut frame = request_header(3, 12);
+    frame.push(2); // one topic
+    frame.extend([0; 16]); // topic_id: none
+    put_compact(&mut frame, name.as_bytes());
+    frame.push(0); // tags of the topic
+    frame.extend([0, 0]); // allow_auto_topic_creation, include_topic_authorized_operations
+    frame.push(0);
+    sized(frame)
+}
+
+/// Whether an answer is one to Produce, of which [`PRODUCE_RESPONSE_ERROR`] says where its first error stands.
+pub fn is_produce_response(head: &[u8]) -> bool {
+    let name = [&[TOPIC.len() as u8 + 1], TOPIC.as_bytes()].concat();
+    head.len() > PRODUCE_RESPONSE_ERROR + 2 && head[10..10 + name.len()] == name
 }
 
 /// `max_bytes` of a Fetch request of ours.
@@ -229,12 +275,13 @@ fn sized(mut frame: Vec<u8>) -> Vec<u8> {
 /// no value fits: a key moves the step.
 fn exactly(size: usize, frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     for key in 0..8 {
-        let overhead = frame(&record_batch(key, 0)).len();
-        for value in (0..=size.saturating_sub(overhead)).rev().take(16) {
+        let mut value = size.saturating_sub(frame(&record_batch(key, 0)).len());
+        for _ in 0..4 {
             let built = frame(&record_batch(key, value));
             if built.len() == size {
                 return sized(built);
             }
+            value = (value + size).saturating_sub(built.len());
         }
     }
     panic!("no frame of {size} bytes can be built");
@@ -249,11 +296,13 @@ fn record_batch(key: usize, value: usize) -> Vec<u8> {
     record.extend((0..value).map(|i| (i % 251) as u8));
     record.push(0); // no headers
 
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_millis() as i64);
     let mut checked = Vec::with_capacity(record.len() + 64);
     checked.extend(0_i16.to_be_bytes()); // attributes
     checked.extend(0_i32.to_be_bytes()); // lastOffsetDelta
-    checked.extend(1_700_000_000_000_i64.to_be_bytes()); // baseTimestamp
-    checked.extend(1_700_000_000_000_i64.to_be_bytes()); // maxTimestamp
+    checked.extend(now.to_be_bytes()); // baseTimestamp
+    checked.extend(now.to_be_bytes()); // maxTimestamp
     checked.extend((-1_i64).to_be_bytes()); // producerId
     checked.extend((-1_i16).to_be_bytes()); // producerEpoch
     checked.extend((-1_i32).to_be_bytes()); // baseSequence
@@ -271,11 +320,25 @@ fn record_batch(key: usize, value: usize) -> Vec<u8> {
     batch
 }
 
-/// CRC-32C bit by bit: a few frames are built per run.
 fn crc32c(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = table();
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
-        })
+        (crc >> 8) ^ TABLE[usize::from(crc as u8 ^ byte)]
     })
+}
+
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
 }

@@ -1,24 +1,30 @@
-//! What stands between client and broker: nothing, the plain copy, Holdfast, or a relay that somebody else started.
-//!
-//! Starts and ends the processes and reads what they cost. Knows nothing of frames.
+//! A relay as the benchmark sees it: a name, an address, a tree of processes. Reads what these cost and ends those that are
+//! ours. How each is started stands in `peers.rs`.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// The yardstick's buffer in each direction.
-const COPY_BYTES: usize = 64 << 10;
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 pub struct Relay {
     pub name: String,
     pub address: SocketAddr,
-    /// The process whose CPU and memory are read; none for the direct way.
-    pub pid: Option<u32>,
-    /// Ended when the relay is dropped; none for a process that is not ours.
-    child: Option<Child>,
+    /// The processes whose CPU and memory are read, parents first; none for the direct way.
+    pub pids: Vec<u32>,
+    started: Option<Started>,
+}
+
+/// A process that is ours: with the benchmark it ends, also when that is killed.
+pub struct Started {
+    guard: Child,
+    stdin: Option<ChildStdin>,
+    /// Removed with the process.
+    pub folder: tempfile::TempDir,
 }
 
 impl Relay {
@@ -26,179 +32,198 @@ impl Relay {
         Relay {
             name: "direct".to_owned(),
             address: broker,
-            pid: None,
-            child: None,
+            pids: Vec::new(),
+            started: None,
         }
     }
 
-    /// This binary again, in its hidden mode.
-    pub fn copy(name: &str, broker: SocketAddr) -> io::Result<Relay> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--serve-copy", &broker.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().map_err(io::Error::other)?;
-        Ok(Relay::of(name, address, child))
-    }
-
-    /// The binary as it is shipped, with the default preset and nothing else set.
-    pub fn holdfast(broker: SocketAddr) -> io::Result<Relay> {
-        let (bootstrap, broker_1, admin) = (free_port()?, free_port()?, free_port()?);
-        let child = Command::new(env!("CARGO_BIN_EXE_holdfast"))
-            .args(["run", "--bootstrap-server", &broker.to_string()])
-            .args(["--bind", "127.0.0.1", "--broker-ids", "1"])
-            .args(["--bootstrap-port", &bootstrap.to_string()])
-            .args(["--broker-port-base", &(broker_1 - 1).to_string()])
-            .args(["--admin-bind", &format!("127.0.0.1:{admin}")])
-            .args(["--preset", "default", "--log-level", "warn"])
-            .stdin(Stdio::null())
-            .spawn()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_1));
-        let mut relay = Relay::of("holdfast", address, child);
-        relay.wait_until_ready(SocketAddr::from((Ipv4Addr::LOCALHOST, admin)))?;
+    /// Waits until `ready` and finds the processes, of which there must be so many: a server that listens may yet have to start those
+    /// that do the work.
+    pub fn started(
+        name: &str,
+        address: SocketAddr,
+        started: Started,
+        processes: usize,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<Relay> {
+        let begun = Instant::now();
+        let mut relay = Relay {
+            name: name.to_owned(),
+            address,
+            pids: Vec::new(),
+            started: Some(started),
+        };
+        while !ready() || relay.find_processes()? < processes {
+            let waited = begun.elapsed();
+            let guard = relay.guard().expect("it is ours");
+            let gone = waited > Duration::from_secs(1) && descendants(guard)?.is_empty();
+            if gone || waited > READY_WITHIN {
+                let ended = if gone { ", it has ended" } else { "" };
+                return Err(io::Error::other(format!(
+                    "{name} was not ready after {waited:.1?}{ended}"
+                )));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         Ok(relay)
     }
 
-    /// `NAME=HOST:PORT,PID`: a relay that leads to our broker by itself.
+    /// `NAME=HOST:PORT,PID`: a relay that leads to our broker by itself. Of its process tree the processes of now count.
     pub fn parse(text: &str) -> Result<(String, SocketAddr, u32), String> {
         let parts = text.split_once('=').and_then(|(name, rest)| {
             let (address, pid) = rest.rsplit_once(',')?;
-            Some((name.to_owned(), address.parse().ok()?, pid.parse().ok()?))
+            let address = address.to_socket_addrs().ok()?.next()?;
+            Some((name.to_owned(), address, pid.parse().ok()?))
         });
-        parts.ok_or_else(|| format!("'{text}' is not NAME=ADDRESS:PORT,PID"))
+        parts.ok_or_else(|| format!("'{text}' is not NAME=HOST:PORT,PID"))
     }
 
-    pub fn foreign((name, address, pid): (String, SocketAddr, u32)) -> Relay {
-        Relay {
+    pub fn foreign((name, address, pid): (String, SocketAddr, u32)) -> io::Result<Relay> {
+        let mut pids = vec![pid];
+        pids.extend(descendants(pid)?);
+        Ok(Relay {
             name,
             address,
-            pid: Some(pid),
-            child: None,
-        }
+            pids,
+            started: None,
+        })
     }
 
-    /// CPU seconds that all threads of the process have used. `schedstat` counts nanoseconds where `utime` and `stime`
+    /// How many there are; the guard itself, which sleeps, is none of them.
+    fn find_processes(&mut self) -> io::Result<usize> {
+        if let Some(guard) = self.guard() {
+            self.pids = descendants(guard)?;
+        }
+        Ok(self.pids.len())
+    }
+
+    fn guard(&self) -> Option<u32> {
+        Some(self.started.as_ref()?.guard.id())
+    }
+
+    /// CPU seconds that all threads of its processes have used. `schedstat` counts nanoseconds where `utime` and `stime`
     /// count ticks of 10 ms; it forgets a thread that has ended, but workers do not end. A thread that is running has its
     /// last slice not yet added: let the relay come to rest first.
     pub fn cpu_seconds(&self) -> io::Result<f64> {
-        let Some(pid) = self.pid else {
-            return Ok(0.0);
-        };
         let mut nanoseconds = 0_u64;
-        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
-            let first = text.split_whitespace().next().unwrap_or_default();
-            nanoseconds += first.parse::<u64>().map_err(io::Error::other)?;
+        for pid in &self.pids {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let text = fs::read_to_string(task?.path().join("schedstat"))?;
+                let first = text.split_whitespace().next().unwrap_or_default();
+                nanoseconds += first.parse::<u64>().map_err(io::Error::other)?;
+            }
         }
         Ok(nanoseconds as f64 / 1e9)
     }
 
-    /// Resident memory in bytes. `smaps_rollup` is exact; the counter in `status` is not.
+    /// CPU seconds since `before`, for what it has carried since then. None at all is no measurement: the work was done by a process
+    /// that is not known.
+    pub fn cpu_seconds_since(&self, before: f64) -> io::Result<f64> {
+        let spent = self.cpu_seconds()? - before;
+        match spent > 0.0 || self.pids.is_empty() {
+            true => Ok(spent),
+            false => Err(io::Error::other(format!(
+                "processes {:?} carried traffic without any CPU: others do the work",
+                self.pids
+            ))),
+        }
+    }
+
+    /// Resident memory in bytes. `smaps_rollup` is exact; the counter in `status` is not. What processes share counts once
+    /// for each, so that only differences say something.
     pub fn resident_bytes(&self) -> io::Result<f64> {
-        let Some(pid) = self.pid else {
-            return Ok(0.0);
-        };
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let kib = text.lines().find_map(|line| {
-            let rest = line.strip_prefix("Rss:")?;
-            rest.split_whitespace().next()?.parse::<f64>().ok()
-        });
-        Ok(kib.ok_or_else(|| io::Error::other("no Rss line"))? * 1024.0)
+        self.kib("smaps_rollup", "Rss:")
     }
 
-    fn of(name: &str, address: SocketAddr, child: Child) -> Relay {
-        Relay {
-            name: name.to_owned(),
-            address,
-            pid: Some(child.id()),
-            child: Some(child),
-        }
+    /// The most that it ever was.
+    pub fn peak_resident_bytes(&self) -> io::Result<f64> {
+        self.kib("status", "VmHWM:")
     }
 
-    fn wait_until_ready(&mut self, admin: SocketAddr) -> io::Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < READY_WITHIN {
-            if let Some(child) = &mut self.child
-                && let Some(status) = child.try_wait()?
-            {
-                return Err(io::Error::other(format!(
-                    "holdfast ended before it was ready: {status}"
-                )));
-            }
-            if ready(admin) {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        Err(io::Error::other(format!(
-            "holdfast was not ready within {READY_WITHIN:?}"
-        )))
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn ready(admin: SocketAddr) -> bool {
-    let ask = || -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(
-            stream,
-            "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-/// The hidden mode: the least that a relay in this language on this runtime can do. Ends with the benchmark, whose end of
-/// the standard input closes with it.
-pub fn serve_copy(broker: SocketAddr) -> io::Result<()> {
-    thread::spawn(|| {
-        let _ = io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        println!("{}", listener.local_addr()?);
-        loop {
-            let (mut client, _) = listener.accept().await?;
-            tokio::spawn(async move {
-                let mut upstream = tokio::net::TcpStream::connect(broker).await?;
-                client.set_nodelay(true)?;
-                upstream.set_nodelay(true)?;
-                tokio::io::copy_bidirectional_with_sizes(
-                    &mut client,
-                    &mut upstream,
-                    COPY_BYTES,
-                    COPY_BYTES,
-                )
-                .await
+    fn kib(&self, file: &str, name: &str) -> io::Result<f64> {
+        let mut bytes = 0.0;
+        for pid in &self.pids {
+            let text = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+            let kib = text.lines().find_map(|line| {
+                let rest = line.strip_prefix(name)?;
+                rest.split_whitespace().next()?.parse::<f64>().ok()
             });
+            let absent = || io::Error::other(format!("no {name} in {file}"));
+            bytes += kib.ok_or_else(absent)? * 1024.0;
         }
-    })
+        Ok(bytes)
+    }
+}
+
+impl Started {
+    /// The shell waits for the end of its standard input, which comes with the end of this process at the latest, ends the
+    /// relay and reaps it: nginx's workers outlive a master that is killed, and nobody's child outlives the benchmark.
+    pub fn new(command: &[String], folder: tempfile::TempDir) -> io::Result<Started> {
+        const GUARD: &str = r#""$@" & read -r _; kill $! 2>/dev/null; wait"#;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, "guard"])
+            .args(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let stdin = guard.stdin.take();
+        Ok(Started {
+            guard,
+            stdin,
+            folder,
+        })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // It has nothing left to wait for.
+        let _ = self.guard.wait();
+        if let Ok(log) = fs::read_to_string(self.log())
+            && !log.is_empty()
+        {
+            let _ = io::stderr().write_all(log.as_bytes());
+        }
+    }
+}
+
+/// A relay that knows no readiness is ready when it takes connections.
+pub fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+/// Children, their children, and so on. Not every kernel lists children by their parent, so all processes are asked.
+fn descendants(ancestor: u32) -> io::Result<Vec<u32>> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // It may have ended since. The name in parentheses may hold anything, a parenthesis too.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut fields = behind_name.split_whitespace();
+        let (state, parent) = (fields.next(), fields.next());
+        let parent = parent.and_then(|parent| parent.parse().ok());
+        if let Some(parent) = parent.filter(|_| state != Some("Z")) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        let of_it = children.remove(pid).unwrap_or_default();
+        found.extend(of_it);
+        next += 1;
+    }
+    found.remove(0);
+    Ok(found)
 }

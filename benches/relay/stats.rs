@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// With fewer pairs nothing is judged.
+pub const PAIRS: usize = 15;
+
 /// Ratios of pairs that were measured side by side, in one number and its spread.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
@@ -9,31 +12,42 @@ pub struct Ratio {
     /// Bootstrap interval of the median, 95 %.
     pub low: f64,
     pub high: f64,
+    pub pairs: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
+    /// The median is not above the target.
     Met,
+    /// All of the interval is above the target.
     Missed,
-    /// The interval holds the target.
+    /// The median is above the target, and so little that it may be chance.
     NotDistinguishable,
+    /// And why.
+    NotJudged(String),
 }
 
 impl Ratio {
-    pub fn of(pairs: &[(f64, f64)]) -> Ratio {
-        let ratios: Vec<f64> = pairs.iter().map(|(a, b)| a / b).collect();
+    /// Of each value to its yardstick.
+    pub fn of(values: &[f64], yardsticks: &[f64]) -> Ratio {
+        let pairs = values.iter().zip(yardsticks);
+        let ratios: Vec<f64> = pairs.map(|(value, yardstick)| value / yardstick).collect();
         let (low, high) = bootstrap(&ratios);
         Ratio {
             median: median(&ratios),
             low,
             high,
+            pairs: ratios.len(),
         }
     }
 
     pub fn against(self, target: f64) -> Verdict {
-        match (self.low, self.high) {
-            (_, high) if high <= target => Verdict::Met,
-            (low, _) if low > target => Verdict::Missed,
+        match self {
+            Ratio { pairs, .. } if pairs < PAIRS => {
+                Verdict::NotJudged(format!("{pairs} pairs, {PAIRS} are needed"))
+            }
+            Ratio { median, .. } if median <= target => Verdict::Met,
+            Ratio { low, .. } if low > target => Verdict::Missed,
             _ => Verdict::NotDistinguishable,
         }
     }
@@ -47,11 +61,12 @@ impl fmt::Display for Ratio {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Verdict::Met => "met",
-            Verdict::Missed => "MISSED",
-            Verdict::NotDistinguishable => "not distinguishable",
-        })
+        match self {
+            Verdict::Met => f.write_str("met"),
+            Verdict::Missed => f.write_str("MISSED"),
+            Verdict::NotDistinguishable => f.write_str("not distinguishable"),
+            Verdict::NotJudged(why) => write!(f, "not judged: {why}"),
+        }
     }
 }
 

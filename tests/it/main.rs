@@ -1,6 +1,7 @@
 //! The integration tests: one crate that mirrors the floors of `src`. What needs real brokers or Kafka's jars lives under
 //! `kafka::`, so `cargo test --workspace -- --skip kafka::` is the fast tier.
 
+mod bench;
 mod fuzz;
 mod house;
 mod kafka;

@@ -3,6 +3,7 @@
 mod activation;
 mod attacked;
 mod background;
+mod calls;
 mod driven;
 mod driver;
 mod ending;

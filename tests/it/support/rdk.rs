@@ -462,6 +462,13 @@ pub fn grow(bootstrap: &str, topic: &str, count: usize) -> Result<(), RDKafkaErr
     call(admin(bootstrap).create_partitions(&partitions, &within()))
 }
 
+/// DeleteTopics.
+#[track_caller]
+pub fn delete_topic(bootstrap: &str, topic: &str) {
+    let deleted = call(admin(bootstrap).delete_topics(&[topic], &within()));
+    deleted.expect("a topic that is there can be deleted");
+}
+
 /// DeleteGroups.
 pub fn delete_group(bootstrap: &str, group: &str) -> Result<(), RDKafkaErrorCode> {
     call(admin(bootstrap).delete_groups(&[group], &within()))
