@@ -34,17 +34,29 @@ impl Traffic {
         }
     }
 
-    /// The same so many times, in one read each way.
+    /// The same so many times, in one read each way, under correlation ids one after the other.
     pub fn pipelined(self, times: usize) -> Traffic {
         let each = self.answers.len();
         let offsets_at =
             (0..times).flat_map(|n| self.offsets_at.iter().map(move |at| n * each + at));
         Traffic {
             offsets_at: offsets_at.collect(),
-            requests: self.requests.repeat(times),
-            answers: self.answers.repeat(times),
+            requests: numbered(&self.requests, REQUEST_CORRELATION_ID_AT, times),
+            answers: numbered(&self.answers, ANSWER_CORRELATION_ID_AT, times),
         }
     }
+}
+
+/// Behind size, api_key and api_version; behind the size.
+const REQUEST_CORRELATION_ID_AT: usize = 8;
+const ANSWER_CORRELATION_ID_AT: usize = 4;
+
+fn numbered(frame: &[u8], correlation_id_at: usize, times: usize) -> Vec<u8> {
+    let mut frames = frame.repeat(times);
+    for (n, frame) in (1_i32..).zip(frames.chunks_exact_mut(frame.len())) {
+        frame[correlation_id_at..][..4].copy_from_slice(&n.to_be_bytes());
+    }
+    frames
 }
 
 /// Gives `run` what moves the traffic once, as the driver moves it, and tells how many bytes went to the broker and to the client.
