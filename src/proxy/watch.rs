@@ -96,7 +96,14 @@ impl WatchStats {
         let told = self.refused_told_ms.load(Ordering::Relaxed);
         if now.saturating_sub(told) >= TOLD_EVERY_MS {
             self.refused_told_ms.store(now, Ordering::Relaxed);
-            tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+            match failure.reason() {
+                WatchFailure::Tls => {
+                    tracing::warn!(%server, %failure, "the gateway's own connections have no TLS with this broker");
+                }
+                _ => {
+                    tracing::warn!(%server, %failure, "the gateway's own connections cannot authenticate");
+                }
+            }
         }
     }
 }
@@ -109,7 +116,10 @@ impl Shared {
             WatchFailure::Answer => {}
             // Clients reach it all the same.
             WatchFailure::Authentication => self.stats.not_let_in(server, failure),
-            _ => {
+            reason => {
+                if reason == WatchFailure::Tls {
+                    self.stats.not_let_in(server, failure);
+                }
                 let dial = matches!(failure, Failure::Dial(_));
                 self.reach.failed(server, (failure, dial), unix_ms());
             }

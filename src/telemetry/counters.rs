@@ -81,6 +81,7 @@ pub(super) struct Counters {
     pub(super) buffer_limit: IntGauge,
     pub(super) announced: IntGauge,
     pub(super) announced_limit: IntGauge,
+    pub(super) brokers_unreachable: IntGauge,
     pub(super) brokers_outside: IntGauge,
     pub(super) looks: Pairs<bool, 1>,
     pub(super) last_look: IntGauge,
@@ -319,6 +320,7 @@ impl Counters {
             buffer_limit: make.gauge("holdfast_buffer_limit_bytes"),
             announced: make.gauge("holdfast_announced_bytes"),
             announced_limit: make.gauge("holdfast_announced_limit_bytes"),
+            brokers_unreachable: make.gauge("holdfast_brokers_unreachable"),
             brokers_outside: make.gauge("holdfast_brokers_outside_set"),
             looks: Pairs::new(
                 make.counters("holdfast_watch_looks_total"),

@@ -95,6 +95,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_client_paused_seconds_total", &["limit"], "Time for which clients were not read, likewise; added up when a connection wakes"),
     gauge("holdfast_clients_paused", &["limit"], "Clients that are not read now, likewise"),
     // What is known of the cluster.
+    gauge("holdfast_brokers_unreachable", &[], "Brokers and bootstrap servers that cannot be reached; /report and the log name them and say why"),
     gauge("holdfast_brokers_outside_set", &[], "Brokers of the cluster outside listener.broker_ids: not reachable through Holdfast"),
     counter("holdfast_watch_looks_total", &["outcome"], "The gateway's own looks at the cluster"),
     counter("holdfast_watch_failures_total", &["reason"], "Attempts of the gateway's own connections that failed; authentication: the brokers do not let it in, see [cluster.sasl]; tls: there is no TLS with them, see [cluster.tls]; lost: also what a listener does that wants TLS or SASL"),

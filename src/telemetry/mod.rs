@@ -593,6 +593,8 @@ impl Telemetry {
 
     /// The cluster as last seen.
     pub fn set_sight(&self, sight: Sight) {
+        let unreachable = saturated(sight.unreachable.len());
+        self.counters.brokers_unreachable.set(unreachable);
         *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = sight;
     }
 

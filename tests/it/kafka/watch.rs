@@ -183,9 +183,16 @@ fn a_broker_that_is_down_needs_a_human_until_it_is_back() {
     });
     let log = holdfast.log();
     assert!(log.contains("a broker cannot be reached"), "{log}");
+    let unreachable = || {
+        holdfast
+            .metrics()
+            .value("holdfast_brokers_unreachable", &[])
+    };
+    assert_eq!(unreachable(), 1.0);
     cluster.broker(3).restart();
     eventually("no need", PATIENCE, || match told() {
         None => Ok(()),
         Some(text) => Err(text),
     });
+    assert_eq!(unreachable(), 0.0);
 }
