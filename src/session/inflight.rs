@@ -11,7 +11,6 @@ use crate::wire::api::ApiKey;
 use crate::wire::fetch::Batches;
 use crate::wire::principal::Claim;
 use crate::wire::produce::TopicKey;
-
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;

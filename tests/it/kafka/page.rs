@@ -56,7 +56,7 @@ fn the_page_tells_what_needs_a_human_and_shows_hostile_names_as_text() {
         "replication factor 1, wanted 3 or more",
         "metrics_pipeline",
         "2099-01-31",
-        "<td>acks_none</td>",
+        "data-head=\"Scenario\">acks_none</td>",
         "■ enforce",
         "<polyline",
         "Records sent with acks=0: ",
