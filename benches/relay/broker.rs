@@ -140,6 +140,7 @@ impl Connection {
                 version,
                 correlation_id,
                 frames::fetch_max_bytes(head, version),
+                frames::fetch_partition(head, version),
             ),
             METADATA => {
                 let mut asked = head.to_vec();
@@ -161,13 +162,21 @@ impl Connection {
         }
     }
 
-    fn answer_fetch(&mut self, version: i16, correlation_id: i32, size: usize) -> io::Result<()> {
-        const HEAD: usize = frames::RESPONSE_CORRELATION + 4;
+    fn answer_fetch(
+        &mut self,
+        version: i16,
+        correlation_id: i32,
+        size: usize,
+        partition: u32,
+    ) -> io::Result<()> {
+        let partition_at = frames::fetched_partition_at(version);
         let response = fetched(version, size);
-        let (head, rest) = response.split_at(HEAD);
+        let (head, rest) = response.split_at(partition_at + 4);
+        let begin = self.out.len();
         self.out.extend_from_slice(head);
-        let at = self.out.len() - HEAD + frames::RESPONSE_CORRELATION;
-        frames::set_correlation(&mut self.out, at, correlation_id);
+        let head = &mut self.out[begin..];
+        frames::set_correlation(head, frames::RESPONSE_CORRELATION, correlation_id);
+        head[partition_at..].copy_from_slice(&partition.to_be_bytes());
         if size < GATHER_BELOW {
             self.out.extend_from_slice(rest);
             return Ok(());

@@ -99,13 +99,15 @@ pub fn all(quick: bool) -> Vec<Case> {
         false => &SIZES,
     };
     let traffic: &[Traffic] = match quick {
-        true => &[PRODUCE, FETCH],
+        true => &[PRODUCE, FETCH, Traffic::Varied { fetch: false }],
         false => &[
             PRODUCE,
             Traffic::Produce { acks: 1 },
             Traffic::Produce { acks: 0 },
             FETCH,
             Traffic::Fetch { version: 12 },
+            Traffic::Varied { fetch: false },
+            Traffic::Varied { fetch: true },
         ],
     };
     let mut cases = vec![Case::PingPong(PRODUCE), Case::Paced(PRODUCE)];
@@ -183,7 +185,9 @@ impl Case {
             (Case::Stream(Stream { size, traffic }), CPU_PER_GB) => match (size, traffic) {
                 (_, Traffic::Mixed) => vec![target(1.00, BLIND)],
                 (0..=SMALL, _) => vec![target(1.25, &[COPY])],
-                (_, Traffic::Fetch { .. }) => vec![target(1.00, BLIND), stretch(0.70)],
+                (_, Traffic::Fetch { .. } | Traffic::Varied { fetch: true }) => {
+                    vec![target(1.00, BLIND), stretch(0.70)]
+                }
                 _ => vec![target(1.00, BLIND), stretch(0.85)],
             },
             _ => Vec::new(),
@@ -327,6 +331,8 @@ pub fn traffic_name(traffic: Traffic) -> String {
     match traffic {
         Traffic::Produce { acks } => format!("produce acks={acks}"),
         Traffic::Fetch { version } => format!("fetch v{version}"),
+        Traffic::Varied { fetch: false } => "varied produce acks=-1".to_owned(),
+        Traffic::Varied { fetch: true } => "varied fetch v16".to_owned(),
         Traffic::Mixed => "mixed".to_owned(),
     }
 }

@@ -25,6 +25,10 @@ pub enum Traffic {
     Fetch {
         version: i16,
     },
+    /// Produce with acks=all or Fetch, no two requests in a row alike: five partitions in turn, of sizes down to three quarters.
+    Varied {
+        fetch: bool,
+    },
     /// Produce with acks=all and Fetch in turn, of the sizes up to 256 KiB: about as many bytes of each.
     Mixed,
 }
@@ -50,7 +54,7 @@ impl Stream {
         match self.traffic {
             Traffic::Produce { acks } => frames::produce_request(acks, self.size),
             Traffic::Fetch { version } => frames::fetch_request(version, self.size),
-            Traffic::Mixed => unreachable!("mixed traffic has no single request"),
+            Traffic::Varied { .. } | Traffic::Mixed => unreachable!("it has no single request"),
         }
     }
 }
@@ -69,10 +73,11 @@ pub struct Burst {
 
 impl Burst {
     pub fn of(stream: Stream) -> Burst {
+        let traffic = stream.traffic;
         let streams = match stream.traffic {
             Traffic::Mixed => mixture(),
-            // 512 KiB, but at least 4 and at most 256 frames.
-            _ => vec![stream; ((1 << 19) / stream.size).clamp(4, 256)],
+            Traffic::Varied { fetch } => varied(fetch, stream.size),
+            _ => vec![stream; frames_of_burst(stream.size)],
         };
         let mut burst = Burst {
             batch: Vec::new(),
@@ -87,7 +92,12 @@ impl Burst {
                 Some((same, frame)) if same == stream => frame,
                 _ => stream.request(),
             };
+            let begin = burst.batch.len();
             burst.batch.extend_from_slice(&frame);
+            if let Traffic::Varied { .. } = traffic {
+                let partition = burst.frames() as u32 % VARIED_PARTITIONS;
+                frames::set_partition(&mut burst.batch[begin..], partition);
+            }
             burst.starts.push(burst.batch.len());
             before = Some((stream, frame));
         }
@@ -97,6 +107,25 @@ impl Burst {
     fn frames(&self) -> usize {
         self.starts.len() - 1
     }
+}
+
+/// 512 KiB, but at least 4 and at most 256.
+fn frames_of_burst(size: usize) -> usize {
+    ((1 << 19) / size).clamp(4, 256)
+}
+
+pub const VARIED_PARTITIONS: u32 = 5;
+
+fn varied(fetch: bool, size: usize) -> Vec<Stream> {
+    let traffic = match fetch {
+        true => Traffic::Fetch { version: 16 },
+        false => Traffic::Produce { acks: -1 },
+    };
+    let stream = |turn| Stream {
+        traffic,
+        size: size - turn * 29 % (size / 4),
+    };
+    (0..frames_of_burst(size)).map(stream).collect()
 }
 
 /// Sizes spread evenly, each as a Produce and as a Fetch.

@@ -3,6 +3,7 @@
 //! A frame is encoded once and then sent many times with another correlation id; nothing here decodes, except for finding
 //! where one frame ends and the next begins.
 
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The only topic that is written to and read.
@@ -49,15 +50,15 @@ fn produce_of(acks: i16, batch: &[u8], partitions: u32) -> Vec<u8> {
     frame
 }
 
-/// Produce v9, error 0 for partitions from 0 on.
-pub fn produce_response(correlation_id: i32, base_offset: i64, partitions: u32) -> Vec<u8> {
+/// Produce v9, error 0 for each of these partitions.
+pub fn produce_response(correlation_id: i32, base_offset: i64, partitions: Range<u32>) -> Vec<u8> {
     let mut frame = vec![0; 4];
     frame.extend(correlation_id.to_be_bytes());
     frame.push(0); // tags of the header
     frame.push(2);
     put_compact(&mut frame, TOPIC.as_bytes());
-    put_varint(&mut frame, partitions + 1);
-    for index in 0..partitions {
+    put_varint(&mut frame, partitions.len() as u32 + 1);
+    for index in partitions {
         frame.extend(index.to_be_bytes());
         frame.extend(0_i16.to_be_bytes()); // error_code
         frame.extend(base_offset.to_be_bytes());
@@ -131,17 +132,60 @@ pub fn produce_acks(head: &[u8]) -> i16 {
     i16::from_be_bytes([head[at], head[at + 1]])
 }
 
-/// How many partitions a Produce v9 request of ours writes to.
-pub fn produce_partitions(head: &[u8]) -> u32 {
-    let at = body(head) + 1 + 2 + 4 + 1 + 1 + TOPIC.len();
+/// To which partitions a Produce v9 request of ours writes.
+pub fn produce_partitions(head: &[u8]) -> Range<u32> {
+    let mut at = produce_partition_at(head) - 1;
     let mut value = 0;
-    for (step, byte) in head[at..].iter().enumerate().take(5) {
-        value |= u32::from(byte & 0x7f) << (7 * step);
-        if byte & 0x80 == 0 {
+    for step in 0..5 {
+        value |= u32::from(head[at] & 0x7f) << (7 * step);
+        at += 1;
+        if head[at - 1] & 0x80 == 0 {
             break;
         }
     }
-    value - 1
+    let first = partition_at(head, at);
+    first..first + value - 1
+}
+
+/// Where the index of the only partition lies in a Produce v9 request of ours.
+fn produce_partition_at(head: &[u8]) -> usize {
+    body(head) + 1 + 2 + 4 + 1 + 1 + TOPIC.len() + 1
+}
+
+/// Where the index of the partition lies in a Fetch of ours.
+fn fetch_partition_at(head: &[u8], version: i16) -> usize {
+    let fixed = if version < 15 { 25 } else { 21 };
+    body(head) + fixed + 1 + topic_bytes(version) + 1
+}
+
+/// Where it lies in the answer.
+pub fn fetched_partition_at(version: i16) -> usize {
+    4 + 4 + 1 + 4 + 2 + 4 + 1 + topic_bytes(version) + 1
+}
+
+fn topic_bytes(version: i16) -> usize {
+    if version < 13 {
+        1 + TOPIC.len()
+    } else {
+        TOPIC_ID.len()
+    }
+}
+
+pub fn fetch_partition(head: &[u8], version: i16) -> u32 {
+    partition_at(head, fetch_partition_at(head, version))
+}
+
+fn partition_at(frame: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])
+}
+
+/// Sends a request of ours for one partition to another.
+pub fn set_partition(request: &mut [u8], partition: u32) {
+    let at = match i16::from_be_bytes([request[4], request[5]]) {
+        0 => produce_partition_at(request),
+        _ => fetch_partition_at(request, i16::from_be_bytes([request[6], request[7]])),
+    };
+    request[at..at + 4].copy_from_slice(&partition.to_be_bytes());
 }
 
 /// A Metadata v12 request for one topic, `name`.

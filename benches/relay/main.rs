@@ -146,7 +146,7 @@ fn run(flags: &Flags) -> io::Result<bool> {
     }
     let cluster = Cluster {
         brokers: 1,
-        partitions: 1,
+        partitions: client::VARIED_PARTITIONS as i32,
         tls: None,
     };
     let behind = Behind::one(broker::start(flags.broker_port, cluster)?, flags.workers);

@@ -136,25 +136,23 @@ impl Session {
         frame_len: usize,
         entry: Entry,
     ) {
+        let mut next = start;
+        next.correlation_id = next.correlation_id.wrapping_add(1);
         // An acks=0 request is accounted for by itself, and the end of the connection comes between two requests.
-        let (Some(tally), true) = (&mut self.tally, last.head.acks != 0) else {
+        let alone = last.head.acks == 0
+            || self.request != Request::Start
+            || self.closing.is_some()
+            || header::start(lane.fresh()) != Some(next);
+        let (Some(tally), false) = (&mut self.tally, alone) else {
             return;
         };
-        if self.request != Request::Start || self.closing.is_some() {
-            return;
-        }
-        let free = env
-            .limits
-            .max_in_flight
-            .saturating_sub(self.in_flight.len());
+        let free = env.limits.max_in_flight.saturating_sub(self.in_flight.len());
         let unsampled = self.next_sample.saturating_sub(self.frames);
         let most = free.min(usize::try_from(unsampled).unwrap_or(usize::MAX));
         let (head, plan) = (last.head, tally.plan);
         let end = START_LEN + last.begins_len;
-        let mut next = start;
         let mut run = 0;
         for frame in lane.fresh().chunks_exact_mut(frame_len).take(most) {
-            next.correlation_id = next.correlation_id.wrapping_add(1);
             if header::start(frame) != Some(next) || frame[START_LEN..end] != *last.begins() {
                 break;
             }
@@ -173,6 +171,7 @@ impl Session {
                 break;
             }
             write_plan(frame, head, &plan);
+            next.correlation_id = next.correlation_id.wrapping_add(1);
             run += 1;
         }
         let requests = u64::from(run);
