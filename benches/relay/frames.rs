@@ -104,26 +104,28 @@ pub fn fetch_request(version: i16, max_bytes: usize) -> Vec<u8> {
 
 /// A Fetch response of exactly `size` bytes, size prefix included.
 pub fn fetch_response(version: i16, size: usize) -> Vec<u8> {
-    exactly(size, |batch| {
-        let mut frame = vec![0; 8];
-        frame.push(0); // tags of the header
-        frame.extend(0_i32.to_be_bytes()); // throttle_time_ms
-        frame.extend(0_i16.to_be_bytes()); // error_code
-        frame.extend(0_i32.to_be_bytes()); // session_id
-        frame.push(2);
-        put_topic(&mut frame, version);
-        frame.push(2);
-        frame.extend(0_i32.to_be_bytes()); // partition_index
-        frame.extend(0_i16.to_be_bytes());
-        for _ in ["high_watermark", "last_stable_offset", "log_start_offset"] {
-            frame.extend(1_i64.to_be_bytes());
-        }
-        frame.push(0); // aborted_transactions: null
-        frame.extend((-1_i32).to_be_bytes()); // preferred_read_replica
-        put_compact(&mut frame, batch);
-        frame.extend([0, 0, 0]);
-        frame
-    })
+    exactly(size, |batch| fetched(version, batch))
+}
+
+fn fetched(version: i16, batch: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 8];
+    frame.push(0); // tags of the header
+    frame.extend(0_i32.to_be_bytes()); // throttle_time_ms
+    frame.extend(0_i16.to_be_bytes()); // error_code
+    frame.extend(0_i32.to_be_bytes()); // session_id
+    frame.push(2);
+    put_topic(&mut frame, version);
+    frame.push(2);
+    frame.extend(0_i32.to_be_bytes()); // partition_index
+    frame.extend(0_i16.to_be_bytes());
+    for _ in ["high_watermark", "last_stable_offset", "log_start_offset"] {
+        frame.extend(1_i64.to_be_bytes());
+    }
+    frame.push(0); // aborted_transactions: null
+    frame.extend((-1_i32).to_be_bytes()); // preferred_read_replica
+    put_compact(&mut frame, batch);
+    frame.extend([0, 0, 0]);
+    frame
 }
 
 /// Where acks lies in a Produce v9 request of ours: behind the header and a null transactional_id.
@@ -318,17 +320,31 @@ fn sized(mut frame: Vec<u8>) -> Vec<u8> {
 /// A frame around a record batch, with the value as long as makes the frame `size` bytes. Where three varints grow at once
 /// no value fits: a key moves the step.
 fn exactly(size: usize, frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    built(size, frame).unwrap_or_else(|| panic!("no frame of {size} bytes can be built"))
+}
+
+fn built(size: usize, frame: impl Fn(&[u8]) -> Vec<u8>) -> Option<Vec<u8>> {
     for key in 0..8 {
         let mut value = size.saturating_sub(frame(&record_batch(key, 0)).len());
         for _ in 0..4 {
             let built = frame(&record_batch(key, value));
             if built.len() == size {
-                return sized(built);
+                return Some(sized(built));
             }
             value = (value + size).saturating_sub(built.len());
         }
     }
-    panic!("no frame of {size} bytes can be built");
+    None
+}
+
+/// The largest size up to this one of which there are requests of Produce and answers to Fetch: where the length of the batch
+/// grows by a byte, a size is passed over.
+pub fn at_most(size: usize) -> usize {
+    let exists = |size: &usize| {
+        let produce = built(*size, |batch| produce_of(-1, batch, 1));
+        produce.is_some() && built(*size, |batch| fetched(16, batch)).is_some()
+    };
+    (0..=size).rev().find(exists).expect("some size exists")
 }
 
 /// A RecordBatch v2 with one record.
