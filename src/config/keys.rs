@@ -320,7 +320,7 @@ pub static DRAIN_DELAY: Key = number("drain", "delay_ms", 2000, 0, 300_000, MS,
 pub static DRAIN_TIMEOUT: Key = number("drain", "timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the end of accepting to the exit, whatever is still open.");
 pub static CLOSE_DRAIN_TIMEOUT: Key = number("drain", "close_drain_timeout_ms", 5000, 0, 300_000, MS,
-    "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. Also how long a broker may be silent that owes answers to a client that\nhas gone, if none is to a Produce request (those are awaited for limits.idle_timeout_ms). At most timeout_ms.");
+    "How long a connection that is being closed is read on, until the client's FIN: closing a socket with unread bytes\ndestroys what the client has handed over. At most timeout_ms.");
 
 pub static WATCH_INTERVAL: Key = number("reload", "watch_interval_ms", 5000, 0, HOUR_MS, MS,
     "How often the content of the file is looked at; 0: only on SIGHUP. Content that is still being written is waited for.");

@@ -1000,12 +1000,8 @@ impl<D: Dial> Connection<D> {
         let patience = settings.drain.close_drain_timeout;
         match self.session.closing() {
             // What it handed over is still being delivered.
-            Some(CloseCause::ClientClosed | CloseCause::ClientReset) if self.still_delivers() => {
-                since + settings.limits.idle_timeout
-            }
-            // Only answers are awaited, and nobody is there any more who would miss them.
             Some(CloseCause::ClientClosed | CloseCause::ClientReset) => {
-                since.max(self.active_at) + patience
+                since + settings.limits.idle_timeout
             }
             // A client that has nothing under way and sends nothing more is not waited for to the last.
             Some(cause) if cause.is_orderly() && self.session.in_flight().is_empty() => {
@@ -1015,17 +1011,6 @@ impl<D: Dial> Connection<D> {
             Some(cause) if cause.is_orderly() => since + settings.drain.timeout,
             _ => since + patience,
         }
-    }
-
-    /// Whether bytes wait to go to either side, or records whose answer is counted, or which may still lie in front of a
-    /// broker that works on one request at a time.
-    fn still_delivers(&self) -> bool {
-        let (requests, responses) = (&self.requests, &self.responses);
-        requests.lane.has_output()
-            || requests.unflushed
-            || requests.lane.fresh_len() > 0
-            || self.client_writes && responses.lane.has_output()
-            || self.session.in_flight().holds_produce()
     }
 
     fn passed(&self, at: Instant, next: &mut Instant) -> bool {

@@ -7,7 +7,6 @@ use super::judged::Offsets;
 use super::merge::Merge;
 use super::readers::LogEnds;
 use crate::policy::Scenario;
-use crate::wire::api::ApiKey;
 use crate::wire::fetch::Batches;
 use crate::wire::principal::Claim;
 use crate::wire::produce::TopicKey;
@@ -232,12 +231,6 @@ impl InFlight {
     /// Whether any waiting answer is one that the client expects.
     pub fn client_waits(&self) -> bool {
         self.len() > self.absorbed
-    }
-
-    /// Whether records are among what waits.
-    pub fn holds_produce(&self) -> bool {
-        let mut waiting = self.queue.iter();
-        waiting.any(|pending| pending.api_key == ApiKey::PRODUCE.0)
     }
 
     /// Whether the front waits for a broker.

@@ -237,62 +237,6 @@ async fn a_client_that_closes_right_after_sending_has_all_of_it_delivered_and_an
     assert_eq!(gate.closes(), [CloseCause::ClientClosed]);
 }
 
-/// What a client asked, and how long it is held after it went while its broker says nothing.
-async fn held_after_the_client_went(requests: Vec<u8>) -> (Gate, Duration) {
-    let gate =
-        Gate::new("[limits]\nidle_timeout_ms = 60000\n[drain]\nclose_drain_timeout_ms = 3000\n");
-    let mut line = gate.connect();
-    line.client.write_all(&requests).await.unwrap();
-    let _silent = line.broker().await;
-    // Its broker has all of it, and is silent for longer than that already.
-    sleep(Duration::from_secs(10)).await;
-    let begun = tokio::time::Instant::now();
-    drop(line.client);
-    timeout(4 * SOON, line.task).await.unwrap().unwrap();
-    let held = begun.elapsed();
-    (gate, held)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_went_and_is_owed_nothing_but_answers_is_not_held_for_a_silent_broker() {
-    let requests = [opaque(1, 10), opaque(2, 10)].concat();
-    let (gate, held) = held_after_the_client_went(requests).await;
-    let seconds = held.as_secs();
-    assert!((3..5).contains(&seconds), "{held:?}");
-    assert_eq!(gate.closes(), [CloseCause::ClientClosed]);
-    gate.assert_all_given_back();
-}
-
-#[tokio::test(start_paused = true)]
-async fn records_that_a_client_left_behind_are_waited_for_as_long_as_any_answer() {
-    for (acks, unknown) in [(0, 3), (1, 0)] {
-        let requests = [opaque(1, 10), produce(2, acks, 3, 900)].concat();
-        let (gate, held) = held_after_the_client_went(requests).await;
-        assert_eq!(held.as_secs(), 60, "acks={acks}: {held:?}");
-        assert_eq!(gate.ended(), [0, 0, unknown]);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_only_ended_its_own_side_is_answered_as_long_as_its_broker_goes_on() {
-    let gate = Gate::new("[drain]\nclose_drain_timeout_ms = 3000\n");
-    let mut line = gate.connect();
-    let requests: Vec<u8> = (0..5).flat_map(|id| opaque(id, 10)).collect();
-    line.client.write_all(&requests).await.unwrap();
-    line.client.shutdown().await.unwrap();
-    let mut broker = line.broker().await;
-    for _ in 0..5 {
-        let request = frame(&mut broker).await.unwrap();
-        // Each within its time, all of them not.
-        sleep(Duration::from_secs(2)).await;
-        broker.write_all(&reply(&request)).await.unwrap();
-    }
-    let mut answers = Vec::new();
-    line.client.read_to_end(&mut answers).await.unwrap();
-    assert_eq!(answers.len(), 5 * reply(&opaque(0, 10)).len());
-    line.ends().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_cannot_be_reached_costs_no_uncounted_record() {
     let gate = Gate::new("");
