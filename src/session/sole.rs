@@ -146,7 +146,10 @@ impl Session {
         let (Some(tally), false) = (&mut self.tally, alone) else {
             return;
         };
-        let free = env.limits.max_in_flight.saturating_sub(self.in_flight.len());
+        let free = env
+            .limits
+            .max_in_flight
+            .saturating_sub(self.in_flight.len());
         let unsampled = self.next_sample.saturating_sub(self.frames);
         let most = free.min(usize::try_from(unsampled).unwrap_or(usize::MAX));
         let (head, plan) = (last.head, tally.plan);

@@ -46,6 +46,8 @@ fn bounded_beside(anyhow: u64, len: usize, work: impl FnOnce()) {
 enum Seen {
     /// A part, and how many bytes it covers.
     Part(String, u64),
+    /// What the batches of a partition say.
+    OfBatches(String, u64),
     Need(usize),
     Malformed,
     Done,
@@ -63,6 +65,11 @@ fn walk(bytes: &[u8], step: usize, mut next: impl FnMut(&mut [u8]) -> Seen) -> V
                 if !what.is_empty() {
                     told.push(format!("{at}: {what}"));
                 }
+                at = at.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+                shown = step;
+            }
+            Seen::OfBatches(what, len) => {
+                told.push(what);
                 at = at.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
                 shown = step;
             }
@@ -153,6 +160,10 @@ fn walk_fetch(version: i16, bytes: &[u8]) {
     let walker = fetch::Walker::new(version, bytes.len() as u64, batches);
     walks_alike(bytes, &walker, |walker, window| match walker.next(window) {
         fetch::Step::Pass(len) => Seen::Part(String::new(), len),
+        // As many batches as are here are walked in one step: where in them that is told depends on it.
+        fetch::Step::Part(part @ (fetch::Part::Delivered(_) | fetch::Part::Transactional), len) => {
+            Seen::OfBatches(format!("{part:?}"), len)
+        }
         fetch::Step::Part(part, len) => Seen::Part(format!("{part:?}"), len),
         fetch::Step::Need(n) => Seen::Need(n),
         fetch::Step::Malformed(_) => Seen::Malformed,

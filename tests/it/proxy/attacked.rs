@@ -123,7 +123,7 @@ fn a_million_pipelined_api_versions_are_answered_and_others_hardly_notice() {
     const FRAMES: i32 = 1_000_000;
     const BURST: i32 = 1000;
     let attacked = Attacked::start();
-    let answered = attacked.attack("a million ApiVersions", 1, || {
+    let round = || {
         let mut writes = attacked.dial();
         let mut reads = writes.try_clone().expect("a second handle");
         let sending = std::thread::spawn(move || {
@@ -142,9 +142,14 @@ fn a_million_pipelined_api_versions_are_answered_and_others_hardly_notice() {
             }
         }
         drop(sending.join());
-        FRAMES
+    };
+    attacked.attack("a million ApiVersions", 1, || {
+        // On a fast machine one is over before others have asked for anything.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            round();
+        }
     });
-    assert_eq!(answered, FRAMES);
     attacked.assert_left_alone();
 }
 
