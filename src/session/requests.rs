@@ -8,7 +8,7 @@ use super::sole::Last;
 use super::{Env, Session, Want, acks0_event, readers};
 use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
-use crate::wire::header::{self, Look, START_LEN, Start};
+use crate::wire::header::{self, Look, SIZE_LEN, START_LEN, Start};
 use crate::wire::principal::Exchange;
 use crate::wire::sasl::Mechanism;
 use crate::wire::{fetch_request, sasl, versions};
@@ -111,11 +111,15 @@ impl Session {
             self.paused_by = None;
             return Err(Want::Answers);
         }
+        // What no frame can begin with is not waited behind, as no broker does.
+        let Some(&size) = lane.fresh().first_chunk() else {
+            return Err(Want::Bytes(SIZE_LEN));
+        };
+        let Some(frame_len) = self.frame_len(i32::from_be_bytes(size)) else {
+            return Err(Want::Close);
+        };
         let Some(start) = header::start(lane.fresh()) else {
             return Err(Want::Bytes(START_LEN));
-        };
-        let Some(frame_len) = self.frame_len(start) else {
-            return Err(Want::Close);
         };
         let refusable = start.api_key == ApiKey::PRODUCE
             && versions::understands(start.api_key, start.api_version);
@@ -185,19 +189,19 @@ impl Session {
     }
 
     /// The length of the frame with its prefix; `None` when no frame can be that long.
-    fn frame_len(&mut self, start: Start) -> Option<usize> {
-        let least = (START_LEN - 4) as i32;
-        if start.size >= least && !header::looks_like_tls(start.size) {
-            return Some(start.size as usize + 4);
+    fn frame_len(&mut self, size: i32) -> Option<usize> {
+        let least = (START_LEN - SIZE_LEN) as i32;
+        if size >= least && !header::looks_like_tls(size) {
+            return Some(size as usize + SIZE_LEN);
         }
         // While the connection ends, what cannot be a frame is not worth a word, and nothing after it can be read.
-        match header::looks_like_tls(start.size) {
+        match header::looks_like_tls(size) {
             true => self.misdeed(
                 CloseCause::TlsOnPlainPort,
                 "a TLS ClientHello on a plaintext port".to_owned(),
             ),
             false => {
-                let detail = format!("size prefix of {}, at least {least} expected", start.size);
+                let detail = format!("size prefix of {size}, at least {least} expected");
                 self.misdeed(CloseCause::FrameSize, detail);
             }
         }
