@@ -214,6 +214,11 @@ impl InFlight {
         self.queue.len() + self.runs
     }
 
+    /// How many more may wait where `most` may.
+    pub fn free(&self, most: usize) -> usize {
+        most.saturating_sub(self.len())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

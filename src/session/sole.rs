@@ -79,6 +79,28 @@ impl Last {
     fn begins(&self) -> &[u8] {
         &self.begins[..self.begins_len]
     }
+
+    /// The batch of a request of that length, of which `window` is here, if it begins like this one and its batch is of
+    /// the same kind.
+    #[inline(always)]
+    fn alike(&self, window: &[u8], frame_len: usize, now_ms: i64) -> Option<Entry> {
+        let begins = self.begins();
+        let end = START_LEN + begins.len();
+        if window.get(START_LEN..end) != Some(begins) {
+            return None;
+        }
+        let left = frame_len.checked_sub(end)? as u64;
+        let entry = produce::sole_records(&window[end..], left, self.version)?;
+        (self.horizon.kind(entry, now_ms) == self.kind).then_some(entry)
+    }
+}
+
+impl Tally {
+    fn count(&mut self, requests: u64, entry: Entry) {
+        self.requests += requests;
+        self.records += requests * u64::from(entry.records);
+        self.bytes += requests * entry.size;
+    }
 }
 
 impl Session {
@@ -92,27 +114,16 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> Result<bool, Want> {
-        let begins = last.begins();
-        let Some(tally) = self.tally.as_ref().filter(|_| !begins.is_empty()) else {
+        let remembered = last.begins_len > 0 && start.api_version == last.version;
+        let Some(tally) = self.tally.as_ref().filter(|_| remembered) else {
             return Ok(false);
         };
         if frame_len as u64 - 4 > last.clears || self.frames >= self.next_sample {
             return Ok(false);
         }
-        let fresh = &*lane.fresh();
-        let end = START_LEN + begins.len();
-        if (start.api_version, fresh.get(START_LEN..end)) != (last.version, Some(begins))
-            || end >= frame_len
-        {
-            return Ok(false);
-        }
-        let left = (frame_len - end) as u64;
-        let Some(entry) = produce::sole_records(&fresh[end..], left, start.api_version) else {
+        let Some(entry) = last.alike(lane.fresh(), frame_len, env.now_ms) else {
             return Ok(false);
         };
-        if last.horizon.kind(entry, env.now_ms) != last.kind {
-            return Ok(false);
-        }
         let (plan, head, partition) = (tally.plan, last.head, last.partition);
         if self.hurried(head) {
             return Ok(false);
@@ -146,31 +157,23 @@ impl Session {
         let (Some(tally), false) = (&mut self.tally, alone) else {
             return;
         };
-        let free = env
-            .limits
-            .max_in_flight
-            .saturating_sub(self.in_flight.len());
+        let free = self.in_flight.free(env.limits.max_in_flight);
         let unsampled = self.next_sample.saturating_sub(self.frames);
         let most = free.min(usize::try_from(unsampled).unwrap_or(usize::MAX));
         let (head, plan) = (last.head, tally.plan);
-        let end = START_LEN + last.begins_len;
         let mut run = 0;
         for frame in lane.fresh().chunks_exact_mut(frame_len).take(most) {
-            if header::start(frame) != Some(next) || frame[START_LEN..end] != *last.begins() {
+            if header::start(frame) != Some(next) {
                 break;
             }
-            let left = (frame_len - end) as u64;
-            let found = produce::sole_records(&frame[end..], left, start.api_version);
-            let alike = found.is_some_and(|found| {
-                let max_timestamp = entry.max_timestamp;
-                last.horizon.kind(found, env.now_ms) == last.kind
-                    && entry
-                        == Entry {
-                            max_timestamp,
-                            ..found
-                        }
+            let found = last.alike(frame, frame_len, env.now_ms);
+            // But for their timestamps, which are of one kind.
+            let max_timestamp = entry.max_timestamp;
+            let found = found.map(|found| Entry {
+                max_timestamp,
+                ..found
             });
-            if !alike {
+            if found != Some(entry) {
                 break;
             }
             write_plan(frame, head, &plan);
@@ -178,9 +181,7 @@ impl Session {
             run += 1;
         }
         let requests = u64::from(run);
-        tally.requests += requests;
-        tally.records += requests * u64::from(entry.records);
-        tally.bytes += requests * entry.size;
+        tally.count(requests, entry);
         self.events.produces(head.acks, requests);
         lane.forward(run as usize * frame_len);
         self.in_flight.run_on(run, lane.planned_bytes());
@@ -321,9 +322,7 @@ impl Session {
     ) {
         let Some(tally) = &mut self.tally else { return };
         let plan = tally.plan;
-        tally.requests += 1;
-        tally.records += u64::from(entry.records);
-        tally.bytes += entry.size;
+        tally.count(1, entry);
         self.events.produces(head.acks, 1);
         write_plan(lane.fresh(), head, &plan);
         let raised = plan.acks.filter(|_| plan.new_acks.is_some());

@@ -66,10 +66,7 @@ impl Session {
         let LastFetch {
             look, full, place, ..
         } = fetches.last;
-        let free = env
-            .limits
-            .max_in_flight
-            .saturating_sub(self.in_flight.len());
+        let free = self.in_flight.free(env.limits.max_in_flight);
         let (mut next, mut requests) = (start, 0);
         for frame in lane.fresh().chunks_exact(frame_len).take(free) {
             let position = (header::start(frame) == Some(next))
