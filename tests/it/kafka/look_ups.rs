@@ -7,7 +7,7 @@ use crate::support::eventually;
 use crate::support::faults::Fault;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::Cluster;
-use crate::support::offsets::{Commit, OFFSET_COMMIT};
+use crate::support::offsets::commit_of_nobody;
 use crate::support::raw::{self, Batch, Metadata, Produce, Raw, Resource, now_ms};
 use crate::support::rdk;
 use std::time::{Duration, Instant};
@@ -46,22 +46,6 @@ fn gateway(servers: &str, mode: &str) -> Holdfast {
     Holdfast::start_with(Options::new(servers).config(&toml))
 }
 
-/// Of nobody's, for partition 0.
-fn commit(address: &str, group: &str, topic: &str, offset: i64) -> i16 {
-    let offsets = [(0, offset)];
-    let topics = [(topic, &offsets[..])];
-    let commit = Commit {
-        group,
-        generation: -1,
-        member: "",
-        ..Commit::new(2, &topics)
-    };
-    let mut raw = Raw::connect(address).expect("a connection");
-    let answer = raw.call(OFFSET_COMMIT, 2, &commit.body());
-    let answer = answer.expect("an answer");
-    i16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
-}
-
 /// What each scenario's request is answered, with how long that took.
 struct Asked<'a> {
     cluster: &'a Cluster,
@@ -83,7 +67,7 @@ impl Asked<'_> {
     /// Of nobody's.
     fn commit(&self, group: &str, topic: &str, offset: i64) -> i16 {
         let node = coordinator(self.cluster, group);
-        commit(&self.holdfast.broker_addr(node), group, topic, offset)
+        commit_of_nobody(&self.holdfast.broker_addr(node), group, topic, offset)
     }
 
     fn one(&self, scenario: &str) -> i16 {
@@ -144,7 +128,7 @@ fn brokers_that_answer_clients_and_not_the_gateway_hold_nothing_up_that_is_obser
     let all = rdk::Settings::acks("all");
     rdk::produce_ids(&cluster.bootstrap(), GUARDED, 0..10, 10, &all);
     let node = coordinator(&cluster, GUARDED);
-    let at_first = || commit(&cluster.broker(node).addr(), GUARDED, GUARDED, 0);
+    let at_first = || commit_of_nobody(&cluster.broker(node).addr(), GUARDED, GUARDED, 0);
     eventually("a place", PATIENCE, || match at_first() {
         0 => Ok(()),
         code => Err(format!("error {code}")),

@@ -5,7 +5,7 @@ use super::expiry::coordinator;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{Cluster, shared_cluster, unique};
-use crate::support::offsets::{Commit, OFFSET_COMMIT};
+use crate::support::offsets::commit_of_nobody;
 use crate::support::raw::{Body, Raw};
 use std::time::Duration;
 
@@ -14,22 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLICY_VIOLATION: i16 = 44;
 const PAST_END: i16 = 28;
 const WRITE_SHARE_GROUP_STATE: i16 = 85;
-
-/// Of nobody's, for partition 0: what the broker answers.
-fn commit(address: &str, group: &str, topic: &str, offset: i64) -> i16 {
-    let offsets = [(0, offset)];
-    let topics = [(topic, &offsets[..])];
-    let commit = Commit {
-        group,
-        generation: -1,
-        member: "",
-        ..Commit::new(2, &topics)
-    };
-    let mut raw = Raw::connect(address).expect("a connection");
-    let answer = raw.call(OFFSET_COMMIT, 2, &commit.body());
-    let answer = answer.expect("an answer");
-    i16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
-}
 
 fn strict(cluster: &Cluster) -> Holdfast {
     let options = Options::new(&cluster.bootstrap()).preset("strict");
@@ -45,7 +29,7 @@ fn the_first_commit_of_nobodys_that_a_gateway_meets_does_not_set_a_protected_gro
     for (group, node) in [(&kept, nodes[0]), (&free, nodes[1])] {
         let address = cluster.broker(node).addr();
         eventually("a commit", PATIENCE, || {
-            match commit(&address, group, &topic, 10) {
+            match commit_of_nobody(&address, group, &topic, 10) {
                 0 => Ok(()),
                 code => Err(format!("error {code}")),
             }
@@ -54,7 +38,7 @@ fn the_first_commit_of_nobodys_that_a_gateway_meets_does_not_set_a_protected_gro
     // Each gateway is as after a restart: neither group nor topic has been met.
     let through = |node: i32, group: &str, offset| {
         let holdfast = strict(&cluster);
-        let told = commit(&holdfast.broker_addr(node), group, &topic, offset);
+        let told = commit_of_nobody(&holdfast.broker_addr(node), group, &topic, offset);
         let labels = [("scenario", "destructive_admin")];
         let unverified = holdfast
             .metrics()
@@ -69,7 +53,7 @@ fn the_first_commit_of_nobodys_that_a_gateway_meets_does_not_set_a_protected_gro
     // The bootstrap port leads to any broker: to the coordinator by chance, and then it is no way around.
     let holdfast = strict(&cluster);
     assert_eq!(
-        commit(&holdfast.bootstrap(), &kept, &topic, 90),
+        commit_of_nobody(&holdfast.bootstrap(), &kept, &topic, 90),
         POLICY_VIOLATION
     );
 }

@@ -5,7 +5,7 @@ use crate::support::certificates::{Ca, Identity};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, java_client_command, unique};
-use crate::support::process::{self, Output, Scratch};
+use crate::support::process::{self, Output, Process, Scratch};
 use crate::support::rdk;
 use rcgen::date_time_ymd;
 use std::collections::BTreeSet;
@@ -379,4 +379,35 @@ pub(super) fn hundred() -> BTreeSet<u64> {
 /// A hundred records for kcat, their ids as keys.
 pub(super) fn keyed_lines() -> String {
     (0..100).map(|id| format!("{id}:value\n")).collect()
+}
+
+/// Writes as fast as it can, tries nothing twice, and gives up within seconds.
+pub(super) fn producer_without_retries(
+    place: &Place,
+    holdfast: &Holdfast,
+    topic: &str,
+    acks: &str,
+    scratch: &Scratch,
+) -> Process {
+    let mut settings = place.java(Some(LOGINS[0]));
+    for setting in [
+        acks,
+        "enable.idempotence=false",
+        "retries=0",
+        "delivery.timeout.ms=8000",
+        "request.timeout.ms=4000",
+        "max.block.ms=10000",
+        // Nothing that is sent waits for room: it is told of by its own time.
+        "buffer.memory=67108864",
+    ] {
+        settings.push(setting.to_owned());
+    }
+    let bootstrap = by_name(&holdfast.bootstrap());
+    let mut args = vec!["--bootstrap-server", &bootstrap, "--topic", topic];
+    args.extend(["--records", "20000", "--value-bytes", "2000"]);
+    settings
+        .iter()
+        .for_each(|setting| args.extend(["--set", setting]));
+    let command = java_client_command(Version::V4_3_1, "IdempotentProducer", &args);
+    Process::start("drained", scratch.path(), command)
 }

@@ -2,8 +2,8 @@
 //! client is told straight by the brokers' SSL and SASL_SSL listeners, it is told through Holdfast, mistakes included.
 
 use super::secured::{
-    HANDSHAKES, LOGINS, Login, Place, SOON, USER, by_name, counted, hundred, keyed_lines, value,
-    wait_all_counted, wait_count, wait_failed, ways,
+    HANDSHAKES, LOGINS, Login, Place, SOON, USER, by_name, counted, hundred, keyed_lines,
+    producer_without_retries, value, wait_all_counted, wait_count, wait_failed, ways,
 };
 use super::ways::Said;
 use crate::support::certificates::Ca;
@@ -572,28 +572,8 @@ fn a_drain_under_load_by_tls_keeps_what_was_acknowledged() {
     let place = Place::shared();
     let mut holdfast = place.secured();
     let topic = place.topic("drain-tls");
-    let mut settings = place.java(Some(LOGINS[0]));
-    for setting in [
-        "delivery.timeout.ms=8000",
-        "request.timeout.ms=4000",
-        "max.block.ms=10000",
-        // Nothing that is sent waits for room: it is told of by its own time.
-        "buffer.memory=67108864",
-        "acks=1",
-        "enable.idempotence=false",
-        "retries=0",
-    ] {
-        settings.push(setting.to_owned());
-    }
-    let bootstrap = by_name(&holdfast.bootstrap());
-    let mut args = vec!["--bootstrap-server", &bootstrap, "--topic", &topic];
-    args.extend(["--records", "20000", "--value-bytes", "2000"]);
-    settings
-        .iter()
-        .for_each(|setting| args.extend(["--set", setting]));
-    let command = java_client_command(Version::V4_3_1, "IdempotentProducer", &args);
     let scratch = Scratch::new("drained");
-    let mut client = Process::start("drained", scratch.path(), command);
+    let mut client = producer_without_retries(&place, &holdfast, &topic, "acks=1", &scratch);
     eventually("it writes", SOON, || {
         match value(
             &holdfast,

@@ -3,7 +3,7 @@
 
 use super::secured::{
     HANDSHAKES, LOGINS, Login, Place, SOON, by_name, counted, hundred, keyed_lines, own_login,
-    value, wait_count, wait_failed, ways,
+    producer_without_retries, value, wait_count, wait_failed, ways,
 };
 use super::ways::Said;
 use crate::support::bystander::beside;
@@ -13,7 +13,7 @@ use crate::support::haproxy::Haproxy;
 use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{Version, java_client_command};
 use crate::support::ports;
-use crate::support::process::{self, Process, Scratch};
+use crate::support::process::{self, Scratch};
 use crate::support::raw::{Batch, PRODUCE, Produce, ProduceAnswer, request_frame};
 use crate::support::rdk;
 use rustls::crypto::aws_lc_rs;
@@ -290,27 +290,8 @@ fn a_drain_by_tls_counts_every_record_that_was_sent_with_acks_0() {
     let place = Place::shared();
     let mut holdfast = place.secured();
     let topic = place.topic("drain-acks0");
-    let mut settings = place.java(Some(LOGINS[0]));
-    for setting in [
-        "acks=0",
-        "enable.idempotence=false",
-        "retries=0",
-        "delivery.timeout.ms=8000",
-        "request.timeout.ms=4000",
-        "max.block.ms=10000",
-        "buffer.memory=67108864",
-    ] {
-        settings.push(setting.to_owned());
-    }
-    let bootstrap = by_name(&holdfast.bootstrap());
-    let mut args = vec!["--bootstrap-server", &bootstrap, "--topic", &topic];
-    args.extend(["--records", "20000", "--value-bytes", "2000"]);
-    settings
-        .iter()
-        .for_each(|setting| args.extend(["--set", setting]));
-    let command = java_client_command(Version::V4_3_1, "IdempotentProducer", &args);
     let scratch = Scratch::new("drained-acks0");
-    let mut client = Process::start("drained-acks0", scratch.path(), command);
+    let mut client = producer_without_retries(&place, &holdfast, &topic, "acks=0", &scratch);
     wait_count(
         &holdfast,
         "holdfast_requests_total",

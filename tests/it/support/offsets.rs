@@ -1,6 +1,6 @@
 //! OffsetCommit and OffsetFetch at every version, written and read by hand.
 
-use super::raw::{Body, Cursor, request_frame};
+use super::raw::{Body, Cursor, Raw, request_frame};
 use super::rig::topic_id;
 
 pub const OFFSET_COMMIT: i16 = 8;
@@ -348,4 +348,20 @@ pub fn listed(
     tags(&mut body, flexible);
     tags(&mut body, flexible);
     framed(body)
+}
+
+/// Commits for partition 0 as nobody's, over a connection of its own: what is answered.
+pub fn commit_of_nobody(address: &str, group: &str, topic: &str, offset: i64) -> i16 {
+    let offsets = [(0, offset)];
+    let topics = [(topic, &offsets[..])];
+    let commit = Commit {
+        group,
+        generation: -1,
+        member: "",
+        ..Commit::new(2, &topics)
+    };
+    let mut raw = Raw::connect(address).expect("a connection");
+    let answer = raw.call(OFFSET_COMMIT, 2, &commit.body());
+    let answer = answer.expect("an answer");
+    i16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
 }
