@@ -315,17 +315,24 @@ impl<D: Dial> Connection<D> {
 
     fn relay(&mut self, cx: &mut Context<'_>) {
         // Rounds without bytes are rare and few; a limit on them keeps a mistake in one frame from taking a whole worker.
+        let mut again = false;
         for _ in 0..ROUNDS_PER_WAKE {
             let requests = self.pump_requests(cx);
+            // Nothing changed since the answers were looked at.
+            if again && !requests && !self.over {
+                return;
+            }
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
             self.pump_wonder(cx);
-            if self.over || !(requests || responses || closing) {
-                return;
-            }
-            if self.moved >= BYTES_PER_WAKE {
+            if self.moved >= BYTES_PER_WAKE && (requests || responses || closing) {
                 break;
             }
+            // What only requests moved, was before the answers were looked at.
+            if self.over || !(responses || closing) {
+                return;
+            }
+            again = !closing;
         }
         cx.waker().wake_by_ref();
     }
@@ -351,10 +358,14 @@ impl<D: Dial> Connection<D> {
                 moved = true;
                 continue;
             }
-            if self.over
-                || self.moved >= BYTES_PER_WAKE
-                || !self.ready_to_read_client(cx, &mut moved)
-            {
+            if self.over || self.moved >= BYTES_PER_WAKE {
+                return moved;
+            }
+            if !self.ready_to_read_client(cx, &mut moved) {
+                // What it waited for may have come.
+                if self.requests.may_judge() {
+                    continue;
+                }
                 return moved;
             }
             if !self.read_client(cx) {

@@ -16,7 +16,9 @@ fn check(client: &Counts, upstream: &Counts, polls: usize, trips: usize) {
     // A read that brings a frame, and those that find nothing: the driver looks at both sides whenever it is woken, here also
     // because somebody took what it had written.
     println!("reads {reads:?}, {} polls of each trip", each(polls));
-    assert!(reads.iter().all(|reads| *reads <= 5.0), "reads {reads:?}");
+    let most = [4.0, 3.0];
+    let few = reads.iter().zip(most).all(|(reads, most)| *reads <= most);
+    assert!(few, "reads {reads:?} of {most:?}");
     assert!(each(polls) <= 2.0, "{polls} polls of {trips} trips");
 }
 
