@@ -5,8 +5,8 @@
 //! AlterShareGroupOffsets and DeleteShareGroupOffsets for groups that match `groups`, and of these the ones that name topics
 //! also for topics that match. The same of what brokers write of share groups among themselves (InitializeShareGroupState,
 //! WriteShareGroupState, DeleteShareGroupState), as brokers do not write it through a gateway. An OffsetCommit of nobody's
-//! (generation −1 and no member id: `kafka-consumer-groups --reset-offsets`, and consumers that assign partitions to
-//! themselves) for a group that matches `groups`, of an offset beyond where the group is. No names are protected by default,
+//! (a generation below 0: `kafka-consumer-groups --reset-offsets`, and consumers that assign partitions to themselves)
+//! for a group that matches `groups`, of an offset beyond where the group is. No names are protected by default,
 //! so that nothing is found.
 //!
 //! ## How records are lost
@@ -52,9 +52,10 @@ pub fn jumps_forward(committed_offset: i64, last: i64) -> bool {
     last >= 0 && committed_offset > last
 }
 
-/// Whether a commit is nobody's: an administrator's, or that of a consumer without a group.
-pub fn is_nobodys(generation: i32, member: &[u8]) -> bool {
-    generation < 0 && member.is_empty()
+/// Whether a commit is nobody's: an administrator's, or that of a consumer without a group. Of a group that is empty a
+/// coordinator takes any generation below 0, whatever member is named beside it (`ClassicGroup.validateOffsetCommit`).
+pub fn is_nobodys(generation: i32) -> bool {
+    generation < 0
 }
 
 fn protected(patterns: &[Pattern], name: Option<&str>) -> bool {
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_nobodys_commit_beyond_the_last_one_jumps_forward() {
-        assert!(is_nobodys(-1, b"") && !is_nobodys(0, b"") && !is_nobodys(-1, b"m"));
+        assert!(is_nobodys(-1) && is_nobodys(-5) && !is_nobodys(0));
         assert!(jumps_forward(6, 5) && !jumps_forward(5, 5) && !jumps_forward(4, 5));
         assert!(!jumps_forward(6, -1));
     }

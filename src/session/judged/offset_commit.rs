@@ -231,7 +231,7 @@ fn forward(
 
 /// Whether a commit is nobody's, for a group that is protected.
 fn concerns_protected(judge: &Judge<'_>, commit: &Commit<'_>, group: &str) -> bool {
-    destructive_admin::is_nobodys(commit.generation, commit.member)
+    destructive_admin::is_nobodys(commit.generation)
         && destructive_admin::group(judge.env.policy, group)
 }
 

@@ -367,6 +367,25 @@ fn a_commit_of_nobodys_that_jumps_forward_in_a_protected_group_is_refused_alone_
     }
 }
 
+/// A coordinator does not look at the member where the generation is below 0 and the group is empty.
+#[test]
+fn a_commit_of_no_generation_is_nobodys_whatever_member_it_names() {
+    for (generation, member) in [(-1, "abc"), (-5, "zz"), (i32::MIN, "")] {
+        let sent = Commit {
+            generation,
+            member,
+            ..reset(8, &[("orders", &[(1, 6)])])
+        };
+        let mut rig = with_commits(Mode::Enforce);
+        rig.send(&sent.frame(7));
+        assert_eq!(
+            (rig.to_broker.len(), counted(&rig, SCENARIO, Mode::Enforce)),
+            (0, (1, 0)),
+            "{generation} {member}"
+        );
+    }
+}
+
 #[test]
 fn a_members_commit_and_one_of_a_group_that_is_not_protected_may_go_forward() {
     let mut rig = with_commits(Mode::Enforce);
