@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
     IncrementalAlterConfigsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const SCENARIO: Scenario = Scenario::WeakeningConfig;
@@ -123,9 +124,15 @@ fn refused<R: Resource>(
         found.push(text.filter(|_| judge.refuses(SCENARIO, CODE, Resource::of(resource))));
     }
     let mut refused = Vec::new();
-    let (all, found) = (std::mem::take(resources), found.into_iter());
-    for (resource, text) in all.into_iter().zip(found) {
-        match text {
+    let all = std::mem::take(resources);
+    let named = |resource: &R| (resource.kind(), resource.name().clone());
+    let texts = all.iter().zip(found);
+    let texts: HashMap<_, _> = texts
+        .filter_map(|(resource, text)| Some((named(resource), text?)))
+        .collect();
+    // Of a resource that stands twice a broker changes nothing; what is left of it alone would be changed.
+    for resource in all {
+        match texts.get(&named(&resource)).cloned() {
             None => resources.push(resource),
             Some(text) => refused.push((resource, text)),
         }

@@ -8,6 +8,7 @@ use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableT
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::HashSet;
 
 pub(super) fn judge(
     judge: &mut Judge<'_>,
@@ -52,6 +53,9 @@ pub(super) fn judge(
         }
         true
     });
+    // Of a topic that stands twice a broker creates nothing; what is left of it alone would be created.
+    let names: HashSet<_> = refused.topics.iter().map(|topic| &topic.name).collect();
+    request.topics.retain(|topic| !names.contains(&topic.name));
     let (any_refused, left) = (!refused.topics.is_empty(), !request.topics.is_empty());
     Ok(Judgement::of_items(changed, any_refused, left, refused))
 }

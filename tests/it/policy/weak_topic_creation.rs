@@ -136,6 +136,24 @@ fn what_cannot_be_raised_is_refused_beside_what_can() {
 }
 
 #[test]
+fn a_topic_that_stands_twice_is_refused_whole_as_a_broker_would_create_nothing_of_it() {
+    let mut rig = rig(Mode::Enforce);
+    let topics = vec![
+        wanted("orders", 3, &[]),
+        assigned("orders", &[1, 2]),
+        wanted("other", 3, &[]),
+    ];
+    rig.send(&request(KEY, 7, &creating(topics)));
+    let passed: CreateTopicsRequest = passed(KEY, 7, &rig.to_broker);
+    let names: Vec<_> = passed
+        .topics
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .collect();
+    assert_eq!(names, ["other"]);
+}
+
+#[test]
 fn on_two_brokers_a_weak_topic_is_refused_and_nothing_goes_on() {
     let mut rig = rig(Mode::Enforce);
     rig.view.brokers.remove(&3);

@@ -80,6 +80,32 @@ fn a_weakening_resource_is_refused_where_enforced_and_the_others_go_on() {
 }
 
 #[test]
+fn a_resource_that_stands_twice_is_refused_whole_as_a_broker_would_change_nothing_of_it() {
+    const KEY: ApiKey = ApiKey::IncrementalAlterConfigs;
+    let weak = resource(TOPIC, "orders", "min.insync.replicas", "1");
+    let fine = resource(TOPIC, "orders", "retention.ms", "604800000");
+    let other = resource(BROKER, "orders", "log.retention.ms", "604800000");
+    let mut rig = Rig::new(settings(Mode::Enforce)).without_broker();
+    rig.send(&request(KEY, 1, &asked(vec![fine, weak, other.clone()])));
+    assert_eq!(
+        passed::<IncrementalAlterConfigsRequest>(KEY, 1, &rig.to_broker),
+        asked(vec![other])
+    );
+    rig.answer(&response(
+        KEY,
+        1,
+        &IncrementalAlterConfigsResponse::default(),
+    ));
+    let heard: IncrementalAlterConfigsResponse = heard(KEY, 1, &rig.to_client);
+    let codes: Vec<_> = heard
+        .responses
+        .iter()
+        .map(|answer| answer.error_code)
+        .collect();
+    assert_eq!(codes, [44, 44]);
+}
+
+#[test]
 fn a_whole_configuration_that_resets_what_it_omits_is_refused() {
     const KEY: ApiKey = ApiKey::AlterConfigs;
     for version in 0..=2 {
