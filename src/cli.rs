@@ -146,7 +146,7 @@ pub struct Flags {
     #[command(flatten)]
     pub sasl: SaslFlags,
     /// default: enforce what no working client can notice; observe: change nothing, count everything; strict: enforce
-    /// whatever needs no names. A mode in the file still overrides it [policy.preset]
+    /// more, as the README's table of scenarios says. A mode in the file still overrides it [policy.preset]
     #[arg(long, value_name = "default|observe|strict")]
     pub preset: Option<String>,
     /// error, warn, info, debug or trace [log.level, default info]
@@ -411,6 +411,7 @@ mod tests {
         for scenario in Scenario::ALL {
             let text = explain(Some(scenario.name())).expect("known");
             assert!(text.contains("What it costs"), "{text}");
+            assert!(!text.contains("]("), "a link of rustdoc: {text}");
             assert!(!title(scenario).is_empty());
             assert!(explain(None).expect("the list").contains(scenario.name()));
         }

@@ -165,7 +165,7 @@ pub static BROKER_PORT_BASE: Key = number("listener", "broker_port_base", 9100, 
     "The broker with node id n is reached through port broker_port_base + n.");
 pub static BROKER_IDS: Key = text("listener", "broker_ids", "0-9", "node ids and ranges of them, as in \"0-9,17\"; at most 1000 ids, each with a port up to 65535",
     "Node ids that get a port; leave room for brokers to come. A broker outside the set is not shown to clients, and what\nit leads is unavailable through the gateway: better than a way around it (see holdfast_brokers_outside_set).");
-pub static ADVERTISED_HOST: Key = unset("listener", "advertised_host", "listener.bind", "\"broker-{id}.kafka.example.com\"", "a host name or an IP address, without port; {id} in it stands for the broker's node id",
+pub static ADVERTISED_HOST: Key = unset("listener", "advertised_host", "listener.bind", "\"broker-{id}.kafka.example.com\"", "a host name or an IP address (not 0.0.0.0, ::), without port; {id} in it stands for the broker's node id",
     "Host that clients are told for every broker; may differ from bind. With {id} each broker has a host of its own.");
 pub static ADVERTISED_BROKER_PORT_BASE: Key = unset_number("listener", "advertised_broker_port_base", "listener.broker_port_base", "9100", 0, 65535, PORT,
     "What clients are told instead of broker_port_base, when a port mapping lies in between.");
@@ -228,7 +228,7 @@ pub static SASL_TOKEN_FILE: Key = example("cluster.sasl", "token_file", "\"/var/
     "Holds a bearer token, mostly a JWT. Read anew at every authentication, so that whoever renews it need not tell.");
 
 pub static PRESET: Key = choice("policy", "preset", "default", &["default", "observe", "strict"],
-    "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces all that needs no names. A mode below overrides it.");
+    "\"default\" enforces what no working client can notice on a healthy cluster and observes the rest, \"observe\" changes\nnothing and counts everything, \"strict\" enforces what the README's table says. A mode below overrides it.");
 pub static SINGLE_INSTANCE: Key = truth("policy", "single_instance",
     "Whether every connection of every group goes through this one process. Scenarios that join what several connections\nshow then call their counts exact; commit_ahead and commit_hold_back are enforced only then.");
 pub static HELD_BACK_GROUPS: Key = example("policy.commit_hold_back", "groups", "[\"mailer-*\"]", "a list of group ids; * stands for any run of characters",
@@ -248,9 +248,9 @@ pub static MAX_BATCH_BYTES: Key = unset_number("policy.oversized_batch", "max_ba
 pub static MAX_REQUEST_BYTES: Key = unset_number("policy.oversized_request", "max_request_bytes", "socket.request.max.bytes of the brokers, else 104857600", "104857600", 1024, I32_MAX, BYTES,
     "Largest request frame, instead of what the brokers say.");
 
-pub static IDEMPOTENT_TOPICS: Key = unset("policy.not_idempotent", "topics", "none", "[\"payments\"]", "a list of topic names; * stands for any run of characters",
+pub static IDEMPOTENT_TOPICS: Key = unset("policy.not_idempotent", "topics", "none", "[\"payments\"]", "a list of topic names (letters, digits, . _ -); * stands for any run of characters",
     "Topics that demand idempotence: only there the scenario refuses, in mode \"enforce\".");
-pub static TRANSACTIONAL_TOPICS: Key = unset("policy.not_transactional", "topics", "none", "[\"ledger.*\"]", "a list of topic names; * stands for any run of characters",
+pub static TRANSACTIONAL_TOPICS: Key = unset("policy.not_transactional", "topics", "none", "[\"ledger.*\"]", "a list of topic names (letters, digits, . _ -); * stands for any run of characters",
     "Topics that demand a transaction: the scenario sees no others.");
 pub static MIN_IN_SYNC_REPLICAS: Key = number("policy.under_replicated", "min_in_sync_replicas", 2, 2, 100, "replicas",
     "In-sync replicas that a partition must have, or all of its replicas where those are fewer.");
@@ -260,18 +260,18 @@ pub static REPLICATION_FACTOR: Key = number("policy.weak_topic_creation", "repli
     "Least replication factor, also for weakening_config and replica_reduction.");
 pub static MIN_INSYNC_REPLICAS: Key = number("policy.weak_topic_creation", "min_insync_replicas", 2, 1, 99, "replicas",
     "Least min.insync.replicas, also for weakening_config. Below replication_factor: else one broker that fails stops writes.");
-pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names; * stands for any run of characters",
+pub static PROTECTED_TOPICS: Key = example("policy.destructive_admin", "topics", "[\"orders*\"]", "a list of topic names (letters, digits, . _ -); * stands for any run of characters",
     "Topics that are protected; none by default. While there are some, topics are deleted by name or by an id that is known.");
 pub static PROTECTED_GROUPS: Key = example("policy.destructive_admin", "groups", "[\"billing-*\"]", "a list of group ids; * stands for any run of characters",
     "Groups that are protected, also from commits of nobody's that set them forward from a known place; none by default.");
 pub static RETENTION_FLOOR: Key = number("policy.weakening_config", "retention_floor_ms", 86_400_000, 0, 10 * 365 * 24 * HOUR_MS, MS,
     "Least retention.ms that may be set where nobody knows what the topic has today. Default: one day.");
-pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names; * stands for any run of characters",
+pub static KEYED_TOPICS: Key = example("policy.partition_growth", "topics", "[\"accounts*\"]", "a list of topic names (letters, digits, . _ -); * stands for any run of characters",
     "Topics whose records belong to partitions by key, beside those that are compacted; none by default.");
 
 pub static EXEMPTION_SCENARIOS: Key = Key { table: EXEMPTION, name: "scenarios", allowed: Allowed::Scenarios, default: Default::Unset("", "[\"acks_none\"]"), doc:
     "What is not applied. Required." };
-pub static EXEMPTION_TOPICS: Key = example(EXEMPTION, "topics", "[\"metrics.*\"]", "a list of topic names; * stands for any run of characters",
+pub static EXEMPTION_TOPICS: Key = example(EXEMPTION, "topics", "[\"metrics.*\"]", "a list of topic names (letters, digits, . _ -); * stands for any run of characters",
     "Topics that it holds for; none given: every topic. A request that mixes topics gets the stricter treatment.");
 pub static EXEMPTION_CLIENT_IDS: Key = example(EXEMPTION, "client_ids", "[\"telegraf-*\"]", "a list of client ids; * stands for any run of characters",
     "Client ids that it holds for; none given: every client. Topics, client ids and groups that are given must all match;\none of them must be given.");

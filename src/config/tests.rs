@@ -25,6 +25,18 @@ fn complaint(text: &str) -> String {
 }
 
 #[test]
+fn a_topic_pattern_that_matches_no_topics_name_is_an_error() {
+    for pattern in ["^orders.*$", "or ders", "orders?", "\u{e9}t\u{e9}"] {
+        let text = format!("[policy.destructive_admin]\ntopics = [\"{pattern}\"]\n");
+        let line = complaint(&text);
+        assert!(
+            line.starts_with(&format!("gateway.toml:2:10: policy.destructive_admin.topics: found \"{pattern}\"; allowed: a list of topic names")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn flags_alone_are_enough() {
     let overrides = Overrides {
         bootstrap_servers: Some(vec!["kafka-1:9092".into(), "[::1]:9095".into()]),
@@ -231,7 +243,7 @@ fn one_port_for_all_brokers_needs_a_host_for_each() {
         advertised.endpoint(7),
         Some(("broker-7.kafka".into(), 9092))
     );
-    for host in ["broker-{id", "broker-{ID}", "{id}:9092"] {
+    for host in ["broker-{id", "broker-{ID}", "{id}:9092", "0.0.0.0", "::"] {
         let line = complaint(&listener(host));
         assert!(line.contains("listener.advertised_host: found"), "{line}");
     }

@@ -14,7 +14,7 @@
 //! partition begun while the request waits: a stale view refuses nothing. Without an answer within `lookup_timeout_ms` the
 //! batch is forwarded, counted in `holdfast_unverified_total`. In mode `observe` it counts by the last look. Where the set is
 //! below the topic's own `min.insync.replicas` the broker refuses acks=all by itself, and nothing is counted here. A topic
-//! with one replica is not refused: it is [`weak_topic`](super::weak_topic)'s matter.
+//! with one replica is not refused: it is `weak_topic`'s matter.
 //!
 //! ## What it costs
 //! Nothing while it counts. In force a request is held until the header of its last batch while the last look at the cluster knows

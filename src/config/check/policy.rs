@@ -49,12 +49,12 @@ impl Checker<'_> {
                     &file_policy.oversized_request.max_request_bytes,
                 )
                 .map(|bytes| bytes as u32),
-            idempotent_topics: self.patterns(
+            idempotent_topics: self.topics(
                 &keys::IDEMPOTENT_TOPICS,
                 "policy.not_idempotent",
                 &file_policy.not_idempotent.topics,
             ),
-            transactional_topics: self.patterns(
+            transactional_topics: self.topics(
                 &keys::TRANSACTIONAL_TOPICS,
                 "policy.not_transactional",
                 &file_policy.not_transactional.topics,
@@ -96,7 +96,7 @@ impl Checker<'_> {
                 &keys::RETENTION_FLOOR,
                 &file_policy.weakening_config.retention_floor_ms,
             ),
-            protected_topics: self.patterns(
+            protected_topics: self.topics(
                 &keys::PROTECTED_TOPICS,
                 keys::PROTECTED_TOPICS.table,
                 &file_policy.destructive_admin.topics,
@@ -106,7 +106,7 @@ impl Checker<'_> {
                 keys::PROTECTED_GROUPS.table,
                 &file_policy.destructive_admin.groups,
             ),
-            keyed_topics: self.patterns(
+            keyed_topics: self.topics(
                 &keys::KEYED_TOPICS,
                 keys::KEYED_TOPICS.table,
                 &file_policy.partition_growth.topics,
@@ -185,7 +185,7 @@ impl Checker<'_> {
         Exemption {
             name: name.into(),
             scenarios: self.exempted(&table, place, &file.scenarios),
-            topics: self.patterns(&keys::EXEMPTION_TOPICS, &table, &file.topics),
+            topics: self.topics(&keys::EXEMPTION_TOPICS, &table, &file.topics),
             client_ids: self.patterns(&keys::EXEMPTION_CLIENT_IDS, &table, &file.client_ids),
             groups: self.patterns(&keys::EXEMPTION_GROUPS, &table, &file.groups),
             principals: self.principals(&table, &file.principals),
@@ -224,6 +224,18 @@ impl Checker<'_> {
         for list in found.iter() {
             let untyped = list.value.iter().filter(|text| !text.is_empty());
             for text in untyped.filter(|text| !typed(text)) {
+                let path = format!("{table}.{}", key.name);
+                self.not_allowed(key, &path, &list.at, &Quoted(text));
+            }
+        }
+        self.patterns(key, table, found)
+    }
+
+    /// Patterns of topics: with a character that no topic's name may have, none would ever match (Kafka's `Topic.validate`).
+    fn topics(&mut self, key: &Key, table: &str, found: &List) -> Vec<Pattern> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+        for list in found.iter() {
+            for text in list.value.iter().filter(|text| !text.chars().all(legal)) {
                 let path = format!("{table}.{}", key.name);
                 self.not_allowed(key, &path, &list.at, &Quoted(text));
             }

@@ -141,9 +141,11 @@ pub(super) fn host(text: &str) -> Option<String> {
     (name || text.parse::<IpAddr>().is_ok()).then(|| text.to_owned())
 }
 
-/// A host, perhaps with a place for a node id.
+/// A host that can be connected to, perhaps with a place for a node id.
 pub(super) fn host_pattern(text: &str) -> Option<String> {
-    host(&text.replace(NODE_ID, "2147483647")).map(|_| text.to_owned())
+    let everywhere = text.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
+    let host = host(&text.replace(NODE_ID, "2147483647")).filter(|_| !everywhere);
+    host.map(|_| text.to_owned())
 }
 
 /// A name that can stand in a ClientHello: no IP address.
