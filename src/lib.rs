@@ -39,6 +39,13 @@
 //! 9. An override cannot be made without its event: both come out of the same call.
 //! 10. A request that was accepted is never dropped silently: it reaches the broker, or the client is told (by an answer, or
 //!     for acks=0 by closing, as brokers do), and it is counted.
+//!
+//! # What is not built, and where it would go
+//!
+//! Holdfast does not send again. Every request names its broker side ([`session::inflight::UpstreamId`]; there is one), so that
+//! further ones find their place. Nothing says yet which bytes are to be kept for sending again: with nobody who sends
+//! again that would be code that never runs. The session sees every byte before it is written, and what is written is its
+//! plan (`session::lane`), so that keeping would be one more word of that plan.
 
 pub mod admin;
 pub mod audit;
