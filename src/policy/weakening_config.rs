@@ -242,7 +242,10 @@ fn lowered(bar: Bar, today: i64, then: i64) -> Option<String> {
         | Bar::MinIsr
         | Bar::ReplicationFactor
         | Bar::Retention(_)
-        | Bar::Only(_) => (much(then) < much(today)).then(|| format!("at least {today}")),
+        | Bar::Only(_) => (much(then) < much(today)).then(|| match today {
+            ..0 => today.to_string(),
+            _ => format!("at least {today}"),
+        }),
         Bar::Not(word) | Bar::NotAnew(word) => {
             (then != today && Some(then) == configs::read(word)).then(|| named(bar, today))
         }
@@ -281,7 +284,7 @@ fn below_floor(settings: &Settings, guard: &Guard, value: Option<&str>) -> Optio
         }
         Bar::Only(these) => match number(value) {
             Some(number) if these.contains(&number) => None,
-            _ => Some(format!("{these:?}")),
+            _ => Some(these.iter().map(i64::to_string).collect::<Vec<_>>().join(" or ")),
         },
         Bar::Not(word) => value
             .is_some_and(|value| trimmed(value).eq_ignore_ascii_case(word))
@@ -460,6 +463,18 @@ mod tests {
             told(TOPIC, "retention.ms", one, held(5, 5)).as_deref(),
             Some(
                 "weakening_config: found retention.ms=1, allowed: at least 5, as today; refused by the gateway"
+            )
+        );
+        assert_eq!(
+            told(TOPIC, "retention.ms", one, held(-1, 5)).as_deref(),
+            Some(
+                "weakening_config: found retention.ms=1, allowed: -1, as today; refused by the gateway"
+            )
+        );
+        assert_eq!(
+            told(BROKER, "log.retention.bytes", one, Held::default()).as_deref(),
+            Some(
+                "weakening_config: found log.retention.bytes=1, allowed: -1; refused by the gateway"
             )
         );
     }

@@ -62,7 +62,8 @@ pub(super) fn reassign(
 ) -> Result<Judgement<AlterPartitionReassignmentsResponse>, Open> {
     let code = ErrorCode::INVALID_REPLICA_ASSIGNMENT;
     let floor = judge.env.policy.floors.replication_factor;
-    let mut refused = AlterPartitionReassignmentsResponse::default();
+    // No error of the whole request: there no text is null, as brokers write it.
+    let mut refused = AlterPartitionReassignmentsResponse::default().with_error_message(None);
     let mut facts = Vec::new();
     for topic in &request.topics {
         facts.push(known(judge, topic, floor)?);
