@@ -63,7 +63,7 @@ pub fn franz_command(args: &[&str]) -> Command {
 #[track_caller]
 pub fn franz_suite(bootstrap: &str, tests: &str) -> Output {
     let mut suite = Command::new(distribution::franz_suite_binary());
-    suite.args(["-test.v", "-test.parallel=4", "-test.timeout=280s"]);
+    suite.args(["-test.v", "-test.parallel=4", "-test.timeout=540s"]);
     // The first reads its own source, which is not here; the second ends early when an internal topic is read before others.
     let skipped = "^(TestOptValuesCoversEveryOption|Test848RegexBrokerResolves)$";
     suite.args(["-test.run", tests, "-test.skip", skipped]);
@@ -73,5 +73,5 @@ pub fn franz_suite(bootstrap: &str, tests: &str) -> Output {
     suite
         .env("KGO_TEST_RECORDS", "5000")
         .env("KGO_TEST_MAX_TOPIC_PARTS", "3");
-    process::run("franz-suite", suite, b"", Duration::from_secs(300))
+    process::run("franz-suite", suite, b"", Duration::from_secs(560))
 }

@@ -64,12 +64,13 @@ pub fn send_aged(
 
 /// The answer, after some patience where the leader of a new topic does not know yet that it is.
 fn answered(connection: &mut Raw, produce: &Produce) -> ProduceAnswer {
-    const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+    // A broker has not heard of the topic, or that it leads it.
+    const EARLY: [i16; 2] = [3, 6];
     let begun = Instant::now();
     loop {
         let answer = connection.produce(produce).expect("an answer");
-        let early = answer.error_codes() == [NOT_LEADER_OR_FOLLOWER];
-        if !early || begun.elapsed() > Duration::from_secs(3) {
+        let early = matches!(answer.error_codes()[..], [code] if EARLY.contains(&code));
+        if !early || begun.elapsed() > Duration::from_secs(30) {
             return answer;
         }
         std::thread::sleep(Duration::from_millis(100));
