@@ -127,6 +127,11 @@ impl Journal {
         (client_id, principal): (&Option<Arc<str>>, &Option<Arc<str>>),
         topic: &Option<Arc<str>>,
     ) -> Arc<Sum> {
+        // What is only counted changes nothing, however complete its count is.
+        let mode = match deed {
+            Deed::Count => Mode::Observe,
+            Deed::Override | Deed::Reject => mode,
+        };
         let subject = Subject {
             scenario,
             deed,

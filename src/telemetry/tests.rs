@@ -349,6 +349,26 @@ fn logged(work: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
+fn what_is_only_counted_is_never_told_as_enforced() {
+    let telemetry = telemetry();
+    let lines = logged(|| {
+        let mut meter = telemetry.connection(CLIENT);
+        for completeness in [Completeness::Exact, Completeness::Partial] {
+            meter.record(&Event::Observed {
+                scenario: Scenario::IgnoredError,
+                completeness,
+                topic: Some("orders".into()),
+                group: None,
+                count: 1,
+            });
+        }
+        telemetry.summarize();
+    });
+    let told = |line: &String| line.contains("scenario=\"ignored_error\" mode=\"observe\"");
+    assert!(lines.len() == 2 && lines.iter().all(told), "{lines:#?}");
+}
+
+#[test]
 fn an_override_is_logged_once_per_client_and_topic_and_then_summed_up() {
     let telemetry = telemetry();
     let lines = logged(|| {
