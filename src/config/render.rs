@@ -3,7 +3,7 @@
 use super::keys::{self, Default, EXEMPTION, KEYS, Key, TABLES};
 use super::{Effect, LogFormat, Settings, effect};
 use crate::cluster::Advertised;
-use crate::policy::{BelowMinIsr, Exemption, Pattern, Scenario};
+use crate::policy::{self, BelowMinIsr, Exemption, Mode, Pattern, Scenario};
 use crate::proxy::settings::{Credentials, Listener, Password, Sasl};
 use std::fmt::Write;
 use std::path::Path;
@@ -257,7 +257,26 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         )
     };
     let plain = plain.map(line).into_iter();
-    plain.chain(misnamed(&settings.proxy.listener)).collect()
+    let warnings = plain.chain(misnamed(&settings.proxy.listener));
+    warnings
+        .chain(idle_repairs(&settings.proxy.policy))
+        .collect()
+}
+
+/// A repair that never happens, because its scenario is not in force.
+fn idle_repairs(policy: &policy::Settings) -> impl Iterator<Item = String> {
+    let repairs = [
+        (Scenario::OffsetsExpired, policy.repair_offsets_expired),
+        (Scenario::NewPartitionSkip, policy.repair_new_partition_skip),
+    ];
+    let idle = repairs.map(|(scenario, repairs)| {
+        let mode = policy.mode(scenario);
+        (repairs && mode != Mode::Enforce).then(|| {
+            let (name, mode) = (scenario.name(), mode.name());
+            format!("policy.{name}.repair: true repairs nothing while policy.{name}.mode is \"{mode}\": only with \"enforce\"")
+        })
+    });
+    idle.into_iter().flatten()
 }
 
 /// A certificate that is not for the hosts that clients are told.

@@ -37,6 +37,20 @@ fn a_topic_pattern_that_matches_no_topics_name_is_an_error() {
 }
 
 #[test]
+fn a_repair_of_a_scenario_that_is_not_in_force_is_warned_of() {
+    for (mode, warned) in [("observe", 1), ("off", 1), ("enforce", 0)] {
+        let table = format!("[policy.offsets_expired]\nmode = \"{mode}\"\nrepair = true\n");
+        let settings = load_text(&format!("{table}{CLUSTER}")).expect("sound");
+        let told = warnings(&settings);
+        assert_eq!(told.len(), warned, "{told:?}");
+        assert!(
+            told.iter()
+                .all(|line| line.starts_with("policy.offsets_expired.repair: "))
+        );
+    }
+}
+
+#[test]
 fn flags_alone_are_enough() {
     let overrides = Overrides {
         bootstrap_servers: Some(vec!["kafka-1:9092".into(), "[::1]:9095".into()]),

@@ -28,10 +28,8 @@ pub fn judge(upgrade_type: i8, allow_downgrade: bool) -> bool {
 }
 
 /// What the operator is told.
-pub fn text(found: &str) -> String {
-    format!(
-        "cluster_downgrade: found {found}, allowed: upgrades and safe downgrades; refused by the gateway"
-    )
+pub fn text(found: &str, allowed: &str) -> String {
+    format!("cluster_downgrade: found {found}, allowed: {allowed}; refused by the gateway")
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! thrown away by every replica that follows it. A run with three replicas lost 5 000 of 5 100 acknowledged records.
 //!
 //! ## What the gateway does
-//! It answers POLICY_VIOLATION for every partition asked for, and for the request as a whole (version 1 and above). Nothing
-//! of it goes to the broker. Preferred elections (type 0) pass.
+//! It answers POLICY_VIOLATION for every partition asked for, and where the request names none, which means all, for the
+//! request as a whole. Nothing of it goes to the broker. Preferred elections (type 0) pass.
 //!
 //! ## What it costs
 //! A partition whose in-sync replicas are all gone stays without a leader until one of them is back.

@@ -525,6 +525,17 @@ impl Judge<'_> {
 
     /// Something is to be refused: counted, and whether it is.
     fn refuses(&mut self, scenario: Scenario, error_code: ErrorCode, of: Of<'_>) -> bool {
+        self.refuses_all(scenario, error_code, of, 1)
+    }
+
+    /// The same of so many at once.
+    fn refuses_all(
+        &mut self,
+        scenario: Scenario,
+        error_code: ErrorCode,
+        of: Of<'_>,
+        count: u64,
+    ) -> bool {
         let Some(mode) = self.mode(scenario, of) else {
             return false;
         };
@@ -536,7 +547,7 @@ impl Judge<'_> {
             topic: of.topic.map(Arc::from),
             records: 0,
             bytes: 0,
-            count: 1,
+            count,
         });
         mode == Mode::Enforce
     }

@@ -78,8 +78,9 @@ pub(super) fn records(
     let mut refused = DeleteRecordsResponse::default();
     request.topics.retain(|topic| {
         let name = topic.name.as_str();
+        let count = topic.partitions.len() as u64;
         let refuses = rule::topic(judge.env.policy, Some(name))
-            && judge.refuses(Scenario::DestructiveAdmin, code, Of::topic(name));
+            && judge.refuses_all(Scenario::DestructiveAdmin, code, Of::topic(name), count);
         if refuses {
             let partitions = topic.partitions.iter().map(|partition| {
                 DeleteRecordsPartitionResult::default()

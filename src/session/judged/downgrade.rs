@@ -9,6 +9,7 @@ use kafka_protocol::messages::{
 };
 
 const CODE: ErrorCode = ErrorCode::POLICY_VIOLATION;
+const NO_REMOVAL: &str = "no removal, but by a client that is exempt";
 
 /// Features are updated all together or not at all.
 pub(super) fn features(
@@ -22,7 +23,10 @@ pub(super) fn features(
     let Some(update) = unsafe_one.filter(|_| refuses(judge)) else {
         return Ok(Judgement::Unchanged);
     };
-    let text = rule::text(&format!("an unsafe downgrade of {}", update.feature));
+    let text = rule::text(
+        &format!("an unsafe downgrade of {}", update.feature),
+        "upgrades and safe downgrades",
+    );
     let answer = UpdateFeaturesResponse::default().with_error_code(CODE.0);
     Ok(Judgement::Refused(answer.with_error_message(told(text))))
 }
@@ -35,7 +39,10 @@ pub(super) fn broker(
     if !refuses(judge) {
         return Ok(Judgement::Unchanged);
     }
-    let text = rule::text(&format!("the removal of broker {}", request.broker_id.0));
+    let text = rule::text(
+        &format!("the removal of broker {}", request.broker_id.0),
+        NO_REMOVAL,
+    );
     let answer = UnregisterBrokerResponse::default().with_error_code(CODE.0);
     Ok(Judgement::Refused(answer.with_error_message(told(text))))
 }
@@ -48,7 +55,10 @@ pub(super) fn voter(
     if !refuses(judge) {
         return Ok(Judgement::Unchanged);
     }
-    let text = rule::text(&format!("the removal of voter {}", request.voter_id));
+    let text = rule::text(
+        &format!("the removal of voter {}", request.voter_id),
+        NO_REMOVAL,
+    );
     let answer = RemoveRaftVoterResponse::default().with_error_code(CODE.0);
     Ok(Judgement::Refused(answer.with_error_message(told(text))))
 }

@@ -116,12 +116,14 @@ fn records_of_a_protected_topic_are_not_deleted() {
     const KEY: ApiKey = ApiKey::DeleteRecords;
     let asked = |names: &[&str]| {
         let topics = names.iter().map(|name| {
-            let partition = DeleteRecordsPartition::default()
-                .with_partition_index(2)
-                .with_offset(-1);
+            let partition = |index| {
+                DeleteRecordsPartition::default()
+                    .with_partition_index(index)
+                    .with_offset(-1)
+            };
             DeleteRecordsTopic::default()
                 .with_name(topic(name))
-                .with_partitions(vec![partition])
+                .with_partitions(vec![partition(2), partition(3)])
         });
         DeleteRecordsRequest::default().with_topics(topics.collect())
     };
@@ -134,6 +136,11 @@ fn records_of_a_protected_topic_are_not_deleted() {
         let heard: DeleteRecordsResponse = heard(KEY, version, &rig.to_client);
         let partition = &heard.topics[0].partitions[0];
         assert_eq!((partition.partition_index, partition.error_code), (2, 44));
+        let counts = rig.events.iter().filter_map(|event| match event {
+            Event::Rejection { count, .. } => Some(*count),
+            _ => None,
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), [2], "partitions");
     }
 }
 
