@@ -41,7 +41,7 @@ impl Place {
 }
 
 /// An unsigned token, as Kafka's validator for development takes it.
-fn token(subject: &str, lives: Duration) -> String {
+pub(super) fn token(subject: &str, lives: Duration) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let expires = (now.expect("after 1970") + lives).as_secs();
     let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);

@@ -1,6 +1,6 @@
 //! The cache of `support/distribution.rs` is whole. It runs first in `.ci/run`, so that no other test pays for a fetch.
 
-use crate::support::distribution::{Version, franz_binary, java_classes};
+use crate::support::distribution::{Version, franz_binary, java_classes, kdc_libs};
 
 #[test]
 fn everything_that_is_fetched_or_built_once_is_there() {
@@ -15,4 +15,5 @@ fn everything_that_is_fetched_or_built_once_is_there() {
         );
     }
     assert!(franz_binary().is_file());
+    assert!(kdc_libs().is_dir());
 }

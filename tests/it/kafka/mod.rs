@@ -18,6 +18,7 @@ mod distribution;
 mod expiry;
 mod faults;
 mod fetch_scenarios;
+mod gssapi;
 mod joined_scenarios;
 mod look_ups;
 mod loss;

@@ -5,6 +5,7 @@ use crate::support::certificates::{Ca, Identity};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, java_client_command, unique};
+use crate::support::kerberos::Kdc;
 use crate::support::process::{self, Output, Process, Scratch};
 use crate::support::rdk;
 use rcgen::date_time_ymd;
@@ -49,17 +50,31 @@ impl Place {
             let mechanisms = ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"];
             ClientListener::sasl_plaintext(name, &mechanisms, &[USER, OWN]).tls(&ca.localhost())
         };
-        let cluster = Cluster::start(
-            Spec::new(Version::V4_3_1)
-                .listener(sasl("SECURED"))
-                .listener(sasl("BOTH").clients_of(&client_ca))
-                .listener(ssl("MUTUAL", &ca.localhost()).clients_of(&client_ca))
-                .listener(ssl("EXPIRED", &expired))
-                .listener(ssl("STRANGER", &Ca::new("another CA").localhost()))
-                .listener(ssl("MISNAMED", &ca.sign(&["elsewhere.test"], |_| {}))),
-        );
+        let spec = Spec::new(Version::V4_3_1)
+            .listener(sasl("SECURED"))
+            .listener(sasl("BOTH").clients_of(&client_ca))
+            .listener(ssl("MUTUAL", &ca.localhost()).clients_of(&client_ca))
+            .listener(ssl("EXPIRED", &expired))
+            .listener(ssl("STRANGER", &Ca::new("another CA").localhost()))
+            .listener(ssl("MISNAMED", &ca.sign(&["elsewhere.test"], |_| {})));
+        Place::of(spec, ca, client_ca)
+    }
+
+    /// Brokers that know their clients by Kerberos, on one listener for each name: the service principal of that host.
+    pub(super) fn kerberos(kdc: &Kdc, listeners: &[(&str, &str)]) -> Place {
+        let ca = Ca::new("brokers' CA");
+        let spec = Spec::new(Version::V4_3_1).java_option(&kdc.java_option());
+        let spec = listeners.iter().fold(spec, |spec, (name, host)| {
+            let jaas = kdc.jaas(&format!("kafka/{host}"), "brokers.keytab");
+            let listener = ClientListener::sasl_plaintext(name, &[], &[]).gssapi(&jaas);
+            spec.listener(listener.tls(&ca.localhost()))
+        });
+        Place::of(spec, ca, Ca::new("clients' CA"))
+    }
+
+    fn of(spec: Spec, ca: Ca, client_ca: Ca) -> Place {
         let place = Place {
-            cluster,
+            cluster: Cluster::start(spec),
             ca,
             client_ca,
             folder: Scratch::new("tls"),

@@ -1,6 +1,7 @@
 //! TLS together with what else stands at the door, with a real broker behind: passwords and certificates at once, tokens, a load
 //! balancer that says who its clients are, the drain of what nobody acknowledges, and a flood of handshakes.
 
+use super::authentication::token;
 use super::secured::{
     HANDSHAKES, LOGINS, Login, Place, SOON, by_name, counted, hundred, keyed_lines, own_login,
     producer_without_retries, value, wait_count, wait_failed, ways,
@@ -29,12 +30,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Who clients of the report are, by their principals.
-fn principals(holdfast: &Holdfast) -> BTreeSet<String> {
+pub(super) fn principals(holdfast: &Holdfast) -> BTreeSet<String> {
     let (_, text) = holdfast.get("/report").expect("an answer");
     let report: serde_json::Value = serde_json::from_str(&text).expect("a document");
     let clients = report["clients"].as_array().expect("a list");
     let names = clients.iter().filter_map(|one| one["principal"].as_str());
     names.map(str::to_owned).collect()
+}
+
+/// Holdfast's own connections by TLS and a token that is too old at first.
+#[test]
+fn its_own_token_goes_by_tls_and_is_read_anew_until_the_brokers_take_it() {
+    let place = Place::shared();
+    let file = place.file("own.token", &token("holdfast", Duration::ZERO));
+    let own = format!("[cluster.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_file = \"{file}\"\n");
+    let config = place.listener("gateway", "") + &place.towards("") + &own;
+    let holdfast = Holdfast::launch(place.holdfast("SECURED", &config));
+    let refused = [("reason", "authentication")];
+    wait_count(&holdfast, "holdfast_watch_failures_total", &refused, 1.0);
+    assert_eq!(holdfast.get("/readyz").expect("an answer").0, 503);
+    place.file("own.token", &token("holdfast", Duration::from_secs(3600)));
+    eventually("the brokers take it", SOON, || {
+        match holdfast.get("/readyz") {
+            Ok((200, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 /// In front of brokers that want a certificate and a password, and wanting both itself.

@@ -1,5 +1,5 @@
 //! Where Kafka comes from: its published jars, copied by Maven into a cache outside the repository, and what is built
-//! once beside them (the class archive, the Java and Go clients of `tests/clients`). It starts no cluster.
+//! once beside them (the class archive, the Java and Go clients of `tests/clients`); and the jars of a KDC. It starts no cluster.
 //!
 //! The cache is `$HOLDFAST_KAFKA_CACHE`, else `holdfast/kafka` in `$XDG_CACHE_HOME` or `~/.cache`. Each thing is made
 //! under a file lock in a directory of its own and renamed into place, so a cache is whole or absent, whoever else
@@ -16,6 +16,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 const POM: &str = include_str!("../../kafka/pom.xml");
+const KDC_POM: &str = include_str!("../../kdc/pom.xml");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -56,21 +57,11 @@ impl Version {
     }
 
     fn resolve(self, new: &Path) {
-        process::require("mvn", "maven");
-        let mut maven = Command::new("mvn");
-        maven.args([
-            "-q",
-            "-B",
-            "-f",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/pom.xml"),
-        ]);
-        maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
-        maven.arg(format!("-Dkafka.version={}", self.as_str()));
-        maven.arg(format!("-DoutputDirectory={}", new.display()));
-        if self == Version::V3_9_2 {
-            maven.args(["-P", "kafka3"]);
+        let version = format!("-Dkafka.version={}", self.as_str());
+        match self {
+            Version::V4_3_1 => copy_jars("kafka", new, &[&version]),
+            Version::V3_9_2 => copy_jars("kafka", new, &[&version, "-P", "kafka3"]),
         }
-        process::run("maven", maven, b"", Duration::from_secs(600)).ok();
     }
 
     /// `java` with the jars on its class path and the archive of their classes; heap limits and the main class are
@@ -187,6 +178,34 @@ impl Version {
     pub fn bootstrap_snapshot(self) -> PathBuf {
         self.class_archive().with_file_name("bootstrap.checkpoint")
     }
+}
+
+/// `tests/kdc`, compiled as it starts, with Kerby's jars on its class path; its arguments are the caller's.
+pub fn kdc_command() -> Command {
+    let mut java = Command::new("java");
+    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]);
+    java.arg("-cp").arg(format!("{}/*", kdc_libs().display()));
+    java.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kdc/Kdc.java"));
+    java.env_remove("JAVA_TOOL_OPTIONS").env_remove("CLASSPATH");
+    java
+}
+
+pub fn kdc_libs() -> PathBuf {
+    require_java();
+    let name = format!("kdc-{}", fingerprint(&[KDC_POM.as_bytes()]));
+    once(&cache().join(name), |new| copy_jars("kdc", new, &[]))
+}
+
+/// What the pom.xml of a directory of `tests` asks for.
+fn copy_jars(directory: &str, new: &Path, more: &[&str]) {
+    process::require("mvn", "maven");
+    let mut maven = Command::new("mvn");
+    let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{directory}/pom.xml"));
+    maven.args(["-q", "-B", "-f"]).arg(pom);
+    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    maven.arg(format!("-DoutputDirectory={}", new.display()));
+    maven.args(more);
+    process::run("maven", maven, b"", Duration::from_secs(600)).ok();
 }
 
 /// The id of every cluster here; they never meet.

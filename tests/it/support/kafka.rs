@@ -47,6 +47,7 @@ pub struct Spec {
     shape: Shape,
     properties: Vec<(String, String)>,
     listeners: Vec<ClientListener>,
+    java_options: Vec<String>,
 }
 
 impl Spec {
@@ -56,6 +57,7 @@ impl Spec {
             shape: Shape::Combined,
             properties: Vec::new(),
             listeners: Vec::new(),
+            java_options: Vec::new(),
         }
     }
 
@@ -67,6 +69,12 @@ impl Spec {
     /// A line of every node's server.properties, over the defaults; `{node}` stands for the node id.
     pub fn property(mut self, key: &str, value: &str) -> Spec {
         self.properties.push((key.into(), value.into()));
+        self
+    }
+
+    /// Of every node's JVM.
+    pub fn java_option(mut self, option: &str) -> Spec {
+        self.java_options.push(option.into());
         self
     }
 
@@ -99,6 +107,8 @@ struct Sasl {
     mechanisms: Vec<String>,
     /// Name and password.
     users: Vec<(String, String)>,
+    /// Who the brokers are by Kerberos: `sasl.jaas.config` of GSSAPI.
+    gssapi: Option<String>,
 }
 
 impl ClientListener {
@@ -127,9 +137,22 @@ impl ClientListener {
         ClientListener {
             name: name.into(),
             advertised: None,
-            sasl: Some(Sasl { mechanisms, users }),
+            sasl: Some(Sasl {
+                mechanisms,
+                users,
+                gssapi: None,
+            }),
             tls: None,
         }
+    }
+
+    /// After `sasl_plaintext`: by GSSAPI too, all brokers being one service principal.
+    #[track_caller]
+    pub fn gssapi(mut self, jaas: &str) -> ClientListener {
+        let sasl = self.sasl.as_mut().expect("a listener with SASL");
+        sasl.mechanisms.push("GSSAPI".into());
+        sasl.gssapi = Some(jaas.into());
+        self
     }
 
     /// Broker n says that it is at `host` and port `port_base` + n (a relay in front of it); else it names itself.
@@ -216,6 +239,7 @@ impl ClientListener {
                     }
                     module + ";"
                 }
+                "GSSAPI" => sasl.gssapi.clone().expect("who the brokers are"),
                 "OAUTHBEARER" => {
                     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
                         .to_string()
@@ -267,6 +291,7 @@ pub struct Node {
     /// Name and port of the further listeners.
     listeners: Vec<(String, u16)>,
     version: Version,
+    java_options: Vec<String>,
     dir: PathBuf,
     process: Mutex<State>,
 }
@@ -774,6 +799,7 @@ impl Node {
             "-XX:MaxMetaspaceSize=192m",
             "-XX:ReservedCodeCacheSize=96m",
         ]);
+        java.args(&self.java_options);
         java.arg("kafka.Kafka")
             .arg(self.dir.join("server.properties"));
         java.current_dir(&self.dir);
@@ -815,6 +841,7 @@ fn lay_out(spec: &Spec, root: &Path) -> Vec<Node> {
                 .map(|l| (l.name.clone(), ports::free()))
                 .collect(),
             version: spec.version,
+            java_options: spec.java_options.clone(),
             dir: root.join(format!("node{id}")),
             process: Mutex::new(State::Down),
         })

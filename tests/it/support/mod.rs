@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod haproxy;
 pub mod holdfast;
 pub mod kafka;
+pub mod kerberos;
 pub mod offsets;
 pub mod ports;
 pub mod process;
