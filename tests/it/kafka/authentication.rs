@@ -2,7 +2,7 @@
 //! why not when they cannot; and who its clients are decides what is done with what they send.
 
 use super::ways::Said;
-use crate::support::clients::java;
+use crate::support::clients::{java, java_login};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, unique};
@@ -265,19 +265,7 @@ fn java_acks0(
     user: (&str, &str),
     records: &str,
 ) -> Output {
-    let module = match mechanism {
-        "PLAIN" => "plain.Plain",
-        "OAUTHBEARER" => "oauthbearer.OAuthBearer",
-        _ => "scram.Scram",
-    };
-    let options = match mechanism {
-        "OAUTHBEARER" => format!("unsecuredLoginStringClaim_sub=\"{}\"", user.0),
-        _ => format!("username=\"{}\" password=\"{}\"", user.0, user.1),
-    };
-    let jaas = format!(
-        "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required {options};"
-    );
-    let mechanism = format!("sasl.mechanism={mechanism}");
+    let [mechanism, jaas] = java_login(mechanism, user);
     let mut args = vec![
         "--bootstrap-server",
         bootstrap,

@@ -1,7 +1,7 @@
 //! The helper itself, on real brokers: what the other tests take for granted; and every version of Produce, direct and
 //! through Holdfast.
 
-use crate::support::clients::java;
+use crate::support::clients::{java, java_login};
 use crate::support::holdfast::Holdfast;
 use crate::support::kafka::{
     ClientListener, Cluster, Spec, Version, shared_cluster, shared_cluster_39, unique,
@@ -240,12 +240,8 @@ fn further_listeners_ask_for_a_password_and_name_the_relay_before_them() {
     });
 
     let bootstrap = cluster.bootstrap_of("SASL");
-    for (mechanism, module) in [("PLAIN", "plain.Plain"), ("SCRAM-SHA-256", "scram.Scram")] {
-        let jaas = format!(
-            "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required \
-             username=\"alice\" password=\"alice-secret\";"
-        );
-        let mechanism = format!("sasl.mechanism={mechanism}");
+    for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+        let [mechanism, jaas] = java_login(mechanism, users[0]);
         let args = [
             "--bootstrap-server",
             &bootstrap,

@@ -4,7 +4,7 @@
 //! the answers that its clients were given. `authentication.rs` gives it one.
 
 use super::ways::{Said, assert_each_once};
-use crate::support::clients::java;
+use crate::support::clients::{java, java_login};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options, Series};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, shared_cluster, unique};
@@ -14,24 +14,8 @@ use std::time::{Duration, Instant};
 
 const USER: (&str, &str) = ("alice", "alice-secret");
 const MECHANISMS: [&str; 2] = ["PLAIN", "SCRAM-SHA-256"];
+const PROTOCOL: &str = "security.protocol=SASL_PLAINTEXT";
 const PLAIN_TOKEN: &[u8] = b"\0alice\0alice-secret";
-
-/// What a client has to be set to.
-fn java_settings(mechanism: &str) -> [String; 3] {
-    let module = match mechanism {
-        "PLAIN" => "plain.Plain",
-        _ => "scram.Scram",
-    };
-    let (user, password) = USER;
-    [
-        "security.protocol=SASL_PLAINTEXT".to_owned(),
-        format!("sasl.mechanism={mechanism}"),
-        format!(
-            "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required \
-             username=\"{user}\" password=\"{password}\";"
-        ),
-    ]
-}
 
 fn librdkafka_settings(settings: Settings) -> Settings {
     settings
@@ -69,10 +53,10 @@ fn check_java(cluster: &Cluster, holdfast: &Holdfast) {
     for mechanism in MECHANISMS {
         let topic = unique("sasl");
         cluster.create_topic(&topic, 3, 3, &[]);
-        let [protocol, mechanism, jaas] = java_settings(mechanism);
+        let [mechanism, jaas] = java_login(mechanism, USER);
         let bootstrap = holdfast.bootstrap();
         let args = ["--bootstrap-server", &bootstrap, "--topic", &topic];
-        let set = ["--set", &protocol, "--set", &mechanism, "--set", &jaas];
+        let set = ["--set", PROTOCOL, "--set", &mechanism, "--set", &jaas];
         let said = Said::by(&java(
             Version::V4_3_1,
             "IdempotentProducer",
@@ -89,11 +73,10 @@ fn check_java(cluster: &Cluster, holdfast: &Holdfast) {
         assert_eq!(rdk::ids(&cluster.read_all(&topic)), said.ok());
     }
     // With a wrong password nobody gets in.
-    let [protocol, mechanism, jaas] = java_settings("PLAIN");
-    let jaas = jaas.replace(USER.1, "wrong");
+    let [mechanism, jaas] = java_login("PLAIN", (USER.0, "wrong"));
     let bootstrap = holdfast.bootstrap();
     let args = ["--bootstrap-server", &bootstrap, "--topic", "none"];
-    let set = ["--set", &protocol, "--set", &mechanism, "--set", &jaas];
+    let set = ["--set", PROTOCOL, "--set", &mechanism, "--set", &jaas];
     let refused = java(
         Version::V4_3_1,
         "IdempotentProducer",

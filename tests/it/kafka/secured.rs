@@ -2,6 +2,7 @@
 //! and librdkafka set to them, and what Holdfast counts.
 
 use crate::support::certificates::{Ca, Identity};
+use crate::support::clients::java_login;
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Metrics, Options};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, java_client_command, unique};
@@ -174,20 +175,7 @@ impl Place {
             ),
         ];
         if let Some(Login(mechanism, password)) = login {
-            let user = USER.0;
-            let password = format!("username=\"{user}\" password=\"{password}\"");
-            let (module, options) = match mechanism {
-                "PLAIN" => ("plain.Plain", password),
-                "OAUTHBEARER" => (
-                    "oauthbearer.OAuthBearer",
-                    format!("unsecuredLoginStringClaim_sub=\"{user}\""),
-                ),
-                _ => ("scram.Scram", password),
-            };
-            settings.push(format!("sasl.mechanism={mechanism}"));
-            settings.push(format!(
-                "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required {options};"
-            ));
+            settings.extend(java_login(mechanism, (USER.0, password)));
         }
         settings
     }

@@ -22,6 +22,29 @@ pub fn java(version: Version, class: &str, args: &[&str]) -> Output {
     )
 }
 
+/// What a Java client is set to so that it logs in with a name and a password; by OAUTHBEARER with an unsigned token for the name.
+pub fn java_login(mechanism: &str, (user, password): (&str, &str)) -> [String; 2] {
+    let (module, options) = match mechanism {
+        "OAUTHBEARER" => (
+            "oauthbearer.OAuthBearer",
+            format!("unsecuredLoginStringClaim_sub=\"{user}\""),
+        ),
+        _ => (
+            match mechanism {
+                "PLAIN" => "plain.Plain",
+                _ => "scram.Scram",
+            },
+            format!("username=\"{user}\" password=\"{password}\""),
+        ),
+    };
+    [
+        format!("sasl.mechanism={mechanism}"),
+        format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.{module}LoginModule required {options};"
+        ),
+    ]
+}
+
 /// Kafka's own command line tools, one after another in one JVM: each by its main class and its arguments. What each left.
 #[track_caller]
 pub fn tools(version: Version, calls: &[Vec<String>]) -> Vec<Ran> {
