@@ -23,7 +23,11 @@ pub fn check(file: &File, source: Source, problems: Vec<Problem>) -> Result<Sett
     if problems.iter().any(|problem| problem.key.is_empty()) {
         return Err(Error(problems)); // No TOML: nothing else can be said about it.
     }
-    let mut checker = Checker { source, problems };
+    let mut checker = Checker {
+        source,
+        unread: problems.len(),
+        problems,
+    };
     let settings = Settings {
         preset: checker.choice(&keys::PRESET, &file.policy.preset),
         proxy: proxy::settings::Settings {
@@ -63,6 +67,8 @@ pub fn check(file: &File, source: Source, problems: Vec<Problem>) -> Result<Sett
 
 struct Checker<'a> {
     source: Source<'a>,
+    /// So many of the problems, the first ones, are of what could not be read.
+    unread: usize,
     problems: Vec<Problem>,
 }
 

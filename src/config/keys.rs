@@ -283,7 +283,7 @@ pub static EXEMPTION_OWNER: Key = example(EXEMPTION, "owner", "\"team-observabil
     "Who answers for it. Required.");
 pub static EXEMPTION_REASON: Key = example(EXEMPTION, "reason", "\"a lost sample is replaced ten seconds later\"", "text that is not empty",
     "Why. Required.");
-pub static EXEMPTION_EXPIRES: Key = example(EXEMPTION, "expires", "\"2027-01-31\"", "a date as in \"2027-01-31\"",
+pub static EXEMPTION_EXPIRES: Key = example(EXEMPTION, "expires", "\"2027-01-31\"", "a date in quotes, as in \"2027-01-31\"",
     "Last day (UTC) on which it works. Required. Afterwards it is reported in the log and as holdfast_exemption_expiry_timestamp_seconds.");
 
 pub static MAX_CONNECTIONS: Key = number("limits", "max_connections", 9000, 1, 1_000_000, "connections",

@@ -37,6 +37,24 @@ fn a_topic_pattern_that_matches_no_topics_name_is_an_error() {
 }
 
 #[test]
+fn what_cannot_be_read_is_complained_of_once() {
+    let exemption =
+        "scenarios = [\"acks_none\"]\nclient_ids = [\"a\"]\nowner = \"o\"\nreason = \"r\"";
+    for (text, expected) in [
+        (
+            format!("[exemptions.a]\n{exemption}\nexpires = 2027-02-03\n"),
+            "gateway.toml:6:11: exemptions.a.expires: found 2027-02-03; allowed: a date in quotes, as in \"2027-01-31\"",
+        ),
+        (
+            "[listener]\nbind = \"${NOPE}\"\n".to_owned(),
+            "gateway.toml:2:8: listener.bind: found \"${NOPE}\"; the environment variable NOPE is not set, and there is no default (\"${NOPE:-…}\")",
+        ),
+    ] {
+        assert_eq!(complaint(&text), expected);
+    }
+}
+
+#[test]
 fn a_repair_of_a_scenario_that_is_not_in_force_is_warned_of() {
     for (mode, warned) in [("observe", 1), ("off", 1), ("enforce", 0)] {
         let table = format!("[policy.offsets_expired]\nmode = \"{mode}\"\nrepair = true\n");

@@ -387,6 +387,9 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
     })
 }
 
+/// How often the log says that the drain still waits.
+const DRAIN_TOLD_EVERY: Duration = Duration::from_secs(5);
+
 /// Not ready any more; after a delay nobody is accepted; what is in flight is finished; what is left is cut off.
 async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker) {
     let times = shared.live.load().drain.clone();
@@ -396,7 +399,15 @@ async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker
     accepting.cancel();
     shared.enter(Phase::Draining);
     tasks.close();
-    if timeout(times.timeout, tasks.wait()).await.is_err() {
+    let wait = async {
+        while timeout(DRAIN_TOLD_EVERY, tasks.wait()).await.is_err() {
+            tracing::info!(
+                open = tasks.len(),
+                "draining: connections wait for answers of their brokers, or for their clients to close"
+            );
+        }
+    };
+    if timeout(times.timeout, wait).await.is_err() {
         tracing::warn!(
             open = tasks.len(),
             "drain timeout: the connections that are left are cut off"

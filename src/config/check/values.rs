@@ -90,11 +90,18 @@ impl Checker<'_> {
     }
 
     pub(super) fn wrong(&mut self, path: &str, at: Option<&At>, text: String) {
+        // What is missing, or not what it should be, only because it could not be read has been reported.
+        let reported = match at {
+            Some(_) => self.unread,
+            None => self.problems.len(),
+        };
+        let mut reported = self.problems.iter().take(reported);
+        if reported.any(|problem| problem.key == path) {
+            return;
+        }
         let place = match at {
             Some(At::Span(span)) => self.source.place(span),
             Some(At::Flag(flag)) => Place::Flag(flag),
-            // What is missing only because its line was misshapen has been reported.
-            None if self.problems.iter().any(|problem| problem.key == path) => return,
             None => Place::Nowhere,
         };
         self.problems.push(Problem {
