@@ -219,23 +219,27 @@ impl Checker<'_> {
 
     /// Patterns of principals: without a type, none would ever match.
     fn principals(&mut self, table: &str, found: &List) -> Vec<Pattern> {
-        let key = &keys::EXEMPTION_PRINCIPALS;
-        let typed = |text: &String| text.contains(':') || text.starts_with('*');
-        for list in found.iter() {
-            let untyped = list.value.iter().filter(|text| !text.is_empty());
-            for text in untyped.filter(|text| !typed(text)) {
-                let path = format!("{table}.{}", key.name);
-                self.not_allowed(key, &path, &list.at, &Quoted(text));
-            }
-        }
-        self.patterns(key, table, found)
+        let typed = |text: &str| text.contains(':') || text.starts_with('*');
+        self.patterns_that(typed, &keys::EXEMPTION_PRINCIPALS, table, found)
     }
 
     /// Patterns of topics: with a character that no topic's name may have, none would ever match (Kafka's `Topic.validate`).
     fn topics(&mut self, key: &Key, table: &str, found: &List) -> Vec<Pattern> {
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+        self.patterns_that(|text| text.chars().all(legal), key, table, found)
+    }
+
+    /// Patterns that may match something.
+    fn patterns_that(
+        &mut self,
+        may_match: impl Fn(&str) -> bool,
+        key: &Key,
+        table: &str,
+        found: &List,
+    ) -> Vec<Pattern> {
         for list in found.iter() {
-            for text in list.value.iter().filter(|text| !text.chars().all(legal)) {
+            let given = list.value.iter().filter(|text| !text.is_empty());
+            for text in given.filter(|text| !may_match(text)) {
                 let path = format!("{table}.{}", key.name);
                 self.not_allowed(key, &path, &list.at, &Quoted(text));
             }
