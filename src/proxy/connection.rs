@@ -319,17 +319,20 @@ impl<D: Dial> Connection<D> {
         for _ in 0..ROUNDS_PER_WAKE {
             let requests = self.pump_requests(cx);
             // Nothing changed since the answers were looked at.
-            if again && !requests && !self.over {
+            if again && !requests {
                 return;
             }
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
             self.pump_wonder(cx);
-            if self.moved >= BYTES_PER_WAKE && (requests || responses || closing) {
+            if self.over || !(requests || responses || closing) {
+                return;
+            }
+            if self.moved >= BYTES_PER_WAKE {
                 break;
             }
             // What only requests moved, was before the answers were looked at.
-            if self.over || !(responses || closing) {
+            if !(responses || closing) {
                 return;
             }
             again = !closing;

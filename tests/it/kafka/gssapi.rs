@@ -1,15 +1,12 @@
 //! Clients that prove who they are by Kerberos, with a KDC, brokers behind TLS and Java's client: the tickets pass untouched,
 //! what is wrong is told as it is direct, and no rule ends behind the exchange.
 
-use super::secured::{Place, SOON, by_name, value, wait_count};
+use super::secured::{Place, by_name, value, wait_count};
 use super::tls_joined::principals;
 use super::ways::Said;
-use crate::support::eventually;
 use crate::support::holdfast::Holdfast;
-use crate::support::kafka::{Version, java_client_command};
 use crate::support::kerberos::Kdc;
-use crate::support::process::{self, Output};
-use crate::support::raw::Raw;
+use crate::support::process::Output;
 use std::collections::BTreeSet;
 
 const RAISED: [(&str, &str); 2] = [("scenario", "acks_none"), ("mode", "enforce")];
@@ -18,10 +15,7 @@ const RAISED: [(&str, &str); 2] = [("scenario", "acks_none"), ("mode", "enforce"
 fn gateway(place: &Place, listener: &str) -> Holdfast {
     let config = place.listener("gateway", "") + &place.towards("");
     let holdfast = Holdfast::launch(place.holdfast(listener, &config));
-    eventually("the ports are bound", SOON, || {
-        let dialled = Raw::connect(&holdfast.bootstrap());
-        dialled.map(drop).map_err(|e| e.to_string())
-    });
+    holdfast.wait_bound();
     holdfast
 }
 
@@ -43,19 +37,8 @@ fn produce(
         "max.block.ms=5000".to_owned(),
     ]);
     settings.extend(more.iter().map(|setting| (*setting).to_owned()));
-    let mut args = vec![
-        "--bootstrap-server",
-        bootstrap,
-        "--topic",
-        topic,
-        "--records",
-        records,
-    ];
-    let all = settings.iter();
-    all.for_each(|setting| args.extend(["--set", setting]));
-    let mut java = java_client_command(Version::V4_3_1, "IdempotentProducer", &args);
-    java.env("JAVA_TOOL_OPTIONS", kdc.java_option());
-    process::run("IdempotentProducer", java, b"", 2 * SOON)
+    let records = ["--records", records];
+    place.run_java("IdempotentProducer", bootstrap, topic, &settings, &records)
 }
 
 #[test]

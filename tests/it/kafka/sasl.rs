@@ -37,11 +37,7 @@ fn clients_authenticate_through_holdfast_and_nothing_slips_past_the_rules_behind
         Options::new(&cluster.bootstrap_of("SASL"))
             .config("[cluster]\nconnect_timeout_ms = 5000\n"),
     );
-    eventually("the ports are bound", Duration::from_secs(20), || {
-        Raw::connect(&holdfast.bootstrap())
-            .map(drop)
-            .map_err(|e| e.to_string())
-    });
+    holdfast.wait_bound();
     check_java(&cluster, &holdfast);
     check_raw_tokens(&cluster, &holdfast);
     check_smuggling(&cluster, &holdfast);

@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub(super) cluster: Cluster,
     pub(super) ca: Ca,
     pub(super) client_ca: Ca,
+    /// What the JVMs of its clients are to know.
+    java_option: Option<String>,
     folder: Scratch,
 }
 
@@ -70,7 +72,9 @@ impl Place {
             let listener = ClientListener::sasl_plaintext(name, &[], &[]).gssapi(&jaas);
             spec.listener(listener.tls(&ca.localhost()))
         });
-        Place::of(spec, ca, Ca::new("clients' CA"))
+        let mut place = Place::of(spec, ca, Ca::new("clients' CA"));
+        place.java_option = Some(kdc.java_option());
+        place
     }
 
     fn of(spec: Spec, ca: Ca, client_ca: Ca) -> Place {
@@ -78,6 +82,7 @@ impl Place {
             cluster: Cluster::start(spec),
             ca,
             client_ca,
+            java_option: None,
             folder: Scratch::new("tls"),
         };
         place.file("ca.pem", &place.ca.pem);
@@ -194,7 +199,10 @@ impl Place {
         settings
             .iter()
             .for_each(|setting| args.extend(["--set", setting]));
-        let command = java_client_command(Version::V4_3_1, class, &args);
+        let mut command = java_client_command(Version::V4_3_1, class, &args);
+        if let Some(option) = &self.java_option {
+            command.env("JAVA_TOOL_OPTIONS", option);
+        }
         process::run(class, command, b"", 2 * SOON)
     }
 

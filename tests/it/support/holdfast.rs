@@ -1,8 +1,10 @@
 //! The real `holdfast` binary in front of a cluster: started by its command line, judged by what it shows outside
 //! (HTTP, exit status, log). It reaches into nothing.
 
+use super::eventually;
 use super::ports;
 use super::process::{Process, Scratch};
+use super::raw::Raw;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -160,6 +162,15 @@ impl Holdfast {
                 _ => std::thread::sleep(Duration::from_millis(20)),
             }
         }
+    }
+
+    /// For one that cannot look at the brokers by itself, and so is never ready.
+    #[track_caller]
+    pub fn wait_bound(&self) {
+        eventually("the ports are bound", Duration::from_secs(20), || {
+            let dialled = Raw::connect(&self.bootstrap());
+            dialled.map(drop).map_err(|e| e.to_string())
+        });
     }
 
     /// What clients are given as bootstrap server.
