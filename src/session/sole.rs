@@ -1,7 +1,7 @@
 //! The common request, dealt with in one look: one topic, one partition, one batch whose header is here, and nothing in
 //! force that needs more of it. Requests like the one before only add to a [`Tally`]; those that follow in the same read and
-//! begin with the same bytes are not even parsed, so that what one costs is some tens of nanoseconds. Everything else takes
-//! the long way (`produce.rs`), to the same end.
+//! begin with the same bytes, but for a partition that was met in it, are not even parsed, so that what one costs is some tens
+//! of nanoseconds. Everything else takes the long way (`produce.rs`), to the same end.
 
 use super::acked::{self, Placed};
 use super::appends::{Batches, Findings};
@@ -24,6 +24,10 @@ use std::sync::Arc;
 
 /// Longer heads are not remembered; those of working clients have a few dozen bytes, and the name of a topic.
 const MAX_HEAD_BYTES: usize = 256;
+/// Partitions of one topic that requests of one read are remembered for.
+const MAX_MET: usize = 8;
+/// Its index, the last that stands in front of the size of the records.
+const PARTITION_LEN: usize = 4;
 
 /// Requests in a row that were alike: what became of them, and how many they were.
 #[derive(Debug)]
@@ -42,17 +46,25 @@ pub(super) struct Tally {
 /// the session, under one view and one set of settings, so that a connection that rests does not keep it.
 pub(super) struct Last {
     version: i16,
-    /// From behind the correlation id to where the size of the records stands, as the client wrote it; empty: there was
-    /// none, or a longer one.
+    /// From behind the correlation id to where the partition's index stands, as the client wrote it; empty: there was none,
+    /// or a longer one.
     begins: [u8; MAX_HEAD_BYTES],
     begins_len: usize,
     head: Head,
-    partition: i32,
-    placed: Placed,
+    /// The partitions of requests that began like that and became the same; the last one found.
+    met: [Met; MAX_MET],
+    met_len: usize,
     kind: Kind,
     horizon: Horizon,
     /// No request up to this size can hold anything too large.
     clears: u64,
+}
+
+/// A partition, and where what is sent to it will be compared.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    partition: i32,
+    placed: Placed,
 }
 
 impl Default for Last {
@@ -62,8 +74,8 @@ impl Default for Last {
             begins: [0; MAX_HEAD_BYTES],
             begins_len: 0,
             head: Head::default(),
-            partition: 0,
-            placed: Placed::default(),
+            met: [Met::default(); MAX_MET],
+            met_len: 0,
             kind: Kind::default(),
             horizon: Horizon::default(),
             clears: 0,
@@ -72,26 +84,36 @@ impl Default for Last {
 }
 
 impl Last {
-    pub fn forget(&mut self) {
-        self.begins_len = 0;
+    /// One partition more; one too many takes the place of the first.
+    fn meet(&mut self, met: Met) {
+        if self.met_len == MAX_MET {
+            self.met.rotate_left(1);
+            self.met_len -= 1;
+        }
+        self.met[self.met_len] = met;
+        self.met_len += 1;
     }
 
     fn begins(&self) -> &[u8] {
         &self.begins[..self.begins_len]
     }
 
-    /// The batch of a request of that length, of which `window` is here, if it begins like this one and its batch is of
-    /// the same kind.
+    /// The partition and the batch of a request of that length, of which `window` is here, if it begins like this one, its
+    /// partition was met, and its batch is of the same kind.
     #[inline(always)]
-    fn alike(&self, window: &[u8], frame_len: usize, now_ms: i64) -> Option<Entry> {
+    fn alike(&self, window: &[u8], frame_len: usize, now_ms: i64) -> Option<(Met, Entry)> {
         let begins = self.begins();
-        let end = START_LEN + begins.len();
-        if window.get(START_LEN..end) != Some(begins) {
+        let at = START_LEN + begins.len();
+        if window.get(START_LEN..at) != Some(begins) {
             return None;
         }
-        let left = frame_len.checked_sub(end)? as u64;
-        let entry = produce::sole_records(&window[end..], left, self.version)?;
-        (self.horizon.kind(entry, now_ms) == self.kind).then_some(entry)
+        let (index, records) = window[at..].split_first_chunk::<PARTITION_LEN>()?;
+        let partition = i32::from_be_bytes(*index);
+        let met = self.met[..self.met_len].iter();
+        let met = *met.rev().find(|met| met.partition == partition)?;
+        let left = frame_len.checked_sub(at + PARTITION_LEN)? as u64;
+        let entry = produce::sole_records(records, left, self.version)?;
+        (self.horizon.kind(entry, now_ms) == self.kind).then_some((met, entry))
     }
 }
 
@@ -121,18 +143,18 @@ impl Session {
         if frame_len as u64 - 4 > last.clears || self.frames >= self.next_sample {
             return Ok(false);
         }
-        let Some(entry) = last.alike(lane.fresh(), frame_len, env.now_ms) else {
+        let Some((met, entry)) = last.alike(lane.fresh(), frame_len, env.now_ms) else {
             return Ok(false);
         };
-        let (plan, head, partition) = (tally.plan, last.head, last.partition);
+        let (plan, head, partition) = (tally.plan, last.head, met.partition);
         if self.hurried(head) {
             return Ok(false);
         }
-        let placed = self.placed_again(last.placed);
+        let placed = self.placed_again(met.placed);
         let absorbs = head.acks == 0 && plan.new_acks.is_some();
         self.room_in_flight(env, absorbs, frame_len)?;
         self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
-        self.run_on(env, lane, last, start, frame_len, entry);
+        self.run_on(env, lane, last, start, frame_len, (partition, entry));
         Ok(true)
     }
 
@@ -145,7 +167,7 @@ impl Session {
         last: &Last,
         start: Start,
         frame_len: usize,
-        entry: Entry,
+        (partition, entry): (i32, Entry),
     ) {
         let mut next = start;
         next.correlation_id = next.correlation_id.wrapping_add(1);
@@ -169,11 +191,14 @@ impl Session {
             let found = last.alike(frame, frame_len, env.now_ms);
             // But for their timestamps, which are of one kind.
             let max_timestamp = entry.max_timestamp;
-            let found = found.map(|found| Entry {
-                max_timestamp,
-                ..found
+            let found = found.map(|(met, found)| {
+                let entry = Entry {
+                    max_timestamp,
+                    ..found
+                };
+                (met.partition, entry)
             });
-            if found != Some(entry) {
+            if found != Some((partition, entry)) {
                 break;
             }
             write_plan(frame, head, &plan);
@@ -198,7 +223,8 @@ impl Session {
         frame_len: usize,
         clears: u64,
     ) -> Result<bool, Want> {
-        last.forget();
+        // Until it is known that this one became the same, nothing is like the one before.
+        let begins_len = std::mem::take(&mut last.begins_len);
         if self.hurried(head) {
             return Ok(false);
         }
@@ -240,21 +266,6 @@ impl Session {
         }
         let horizon = append.horizon(standing.settings());
         let placed = acked::place(&mut self.acked, Some(standing), env, key, partition);
-        let begins = &lane.fresh()[START_LEN..head.topics_at + records_at];
-        if let Some(remembered) = last.begins.get_mut(..begins.len()) {
-            remembered.copy_from_slice(begins);
-            *last = Last {
-                version: start.api_version,
-                begins: last.begins,
-                begins_len: begins.len(),
-                head,
-                partition,
-                placed,
-                kind: horizon.kind(entry, env.now_ms),
-                horizon,
-                clears,
-            };
-        }
         let alike = self.tally.as_ref().is_some_and(|tally| {
             (tally.acks, tally.timeout_ms) == (head.acks, head.timeout_ms)
                 && tally.findings == findings
@@ -263,6 +274,18 @@ impl Session {
         if !alike {
             self.begin_tally(head, topic, facts.is_some(), plan, findings);
         }
+        let (kind, version) = (horizon.kind(entry, env.now_ms), start.api_version);
+        let begins = &lane.fresh()[START_LEN..head.topics_at + records_at - PARTITION_LEN];
+        let known = alike && (last.version, last.kind) == (version, kind);
+        if known && last.begins.get(..begins_len) == Some(begins) {
+            last.begins_len = begins_len;
+        } else if let Some(remembered) = last.begins.get_mut(..begins.len()) {
+            remembered.copy_from_slice(begins);
+            last.begins_len = begins.len();
+            (last.version, last.kind, last.head) = (version, kind, head);
+            (last.horizon, last.clears, last.met_len) = (horizon, clears, 0);
+        }
+        last.meet(Met { partition, placed });
         self.pass_sole(lane, (start, head), frame_len, (partition, entry), placed);
         Ok(true)
     }

@@ -245,16 +245,16 @@ impl Walker {
             _ => At::Aborted,
         };
         self.pass(len, next)?;
-        let number = |at: usize| window.get(at..).and_then(<[u8]>::first_chunk::<8>);
-        let log_start_offset = number(LOG_START_AT).filter(|_| tells_start);
-        self.high_watermark = number(6).map_or(-1, |bytes| i64::from_be_bytes(*bytes));
+        self.high_watermark = i64_at(window, 6);
         Ok(match *window {
             [a, b, c, d, e, f, ..] => {
                 let part = Part::Partition {
                     index: i32::from_be_bytes([a, b, c, d]),
                     error_code: ErrorCode(i16::from_be_bytes([e, f])),
-                    log_start_offset: log_start_offset
-                        .map_or(-1, |bytes| i64::from_be_bytes(*bytes)),
+                    log_start_offset: match tells_start {
+                        true => i64_at(window, LOG_START_AT),
+                        false => -1,
+                    },
                 };
                 Step::Part(part, len)
             }
@@ -302,8 +302,7 @@ impl Walker {
                 }
                 return Err(Short::Need(needed));
             };
-            let number = |at: usize| i32::from_be_bytes([0, 1, 2, 3].map(|byte| head[at + byte]));
-            let (length, magic, attributes) = (number(8), head[16], head[22]);
+            let (length, magic, attributes) = (i32_at(head, 8), head[16], head[22]);
             if magic == 2 && attributes & TRANSACTIONAL != 0 && !self.told {
                 self.told = true;
                 let next = match self.batches.ends {
@@ -324,8 +323,7 @@ impl Walker {
                 if magic != 2 {
                     return self.batches_end(size, false);
                 }
-                let base = [0, 1, 2, 3, 4, 5, 6, 7].map(|byte| head[byte]);
-                let last = i64::from_be_bytes(base).saturating_add(i64::from(number(23)));
+                let last = i64_at(head, 0).saturating_add(i64::from(i32_at(head, 23)));
                 self.end = self.end.max(last.saturating_add(1));
             }
             if len >= left {
@@ -431,6 +429,17 @@ impl Walker {
             left: self.left,
         }
     }
+}
+
+/// A number of a head that is here; copying it byte by byte costs a multiple.
+fn i32_at(head: &[u8], at: usize) -> i32 {
+    let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| i32::from_be_bytes(*bytes))
+}
+
+fn i64_at(head: &[u8], at: usize) -> i64 {
+    let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
 const PAST_END: &str = "Fetch answer runs past the end of its frame";

@@ -4,7 +4,7 @@
 use crate::support::consumer::{Consumer, Versions};
 use crate::support::fetches::{Answered, Request, batch, plain};
 use crate::support::raw::{Batch, message_set, now_ms};
-use crate::support::rig::{Rig, frame, one, produce_answer, response, settings, topic_id};
+use crate::support::rig::{Rig, frame, one, produce, produce_answer, response, settings, topic_id};
 use holdfast::cluster::Learned;
 use holdfast::ledger::Ledger;
 use holdfast::policy::appends::SCENARIOS;
@@ -47,10 +47,31 @@ fn rig(found: Scenario, mode: Mode) -> Rig {
             facts.keeping.retention_ms = Some(DAY_MS);
             facts.keeping.deletes = Some(true);
             facts.keeping.create_time = Some(true);
+            (
+                facts.partitions[2].replicas,
+                facts.partitions[2].in_sync_replicas,
+            ) = (1, 1);
         });
     // So that none waits for the answer to another, which would end the read.
     rig.limits.max_absorbed_in_flight = 100;
     rig
+}
+
+/// Those to one partition, to three in turn of which one is weak, and common ones to more than are remembered, over and over.
+fn appends() -> Vec<(i32, Vec<u8>)> {
+    let common = || Batch::of_ids(0, 3, 3).bytes();
+    let sole = batches().into_iter().map(|records| (0, records));
+    let in_turn = |common_first: bool| {
+        (0..30).map(move |n| match (n + i32::from(common_first)) % 2 {
+            0 => (n % 3, common()),
+            _ => (n % 3, batches().swap_remove(n as usize % 10)),
+        })
+    };
+    let many = (0..40).map(|n| (n % 11, common()));
+    sole.chain(in_turn(false))
+        .chain(in_turn(true))
+        .chain(many)
+        .collect()
 }
 
 /// What is counted, by scenario.
@@ -69,8 +90,11 @@ fn requests_of_one_read_become_what_they_become_one_by_one() {
                     continue;
                 }
                 let frames: Vec<_> = (1..)
-                    .zip(batches())
-                    .map(|(id, records)| frame(id, &one(version, acks, records)))
+                    .zip(appends())
+                    .map(|(id, (partition, records))| {
+                        let topics = [("orders", &[(partition, records)][..])];
+                        frame(id, &produce(version, acks, &topics))
+                    })
                     .collect();
                 let (mut together, mut alone) = (rig(found, mode), rig(found, mode));
                 // Refusals tell how far from now a timestamp is.
@@ -85,10 +109,10 @@ fn requests_of_one_read_become_what_they_become_one_by_one() {
                 assert_eq!(rejections(&together), rejections(&alone), "{what}");
                 assert_eq!(together.sums(), alone.sums(), "{what}");
                 assert!(!together.to_broker.is_empty(), "{what}");
-                // All but the one with a producer id.
+                // All but the four with a producer id.
                 if mode == Mode::Observe && acks == -1 && found == Scenario::NotIdempotent {
                     let counted = together.rejections(found);
-                    assert_eq!(counted.get("observe"), Some(&9), "{what}: {counted:?}");
+                    assert_eq!(counted.get("observe"), Some(&106), "{what}: {counted:?}");
                 }
             }
         }
@@ -106,7 +130,7 @@ enum Says {
     Astray,
 }
 
-fn answer(version: i16, correlation_id: i32, says: Says) -> Vec<u8> {
+fn answer(version: i16, correlation_id: i32, partition: i32, says: Says) -> Vec<u8> {
     let (offset, time, error_code) = match says {
         Says::Stored(offset) => (offset, -1, 0),
         Says::At(offset, time) => (offset, time, 0),
@@ -115,7 +139,7 @@ fn answer(version: i16, correlation_id: i32, says: Says) -> Vec<u8> {
     };
     let mut body = produce_answer(
         version,
-        &[("orders".to_owned(), vec![(0, error_code)])],
+        &[("orders".to_owned(), vec![(partition, error_code)])],
         false,
     );
     if error_code == 0 {
@@ -131,8 +155,15 @@ fn answer(version: i16, correlation_id: i32, says: Says) -> Vec<u8> {
     response(&correlation_id.to_be_bytes(), &body)
 }
 
-/// A flood of small requests that differ in nothing but their correlation ids, and its answers, in reads of so many bytes.
-fn flood(version: i16, acks: i16, says: &[Says], reads: (usize, usize), now_ms: i64) -> Rig {
+/// A flood of small requests to so many partitions in turn that differ in nothing else but their correlation ids, and its
+/// answers, in reads of so many bytes.
+fn flood(
+    (version, acks): (i16, i16),
+    partitions: i32,
+    says: &[Says],
+    reads: (usize, usize),
+    now_ms: i64,
+) -> Rig {
     let mut policy = settings(Mode::Enforce);
     policy.modes[Scenario::AckedTruncation as usize] = Mode::Observe;
     let mut rig = Rig::new(policy).topic("orders", None).without_broker();
@@ -145,18 +176,21 @@ fn flood(version: i16, acks: i16, says: &[Says], reads: (usize, usize), now_ms: 
         timestamp_ms: now_ms,
         ..Batch::of_ids(0, records, bytes)
     };
-    let request = one(version, acks, of(3, 3).bytes());
+    let request = |partition| {
+        let topics = [("orders", &[(partition, of(3, 3).bytes())][..])];
+        produce(version, acks, &topics)
+    };
     // What is acknowledged before them they may contradict; nothing that stands in front of them or behind is like them.
     let other = one(version, acks, of(4, 9).bytes());
     rig.send(&frame(7, &other));
-    rig.answer(&answer(version, 7, Says::Stored(90)));
-    let (mut requests, mut answers) = (frame(8, &other), answer(version, 8, Says::Stored(95)));
-    for (id, says) in ids.zip(says) {
-        requests.extend(frame(id, &request));
-        answers.extend(answer(version, id, *says));
+    rig.answer(&answer(version, 7, 0, Says::Stored(90)));
+    let (mut requests, mut answers) = (frame(8, &other), answer(version, 8, 0, Says::Stored(95)));
+    for ((id, says), partition) in ids.zip(says).zip((0..partitions).cycle()) {
+        requests.extend(frame(id, &request(partition)));
+        answers.extend(answer(version, id, partition, *says));
     }
     requests.extend(frame(9, &other));
-    answers.extend(answer(version, 9, Says::Stored(1_000)));
+    answers.extend(answer(version, 9, 0, Says::Stored(1_000)));
     for piece in requests.chunks(reads.0) {
         rig.send(piece);
     }
@@ -190,10 +224,11 @@ fn answers_of_one_read_say_what_they_say_one_by_one() {
         }
     }
     let now_ms = now_ms();
-    for (version, acks) in [(3, -1), (7, 1), (8, -1), (9, 1), (9, -1), (13, -1)] {
+    let sent = [(3, -1), (7, 1), (8, -1), (9, 1), (9, -1), (13, -1)];
+    for (of, partitions) in sent.into_iter().flat_map(|of| [(of, 1), (of, 3)]) {
         for (case, says) in cases.iter().enumerate() {
             let all = |reads| {
-                let mut rig = flood(version, acks, says, reads, now_ms);
+                let mut rig = flood(of, partitions, says, reads, now_ms);
                 let waiting = rig.session.in_flight().len();
                 let closes = rig.closes();
                 rig.broker_ends();
@@ -212,7 +247,7 @@ fn answers_of_one_read_say_what_they_say_one_by_one() {
             };
             let (slow, what) = (
                 all((1, 1)),
-                format!("version {version} acks {acks} case {case}"),
+                format!("version and acks {of:?} partitions {partitions} case {case}"),
             );
             let goes_astray = says.iter().any(|says| matches!(says, Astray));
             assert_eq!(slow.2.is_empty(), !goes_astray, "{what}");
@@ -250,11 +285,11 @@ fn a_flood_of_requests_stops_where_too_many_wait() {
     );
     assert_eq!(rig.to_broker.len(), 10 * len);
     for id in 0..4 {
-        rig.answer(&answer(9, id, Says::Stored(id.into())));
+        rig.answer(&answer(9, id, 0, Says::Stored(id.into())));
     }
     assert_eq!(rig.to_broker.len(), 14 * len);
     assert_eq!(rig.session.in_flight().len(), 10);
-    let answers = (4..14).flat_map(|id| answer(9, id, Says::Stored(id.into())));
+    let answers = (4..14).flat_map(|id| answer(9, id, 0, Says::Stored(id.into())));
     rig.answer(&answers.collect::<Vec<_>>());
     assert_eq!(rig.to_broker.len(), 24 * len);
     let raised = rig.produced();

@@ -34,6 +34,23 @@ impl Traffic {
         }
     }
 
+    /// These, one after the other, in one read each way.
+    pub fn in_turn(all: Vec<Traffic>) -> Traffic {
+        let mut sum = Traffic {
+            requests: Vec::new(),
+            answers: Vec::new(),
+            offsets_at: Vec::new(),
+        };
+        for traffic in all {
+            let before = sum.answers.len();
+            let offsets_at = traffic.offsets_at.iter().map(|at| before + at);
+            sum.offsets_at.extend(offsets_at);
+            sum.requests.extend(traffic.requests);
+            sum.answers.extend(traffic.answers);
+        }
+        sum
+    }
+
     /// The same so many times, in one read each way, under correlation ids one after the other.
     pub fn pipelined(self, times: usize) -> Traffic {
         let each = self.answers.len();
@@ -41,8 +58,8 @@ impl Traffic {
             (0..times).flat_map(|n| self.offsets_at.iter().map(move |at| n * each + at));
         Traffic {
             offsets_at: offsets_at.collect(),
-            requests: numbered(&self.requests, REQUEST_CORRELATION_ID_AT, times),
-            answers: numbered(&self.answers, ANSWER_CORRELATION_ID_AT, times),
+            requests: numbered(self.requests.repeat(times), REQUEST_CORRELATION_ID_AT),
+            answers: numbered(self.answers.repeat(times), ANSWER_CORRELATION_ID_AT),
         }
     }
 }
@@ -51,10 +68,12 @@ impl Traffic {
 const REQUEST_CORRELATION_ID_AT: usize = 8;
 const ANSWER_CORRELATION_ID_AT: usize = 4;
 
-fn numbered(frame: &[u8], correlation_id_at: usize, times: usize) -> Vec<u8> {
-    let mut frames = frame.repeat(times);
-    for (n, frame) in (1_i32..).zip(frames.chunks_exact_mut(frame.len())) {
-        frame[correlation_id_at..][..4].copy_from_slice(&n.to_be_bytes());
+fn numbered(mut frames: Vec<u8>, correlation_id_at: usize) -> Vec<u8> {
+    let (mut at, mut n) = (0, 0_i32);
+    while let Some(&size) = frames[at..].first_chunk() {
+        n += 1;
+        frames[at + correlation_id_at..][..4].copy_from_slice(&n.to_be_bytes());
+        at += 4 + u32::from_be_bytes(size) as usize;
     }
     frames
 }

@@ -5,18 +5,20 @@
 use super::bare::{Traffic, with_turns};
 use crate::support::fetches;
 use crate::support::process::{self, Output, require};
-use crate::support::rig::{self, batch, frame, one};
+use crate::support::rig::{self, batch, frame};
 use holdfast::policy::Settings;
 use std::process::Command;
 use std::time::Duration;
 
 /// Instructions of one frame with its answer, on x86-64, with the default preset.
-const KNOWN: [(&str, u64); 5] = [
+const KNOWN: [(&str, u64); 7] = [
     ("produce", 6319),
     ("produce, raised", 7385),
     ("produce, pipelined", 1657),
-    ("fetch", 9605),
-    ("fetch, pipelined", 7456),
+    ("fetch", 7869),
+    ("fetch, pipelined", 5663),
+    ("produce, varied", 3644),
+    ("fetch, varied", 8062),
 ];
 /// By how much a figure may be off: what addresses and seeds of hash maps change is far less.
 const MARGIN_PERCENT: u64 = 10;
@@ -25,27 +27,34 @@ const MARGIN_PERCENT: u64 = 10;
 const FEW: usize = 200;
 const MANY: usize = 1_200;
 const PIPELINED: usize = 32;
+/// To which they go in turn where they are varied.
+const PARTITIONS: i32 = 4;
 
 /// What the run under valgrind is to do: a name from above and the number of turns.
 const TURNS: &str = "HOLDFAST_TURNS";
 
 fn traffic(name: &str) -> (Traffic, usize) {
-    let (kind, frames) = match name.split_once(", pipelined") {
-        Some((kind, _)) => (kind, PIPELINED),
-        None => (name, 1),
+    let (kind, partitions, frames) = match name.rsplit_once(", ") {
+        Some((kind, "pipelined")) => (kind, 1, PIPELINED),
+        Some((kind, "varied")) => (kind, PARTITIONS, PIPELINED),
+        _ => (name, 1, 1),
     };
-    let traffic = match kind {
-        "fetch" => fetch(),
-        "produce" => produce(-1),
-        "produce, raised" => produce(1),
+    let each = (0..partitions).map(|partition| match kind {
+        "fetch" => fetch(partition),
+        "produce" => produce(partition, -1),
+        "produce, raised" => produce(partition, 1),
         _ => panic!("no such traffic: {name}"),
-    };
-    (traffic.pipelined(frames), frames)
+    });
+    (
+        Traffic::in_turn(each.collect()).pipelined(frames / partitions as usize),
+        frames,
+    )
 }
 
 /// A Produce of 1 KiB; as many records as have room in it.
-fn produce(acks: i16) -> Traffic {
-    let request = frame(7, &one(9, acks, batch(5, 900)));
+fn produce(partition: i32, acks: i16) -> Traffic {
+    let topics = [("orders", &[(partition, batch(5, 900))][..])];
+    let request = frame(7, &rig::produce(9, acks, &topics));
     let mut received = rig::Received::parse(&request);
     received.acks = -1;
     let answer = rig::Broker::default().produce(&received);
@@ -53,14 +62,14 @@ fn produce(acks: i16) -> Traffic {
 }
 
 /// A Fetch whose answer is 1 KiB.
-fn fetch() -> Traffic {
+fn fetch(partition: i32) -> Traffic {
     const VERSION: i16 = 12;
-    let request = fetches::Request::new(VERSION, 0, 3, 40).frame();
+    let request = fetches::Request::new(VERSION, 0, partition, 40).frame();
     let batches: Vec<_> = (0..10)
         .map(|batch| fetches::batch(40 + 5 * batch, 5, -1, 0))
         .collect();
     let partition = fetches::Answered {
-        index: 3,
+        index: partition,
         records: batches.concat(),
         ..fetches::Answered::default()
     };
