@@ -8,7 +8,7 @@ use holdfast::audit;
 use holdfast::cli::{self, AuditFlags, Cli, Command, Flags, Output};
 use holdfast::config::{self, Settings};
 use holdfast::proxy;
-use holdfast::proxy::watch::authenticate::read_secret;
+use holdfast::proxy::watch::authenticate::{Refusal, read_secret};
 use holdfast::reload::{Loaded, Origin};
 use holdfast::report;
 use holdfast::run::{self, Ended};
@@ -33,21 +33,23 @@ fn main() -> ExitCode {
 
 fn carry_out(command: Command) -> Outcome {
     match command {
-        Command::Run(flags) => load(&flags).and_then(run),
-        Command::Check(flags) => settings(&flags).and_then(|settings| {
-            for expired in config::expired(&settings, SystemTime::now()) {
-                eprintln!("holdfast: {expired}");
-            }
-            for warning in config::warnings(&settings) {
-                eprintln!("holdfast: warning: {warning}");
-            }
-            print(&config::effective(&settings))?;
-            // The file may yet come, so the settings are sound; but now nobody would be let in.
-            match settings.proxy.cluster.sasl.as_deref().map(read_secret) {
-                Some(Err(refusal)) => Err((2, refusal.to_string())),
-                _ => Ok(ExitCode::SUCCESS),
-            }
-        }),
+        Command::Run(flags) => load(&flags, For::Running).and_then(run),
+        Command::Check(flags) => {
+            load(&flags, For::Checking).and_then(|Loaded { settings, .. }| {
+                for expired in config::expired(&settings, SystemTime::now()) {
+                    eprintln!("holdfast: {expired}");
+                }
+                for warning in config::warnings(&settings) {
+                    eprintln!("holdfast: warning: {warning}");
+                }
+                print(&config::effective(&settings))?;
+                // The file may yet come, so the settings are sound; but now nobody would be let in.
+                match secret_refused(&settings) {
+                    Some(refusal) => Err((2, refusal.to_string())),
+                    None => Ok(ExitCode::SUCCESS),
+                }
+            })
+        }
         Command::Report { admin, output } => report::fetch(&admin)
             .and_then(|json| match output {
                 Output::Json => Ok(json),
@@ -88,22 +90,45 @@ fn audit(flags: &AuditFlags, settings: &Settings) -> Outcome {
 }
 
 fn settings(flags: &Flags) -> Result<Settings, (u8, String)> {
-    load(flags).map(|loaded| loaded.settings)
+    load(flags, For::Running).map(|loaded| loaded.settings)
 }
 
-fn load(flags: &Flags) -> Result<Loaded, (u8, String)> {
+/// What the settings are wanted for.
+#[derive(PartialEq)]
+enum For {
+    Running,
+    /// All that is wrong is to be told at once, what may change by itself included.
+    Checking,
+}
+
+fn secret_refused(settings: &Settings) -> Option<Refusal> {
+    let sasl = settings.proxy.cluster.sasl.as_deref();
+    sasl.and_then(|sasl| read_secret(sasl).err())
+}
+
+fn load(flags: &Flags, wanted: For) -> Result<Loaded, (u8, String)> {
     let origin = Origin {
         path: flags.config.clone(),
         overrides: flags.overrides(),
     };
     let text = origin.read().map_err(|error| (2, error))?;
     let loaded = origin.load(&text).and_then(|settings| {
-        proxy::load_tls(&settings.proxy).map_err(|error| {
-            config::Error(vec![config::Problem {
+        proxy::load_tls(&settings.proxy).map_err(|errors| {
+            let nowhere = |key: &str, text: String| config::Problem {
                 place: config::Place::Nowhere,
-                key: error.key.to_owned(),
-                text: error.told(),
-            }])
+                key: key.to_owned(),
+                text,
+            };
+            let files = errors
+                .0
+                .iter()
+                .map(|error| nowhere(error.key, error.told()));
+            let secret = secret_refused(&settings).filter(|_| wanted == For::Checking);
+            let secret = secret.map(|refusal| match refusal {
+                Refusal::Secret { key, reason } => nowhere(key, reason),
+                other => nowhere("cluster.sasl", other.to_string()),
+            });
+            config::Error(files.chain(secret).collect())
         })?;
         Ok(settings)
     });

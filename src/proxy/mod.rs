@@ -188,7 +188,7 @@ pub enum Error {
     #[error(transparent)]
     Passed(#[from] passed::Error),
     #[error(transparent)]
-    Tls(#[from] tls::Error),
+    Tls(#[from] tls::Errors),
 }
 
 /// Runs until `shutdown` is cancelled and everything in flight is done, or `drain.timeout` has passed.
@@ -289,11 +289,14 @@ impl Running {
 /// Reads the files of both sides: whether anything changed. Both are looked at, whatever becomes of the first.
 ///
 /// # Errors
-/// Files that cannot be used. What was in force stays.
-pub fn load_tls(settings: &Settings) -> Result<bool, tls::Error> {
+/// Every file that cannot be used. What was in force stays.
+pub fn load_tls(settings: &Settings) -> Result<bool, tls::Errors> {
     let listener = settings.listener.tls.as_ref().map(|tls| tls.reload());
     let cluster = settings.cluster.tls.as_ref().map(|tls| tls.reload());
-    Ok(listener.unwrap_or(Ok(false))? | cluster.unwrap_or(Ok(false))?)
+    match (listener.unwrap_or(Ok(false)), cluster.unwrap_or(Ok(false))) {
+        (Err(listener), Err(cluster)) => Err(tls::Errors([listener.0, cluster.0].concat())),
+        (listener, cluster) => Ok(listener? | cluster?),
+    }
 }
 
 /// Whether the files of both sides were read already, as `main` does before it starts anything.

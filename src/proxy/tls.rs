@@ -3,21 +3,21 @@
 //! Floor 5. One crypto provider, passed explicitly. A set of files that cannot be used leaves the one in force standing.
 //! Old connections keep what they began with.
 
-use super::files;
+mod pem;
+
 use arc_swap::ArcSwapOption;
+use pem::{At, Holds};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, PeerIncompatible, RootCertStore, ServerConfig,
-    SupportedProtocolVersion,
+    CertificateError, ClientConfig, PeerIncompatible, ServerConfig, SupportedProtocolVersion,
 };
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 static TLS13_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
@@ -107,11 +107,17 @@ impl Error {
     }
 }
 
-const CERTIFICATE: &str = "a PEM file of the certificate and its chain, leaf first, valid now";
-const KEY: &str = "the certificate's private key, PEM, not encrypted (PKCS#8, PKCS#1 or SEC1)";
-const CA: &str = "a PEM file of at least one CA certificate";
-const CRL: &str = "a PEM file of certificate revocation lists";
-const ROOTS: &str = "at least one root certificate of the system; or cluster.tls.ca_file";
+/// Every file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(Error::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Errors(pub Vec<Error>);
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Errors {
+        Errors(vec![error])
+    }
+}
+
 /// No certificate, key or list is larger; a path to something endless must not be read to its end.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -139,8 +145,8 @@ pub trait Files: Sized {
     type Config;
 
     /// Every file, with the key that names it.
-    fn list(&self) -> Vec<(&'static str, &Path, &'static str)>;
-    /// `contents` in the order of `list`; also when the own certificate ends, in seconds since 1970.
+    fn list(&self) -> Vec<At<'_>>;
+    /// `contents` in the order of `list`, each of them sound by itself; also when the own certificate ends, in seconds since 1970.
     fn build(&self, contents: &[Vec<u8>]) -> Result<(Self::Config, Option<i64>), Error>;
 }
 
@@ -157,16 +163,31 @@ impl<F: Files<Config = C>, C> Side<F, C> {
     /// Reads the files: whether new connections begin with something else than before.
     ///
     /// # Errors
-    /// A file cannot be used. What was in force stays.
-    pub fn reload(&self) -> Result<bool, Error> {
-        let mut contents = Vec::new();
-        for (key, file, allowed) in self.files.list() {
-            contents.push(read_file(key, file, allowed)?);
-        }
+    /// Every file that cannot be used. What was in force stays.
+    pub fn reload(&self) -> Result<bool, Errors> {
+        let list = self.files.list();
+        let contents: Vec<_> = list.iter().map(|at| at.read(MAX_FILE_BYTES)).collect();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.contents == contents && self.current.load().is_some() {
+        let known = contents.len() == read.contents.len()
+            && contents
+                .iter()
+                .zip(&read.contents)
+                .all(|(now, then)| now.as_ref() == Ok(then));
+        if known && self.current.load().is_some() {
             return Ok(false);
         }
+        let mut errors = Vec::new();
+        let mut sound = Vec::new();
+        for (at, content) in list.iter().zip(contents) {
+            match content.and_then(|content| at.check(&content).map(|()| content)) {
+                Ok(content) => sound.push(content),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Errors(errors));
+        }
+        let contents = sound;
         let (config, not_after) = self.files.build(&contents)?;
         self.current.store(Some(Arc::new(config)));
         *read = Read {
@@ -215,104 +236,6 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn read_file(key: &'static str, file: &Path, allowed: &'static str) -> Result<Vec<u8>, Error> {
-    files::read(file, MAX_FILE_BYTES).map_err(|error| Error {
-        key,
-        file: file.to_owned(),
-        found: format!("no file that can be read ({error})"),
-        allowed,
-    })
-}
-
-/// A key, its file and what is allowed there, to name in an error.
-#[derive(Clone, Copy)]
-struct At<'a>(&'static str, &'a Path, &'static str);
-
-impl At<'_> {
-    fn wrong(self, found: impl Into<String>) -> Error {
-        Error {
-            key: self.0,
-            file: self.1.to_owned(),
-            found: found.into(),
-            allowed: self.2,
-        }
-    }
-}
-
-fn certificates(at: At, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| at.wrong(format!("PEM that is none ({error})")))?;
-    match found.is_empty() {
-        true => Err(at.wrong(match pem.is_empty() {
-            true => "an empty file",
-            false => "no PEM certificate in it",
-        })),
-        false => Ok(found),
-    }
-}
-
-/// A chain whose leaf is valid now, and when it ends.
-fn chain(at: At, pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64), Error> {
-    let chain = certificates(at, pem)?;
-    let (_, leaf) = X509Certificate::from_der(&chain[0])
-        .map_err(|error| at.wrong(format!("a certificate that is none ({error})")))?;
-    let validity = leaf.validity();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
-    let (begins, ends) = (
-        validity.not_before.timestamp(),
-        validity.not_after.timestamp(),
-    );
-    if now > ends {
-        return Err(at.wrong(format!(
-            "a certificate that expired on {}",
-            validity.not_after
-        )));
-    }
-    if now < begins {
-        return Err(at.wrong(format!(
-            "a certificate that is not valid before {}",
-            validity.not_before
-        )));
-    }
-    Ok((chain, ends))
-}
-
-fn private_key(at: At, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
-    let text = String::from_utf8_lossy(pem);
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(at.wrong("an encrypted private key"));
-    }
-    PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|error| at.wrong(format!("no PEM private key ({error})")))
-}
-
-fn roots(at: At, pem: &[u8]) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(at, pem)? {
-        roots
-            .add(certificate)
-            .map_err(|error| at.wrong(format!("a CA certificate that is none ({error})")))?;
-    }
-    Ok(roots)
-}
-
-fn system_roots() -> Result<RootCertStore, Error> {
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(loaded.certs);
-    match added {
-        0 => Err(At(
-            "cluster.tls.ca_file",
-            Path::new("the system's roots"),
-            ROOTS,
-        )
-        .wrong("none")),
-        _ => Ok(roots),
-    }
-}
-
 /// What rustls says of a certificate with its key, blamed on the key's file.
 fn pair_error(at: At, error: &rustls::Error) -> Error {
     match error {
@@ -326,42 +249,39 @@ fn pair_error(at: At, error: &rustls::Error) -> Error {
 impl Files for ListenerFiles {
     type Config = ServerConfig;
 
-    fn list(&self) -> Vec<(&'static str, &Path, &'static str)> {
-        let mut list: Vec<(&'static str, &Path, &'static str)> = vec![
-            (
-                "listener.tls.certificate_file",
-                &self.certificate,
-                CERTIFICATE,
-            ),
-            ("listener.tls.private_key_file", &self.private_key, KEY),
+    fn list(&self) -> Vec<At<'_>> {
+        let (chain, key) = (&self.certificate, &self.private_key);
+        let mut list = vec![
+            At::new("listener.tls.certificate_file", chain, Holds::ServerChain),
+            At::new("listener.tls.private_key_file", key, Holds::PrivateKey),
         ];
         if let Some(ca) = &self.client_ca {
-            list.push(("listener.tls.client_ca_file", ca, CA));
+            list.push(At::new(
+                "listener.tls.client_ca_file",
+                ca,
+                Holds::Authorities,
+            ));
         }
-        for crl in &self.client_crls {
-            list.push(("listener.tls.client_crl_files", crl, CRL));
-        }
+        let crls = self.client_crls.iter();
+        list.extend(crls.map(|crl| At::new("listener.tls.client_crl_files", crl, Holds::Revoked)));
         list
     }
 
     fn build(&self, contents: &[Vec<u8>]) -> Result<(ServerConfig, Option<i64>), Error> {
         let list = self.list();
-        let at = |position: usize| {
-            let (key, file, allowed) = list[position];
-            At(key, file, allowed)
-        };
-        let (chain, not_after) = chain(at(0), &contents[0])?;
-        let key = private_key(at(1), &contents[1])?;
+        let at = |position: usize| list[position];
+        let (chain, not_after) = pem::chain(at(0), &contents[0])?;
+        let key = pem::private_key(at(1), &contents[1])?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(self.min_version.versions())
             .map_err(|error| pair_error(at(1), &error))?;
         let builder = match (self.client_auth, &self.client_ca) {
             (ClientAuth::None, _) | (_, None) => builder.with_no_client_auth(),
             (auth, Some(_)) => {
-                let roots = Arc::new(roots(at(2), &contents[2])?);
+                let roots = Arc::new(pem::roots(at(2), &contents[2])?);
                 let mut crls = Vec::new();
                 for (position, pem) in contents.iter().enumerate().skip(3) {
-                    crls.extend(revoked(at(position), pem)?);
+                    crls.extend(pem::revoked(at(position), pem)?);
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
                 let verifier = match crls.is_empty() {
@@ -388,45 +308,31 @@ impl Files for ListenerFiles {
     }
 }
 
-fn revoked(at: At, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(lists) if !lists.is_empty() => Ok(lists),
-        Ok(_) => Err(at.wrong("no PEM revocation list in it")),
-        Err(error) => Err(at.wrong(format!("PEM that is none ({error})"))),
-    }
-}
-
 impl Files for ClusterFiles {
     type Config = ClientConfig;
 
-    fn list(&self) -> Vec<(&'static str, &Path, &'static str)> {
-        let mut list: Vec<(&'static str, &Path, &'static str)> = Vec::new();
-        if let Some((certificate, key)) = &self.identity {
-            list.push(("cluster.tls.certificate_file", certificate, CERTIFICATE));
-            list.push(("cluster.tls.private_key_file", key, KEY));
+    fn list(&self) -> Vec<At<'_>> {
+        let mut list = Vec::new();
+        if let Some((chain, key)) = &self.identity {
+            let chain = At::new("cluster.tls.certificate_file", chain, Holds::ClientChain);
+            let key = At::new("cluster.tls.private_key_file", key, Holds::PrivateKey);
+            list.extend([chain, key]);
         }
         if let Some(ca) = &self.ca {
-            list.push(("cluster.tls.ca_file", ca, CA));
+            list.push(At::new("cluster.tls.ca_file", ca, Holds::Authorities));
         }
         list
     }
 
     fn build(&self, contents: &[Vec<u8>]) -> Result<(ClientConfig, Option<i64>), Error> {
         let list = self.list();
-        let at = |position: usize| {
-            let (key, file, allowed) = list[position];
-            At(key, file, allowed)
-        };
+        let at = |position: usize| list[position];
         let roots = match &self.ca {
-            Some(_) => roots(at(list.len() - 1), &contents[list.len() - 1])?,
-            None => system_roots()?,
+            Some(_) => pem::roots(at(list.len() - 1), &contents[list.len() - 1])?,
+            None => pem::system_roots()?,
         };
-        let blamed = At(
-            "cluster.tls.ca_file",
-            self.ca.as_deref().unwrap_or(Path::new("")),
-            CA,
-        );
+        let ca = self.ca.as_deref().unwrap_or(Path::new(""));
+        let blamed = At::new("cluster.tls.ca_file", ca, Holds::Authorities);
         let wrong = |error: &dyn std::fmt::Display| blamed.wrong(format!("{error}"));
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
@@ -438,8 +344,8 @@ impl Files for ClusterFiles {
         if self.identity.is_none() {
             return Ok((builder.with_no_client_auth(), None));
         }
-        let (chain, not_after) = chain(at(0), &contents[0])?;
-        let key = private_key(at(1), &contents[1])?;
+        let (chain, not_after) = pem::chain(at(0), &contents[0])?;
+        let key = pem::private_key(at(1), &contents[1])?;
         let config = builder
             .with_client_auth_cert(chain, key)
             .map_err(|error| pair_error(at(1), &error))?;

@@ -4,7 +4,7 @@
 use super::fake::Fake;
 use super::gateway::Running;
 use crate::support::certificates::{Ca, Identity};
-use crate::support::{ports, raw};
+use crate::support::{ports, process, raw};
 use holdfast::config::{self, Overrides};
 use holdfast::proxy::passed::Passed;
 use holdfast::proxy::settings::HostPort;
@@ -13,7 +13,7 @@ use holdfast::proxy::tls::{
 };
 use holdfast::proxy::{self, stream::Stream, tls, upstream};
 use holdfast::telemetry::Telemetry;
-use rcgen::{DnType, SerialNumber, date_time_ymd};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, SerialNumber, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -658,6 +658,10 @@ fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
         let path = write(folder, "bad.key", &text);
         with(&move |files| files.private_key = path.clone())
     };
+    let other = Ca::new("another");
+    let for_clients = ca.sign(&["a"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     for (said, key, found) in [
@@ -685,6 +689,26 @@ fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
             certificate(early.certificate.clone()),
             "certificate_file",
             "not valid before",
+        ),
+        (
+            certificate(format!("{}{}", good.certificate, other.pem)),
+            "certificate_file",
+            "that did not issue the first",
+        ),
+        (
+            certificate(for_clients.certificate.clone()),
+            "certificate_file",
+            "not for servers",
+        ),
+        (
+            certificate(RSA_1024.into()),
+            "certificate_file",
+            "an RSA key of 1024 bits",
+        ),
+        (
+            with(&|files| files.client_ca = Some(files.certificate.clone())),
+            "client_ca_file",
+            "no CA's",
         ),
         (
             key(expired.key.clone()),
@@ -724,6 +748,45 @@ fn files_that_cannot_be_used_are_told_of_with_key_file_found_and_allowed() {
             said.contains(found) && said.contains("; allowed: "),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn all_files_that_cannot_be_used_are_named_at_once_on_both_sides() {
+    let (ca, folder) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    write_identity(folder, &ca.localhost());
+    let for_servers = ca.sign(&["a"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    write(folder, "server.crt", &for_servers.certificate);
+    write(folder, "server.key", &for_servers.key);
+    write(folder, "broken.key", "x");
+    write(folder, "empty", "");
+    let toml = format!(
+        "[listener]\nadvertised_host = \"gateway.test\"\n[listener.tls]\ncertificate_file = \"{0}/none.crt\"\n\
+         private_key_file = \"{0}/broken.key\"\n\
+         [cluster]\nbootstrap_servers = [\"localhost:19092\"]\n[cluster.tls]\nenabled = true\ncertificate_file = \"{0}/server.crt\"\n\
+         private_key_file = \"{0}/server.key\"\nca_file = \"{0}/empty\"\n\
+         [cluster.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword_file = \"{0}/empty\"\n",
+        folder.display()
+    );
+    let path = write(folder, "gateway.toml", &toml);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(["check", "--config"]).arg(&path);
+    let output = process::run("holdfast check", command, b"", Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("5 problems"), "{}", output.stderr);
+    for (key, found) in [
+        ("listener.tls.certificate_file", "no file that can be read"),
+        ("listener.tls.private_key_file", "no PEM private key"),
+        ("cluster.tls.certificate_file", "not for clients"),
+        ("cluster.tls.ca_file", "an empty file"),
+        ("cluster.sasl.password_file", "holds no password"),
+    ] {
+        let mut lines = output.stderr.lines();
+        let told = lines.any(|line| line.contains(key) && line.contains(found));
+        assert!(told, "{key} {found}: {}", output.stderr);
     }
 }
 
@@ -781,3 +844,18 @@ fn a_principal_is_written_as_kafka_writes_it() {
     );
     assert_eq!(tls::principal(None), None);
 }
+
+/// Valid for a hundred years, with a key that is too short.
+const RSA_1024: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIB/DCCAWWgAwIBAgIUKD4Ewo85+CxweVRK9HBLLikpavUwDQYJKoZIhvcNAQEL\n\
+BQAwDzENMAsGA1UEAwwEd2VhazAgFw0yNjExMjcwMTA0NDFaGA8yMTI2MTEwMzAx\n\
+MDQ0MVowDzENMAsGA1UEAwwEd2VhazCBnzANBgkqhkiG9w0BAQEFAAOBjQAwgYkC\n\
+gYEArRYLJmRCZ3BQaMoNTNVcQy1+mVjL0lVJA4aYN2IGQdOWNCDFMEoyV2pNbAvk\n\
+q/ahbU1i6FdP3+SKev6V1UaK35oUSqr9dEFWfX/LrlAn/FU99ERCu7p1gXXgnEAc\n\
+dTM7p9JpJaWcd3dYLqkpJn0SbIrk+Kd2r/1Fgg5Xr7htovcCAwEAAaNTMFEwHQYD\n\
+VR0OBBYEFIhkz0nKiEBlEGi2Z89HOKXxIGNOMB8GA1UdIwQYMBaAFIhkz0nKiEBl\n\
+EGi2Z89HOKXxIGNOMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADgYEA\n\
+rGy1pPidAscYRiYjO1d2DbNdC9h+ltr7OirVnco+FdiRXv1vzqTsU022Voc4qaXK\n\
+rlgLQ6Z8tSAPem2t5fqhV5afW7rOw0SwitEZuWfojRuuwR2kW9hDrwUr0oUX8bRh\n\
+BgE83hWG1do5eRvQbWoWdAbVezmsn31cas6WW3/3G+0=\n\
+-----END CERTIFICATE-----\n";
