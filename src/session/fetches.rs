@@ -204,6 +204,12 @@ impl Fetches {
         self.place.filter(|place| self.goes_on(*place))
     }
 
+    /// A partition of a topic in its place that was read before.
+    pub fn place_in(&self, topic: usize, index: i32) -> Option<(usize, usize)> {
+        let at = self.topics.get(topic)?.place(index).ok()?;
+        Some((topic, at))
+    }
+
     /// A partition of that topic is not read any more.
     pub fn forgotten(&mut self, index: i32) {
         let before = self.generation.wrapping_sub(1);

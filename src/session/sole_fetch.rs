@@ -1,5 +1,5 @@
 //! The common Fetch, dealt with in one look. A request that is all here is walked at once; those that follow it in the same
-//! read and differ from it in nothing but the position are not walked again. Of an answer that is all here and holds one
+//! read and differ from it in nothing but partition and position are not walked again. Of an answer that is all here and holds one
 //! partition, its batches are all that is walked. Everything else takes the long way (`fetch.rs`), to the same end.
 
 use super::fetches::Fetches;
@@ -11,10 +11,13 @@ use crate::wire::fetch::{Part, Step};
 use crate::wire::fetch_request::{self, Head};
 use crate::wire::fetch_sole;
 use crate::wire::header::{self, START_LEN, Start};
+use std::ops::Range;
 
 /// Longer requests are not remembered; those of one partition have some hundred bytes.
 const MAX_REQUEST_BYTES: usize = 512;
-/// `fetch_offset`.
+/// `partition`
+const INDEX_LEN: usize = 4;
+/// `fetch_offset`
 const POSITION_LEN: usize = 8;
 
 /// The last Fetch of this read, if it was of one partition. It holds for one call of the session, under one view and one
@@ -25,11 +28,12 @@ pub(super) struct LastFetch {
     version: i16,
     /// From behind the correlation id on, as the client wrote it.
     bytes: Vec<u8>,
-    /// Where the position stands in them.
+    /// Where the partition stands in them, and the position.
+    index_at: usize,
     position_at: usize,
     look: FetchLook,
     full: bool,
-    place: (usize, usize),
+    topic: usize,
 }
 
 impl LastFetch {
@@ -38,15 +42,29 @@ impl LastFetch {
         self.holds = false;
     }
 
-    /// The position that a request is of which nothing else is new.
-    fn position(&self, start: Start, frame: &[u8]) -> Option<i64> {
-        if !self.holds || start.api_version != self.version {
-            return None;
-        }
-        let (before, from) = frame.get(START_LEN..)?.split_at_checked(self.position_at)?;
-        let (position, behind) = from.split_first_chunk::<POSITION_LEN>()?;
-        let (known, from) = self.bytes.split_at(self.position_at);
-        (before == known && behind == &from[POSITION_LEN..]).then(|| i64::from_be_bytes(*position))
+    /// The partition and the position of a request of which nothing else is new.
+    fn alike(&self, start: Start, frame: &[u8]) -> Option<(i32, i64)> {
+        let bytes = frame.get(START_LEN..)?;
+        let same = self.holds
+            && start.api_version == self.version
+            && bytes.len() == self.bytes.len()
+            && self
+                .fixed()
+                .all(|range| bytes[range.clone()] == self.bytes[range]);
+        let index = bytes.get(self.index_at..).filter(|_| same)?.first_chunk()?;
+        let position = bytes.get(self.position_at..)?.first_chunk()?;
+        Some((i32::from_be_bytes(*index), i64::from_be_bytes(*position)))
+    }
+
+    /// What is the same in both.
+    fn fixed(&self) -> impl Iterator<Item = Range<usize>> {
+        let behind = self.position_at + POSITION_LEN;
+        [
+            0..self.index_at,
+            self.index_at + INDEX_LEN..self.position_at,
+            behind..self.bytes.len(),
+        ]
+        .into_iter()
     }
 }
 
@@ -64,16 +82,15 @@ impl Session {
             return false;
         };
         let LastFetch {
-            look, full, place, ..
+            look, full, topic, ..
         } = fetches.last;
         let free = self.in_flight.free(env.limits.max_in_flight);
         let (mut next, mut requests) = (start, 0);
         for frame in lane.fresh().chunks_exact(frame_len).take(free) {
-            let position = (header::start(frame) == Some(next))
-                .then(|| fetches.last.position(start, frame))
+            let alike = (header::start(frame) == Some(next))
+                .then(|| fetches.last.alike(start, frame))
                 .flatten();
-            let again = position
-                .is_some_and(|position| fetches.requested_again(env, place, position, full));
+            let again = alike.is_some_and(|alike| fetches.requested_again(env, topic, alike, full));
             if !again {
                 break;
             }
@@ -133,8 +150,9 @@ impl Session {
             last.version = start.api_version;
             last.bytes.clear();
             last.bytes.extend_from_slice(&frame[START_LEN..]);
-            last.position_at = at + fetch_request::fetch_offset_at(start.api_version) - START_LEN;
-            (last.look, last.full, last.place) = (look, head.full, place);
+            last.index_at = at - START_LEN;
+            last.position_at = last.index_at + fetch_request::fetch_offset_at(start.api_version);
+            (last.look, last.full, last.topic) = (look, head.full, place.0);
         }
     }
 
@@ -182,17 +200,20 @@ impl Session {
 }
 
 impl Fetches {
-    /// The partition of the last request is read from here now; `false`: there is more to it.
+    /// A partition of the last request's topic is read from here now; `false`: there is more to it.
     fn requested_again(
         &mut self,
         env: &Env<'_>,
-        place: (usize, usize),
-        position: i64,
+        topic: usize,
+        (index, position): (i32, i64),
         full: bool,
     ) -> bool {
-        if !self.goes_on(place) {
+        let Some(place) = self
+            .place_in(topic, index)
+            .filter(|place| self.goes_on(*place))
+        else {
             return false;
-        }
+        };
         self.begin(full);
         self.read_on(env, place, position);
         true

@@ -16,9 +16,9 @@ const KNOWN: [(&str, u64); 7] = [
     ("produce, raised", 7385),
     ("produce, pipelined", 1657),
     ("fetch", 7869),
-    ("fetch, pipelined", 5663),
+    ("fetch, pipelined", 5798),
     ("produce, varied", 3644),
-    ("fetch, varied", 8062),
+    ("fetch, varied", 5855),
 ];
 /// By how much a figure may be off: what addresses and seeds of hash maps change is far less.
 const MARGIN_PERCENT: u64 = 10;
