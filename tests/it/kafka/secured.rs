@@ -158,6 +158,32 @@ impl Place {
         topic
     }
 
+    /// How this build's librdkafka, which is new, logs in by TLS.
+    pub(super) fn rdk_login(
+        &self,
+        Login(mechanism, password): Login,
+    ) -> Vec<(&'static str, String)> {
+        [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanisms", mechanism),
+            ("sasl.username", USER.0),
+            ("sasl.password", password),
+            ("ssl.ca.location", &self.path("ca.pem")),
+        ]
+        .map(|(key, value)| (key, value.to_owned()))
+        .into()
+    }
+
+    /// A hundred records by it.
+    pub(super) fn rdk(&self, bootstrap: &str, login: Login, acks: &str, topic: &str) -> rdk::Told {
+        let settings = self.rdk_login(login);
+        let acks = rdk::Settings::acks(acks);
+        let settings = settings
+            .iter()
+            .fold(acks, |all, (key, value)| all.set(key, value));
+        rdk::produce_ids(bootstrap, topic, 0..100, 100, &settings)
+    }
+
     #[track_caller]
     pub(super) fn wait_stored(&self, topic: &str, expected: &BTreeSet<u64>) {
         eventually("all is stored, once", SOON, || {

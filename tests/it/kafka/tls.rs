@@ -1,4 +1,4 @@
-//! TLS on both sides with real brokers and real clients: Java, franz-go, and librdkafka as Debian's kcat brings it. What a
+//! TLS on both sides with real brokers and real clients: Java, franz-go, and librdkafka, old (Debian's kcat) and new. What a
 //! client is told straight by the brokers' SSL and SASL_SSL listeners, it is told through Holdfast, mistakes included.
 
 use super::secured::{
@@ -106,7 +106,7 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
                 let before = counted(&holdfast);
                 let Login(mechanism, password) = login;
                 if mechanism == "PLAIN" {
-                    // Debian's librdkafka, as any before 2.6.1, has a SCRAM that Kafka 4 refuses, direct too.
+                    // An old librdkafka: Debian's, as any before 2.6.1, has a SCRAM that Kafka 4 refuses, direct too.
                     let topic = place.topic("kcat-tls");
                     let acks_set = format!("acks={acks}");
                     let more = ["-P", "-K", ":", "-t", &topic, "-X", &acks_set];
@@ -128,6 +128,18 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
                     }
                 }
 
+                let rdk_topic = place.topic("librdkafka-tls");
+                let told = place.rdk(&bootstrap, login, acks, &rdk_topic);
+                assert_eq!(told.ok_ids(), hundred(), "{way} {login:?} {acks}");
+                place.wait_stored(&rdk_topic, &hundred());
+                if acks == "all" {
+                    let settings = place.rdk_login(login);
+                    let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, &**v)).collect();
+                    let read =
+                        rdk::consume(&bootstrap, &rdk_topic, &rdk_topic, 100, &settings, SOON);
+                    assert_eq!(rdk::ids(&read), hundred(), "{way} {login:?}");
+                }
+
                 let franz_topic = place.topic("franz-tls");
                 let reach = ["--bootstrap-server", &bootstrap, "--ca", &ca];
                 let user = ["--user", USER.0, "--password", password];
@@ -143,7 +155,7 @@ fn librdkafka_and_franz_go_with_tls_and_passwords_write_and_read_through_holdfas
                     assert_eq!(Said::by(&run).last["read"], 100, "{way}");
                 }
                 if way == "through" && acks == "0" {
-                    let sent = if mechanism == "PLAIN" { 200 } else { 100 };
+                    let sent = if mechanism == "PLAIN" { 300 } else { 200 };
                     wait_all_counted(&holdfast, before, sent);
                 }
             }
