@@ -181,6 +181,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/*
+What of it takes a restart: all but the live keys ("Operating" in the project's README). A ConfigMap of one's own is not seen here.
+*/}}
+{{- define "holdfast.restart" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $config := include "holdfast.config" . | fromYaml -}}
+{{- $limits := pick ($config.limits | default dict) "buffer_bytes" "announced_bytes" "worker_threads" -}}
+{{- $log := omit ($config.log | default dict) "level" -}}
+{{- omit $config "policy" "exemptions" "drain" "reload" "limits" "log" | toJson -}}
+{{- dict "limits" $limits "log" $log | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 A table as TOML: (dict "path" "listener" "table" …). Values first, then the tables within. Helm reads numbers as floating
 point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes: so they are written here.
 */}}
@@ -260,14 +273,29 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
 {{- $number := trimSuffix $unit $text -}}
-{{- if and (hasKey $units $unit) (regexMatch "^[0-9]+$" $number) -}}
-{{- mul (int64 $number) (get $units $unit) -}}
+{{- if and (hasKey $units $unit) (regexMatch "^[0-9]+([.][0-9]+)?$" $number) -}}
+{{- mulf (float64 $number) (get $units $unit) | int64 -}}
 {{- else -}}0{{- end -}}
 {{- end -}}
 
 {{/* Most pods that may run at a time. */}}
 {{- define "holdfast.mostReplicas" -}}
 {{- ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
+{{- end -}}
+
+{{/* What needs all connections of every group in one process, and so one pod at a time. A JSON list of what to call it. */}}
+{{- define "holdfast.joint" -}}
+{{- $policy := .Values.config.policy | default dict -}}
+{{- $joint := list -}}
+{{- range list "commit_ahead" "commit_hold_back" -}}
+  {{- if eq "enforce" (get (get $policy . | default dict) "mode" | default "") -}}
+    {{- $joint = append $joint (printf "config.policy.%s.mode enforce" .) -}}
+  {{- end -}}
+{{- end -}}
+{{- if $policy.single_instance -}}
+  {{- $joint = append $joint "config.policy.single_instance true" -}}
+{{- end -}}
+{{- $joint | toJson -}}
 {{- end -}}
 
 {{/* What no schema can say: values that contradict each other. */}}
@@ -281,22 +309,17 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- if le $patience $needed -}}
   {{- fail (printf "terminationGracePeriodSeconds: found %d s; allowed: more than %d ms, the sum of preStopSleepSeconds, config.drain.delay_ms and config.drain.timeout_ms: else pods are killed while they drain" (int .Values.terminationGracePeriodSeconds) $needed) -}}
 {{- end -}}
-{{- if gt (int64 ($config.drain.close_drain_timeout_ms | default 0)) (int64 $config.drain.timeout_ms) -}}
-  {{- fail "config.drain.close_drain_timeout_ms: must not be above config.drain.timeout_ms" -}}
+{{- $close := hasKey $config.drain "close_drain_timeout_ms" | ternary $config.drain.close_drain_timeout_ms 5000 | int64 -}}
+{{- if gt $close (int64 $config.drain.timeout_ms) -}}
+  {{- fail (printf "config.drain.close_drain_timeout_ms: found %d; allowed: at most config.drain.timeout_ms, %d" $close (int64 $config.drain.timeout_ms)) -}}
 {{- end -}}
-{{- $policy := $config.policy | default dict -}}
-{{- $joint := list -}}
-{{- range list "commit_ahead" "commit_hold_back" -}}
-  {{- if eq "enforce" (get (get $policy . | default dict) "mode" | default "") -}}
-    {{- $joint = append $joint (printf "config.policy.%s.mode enforce" .) -}}
-  {{- end -}}
-{{- end -}}
-{{- if $policy.single_instance -}}
-  {{- $joint = append $joint "config.policy.single_instance true" -}}
-{{- end -}}
+{{- $joint := include "holdfast.joint" . | fromJsonArray -}}
 {{- if $joint -}}
   {{- if .Values.autoscaling.enabled -}}
     {{- fail (printf "autoscaling.enabled: must be false: %s needs all connections of every group in one process" (join ", " $joint)) -}}
+  {{- end -}}
+  {{- if and .Values.strategy (ne "Recreate" (.Values.strategy).type) -}}
+    {{- fail (printf "strategy.type: found %v; allowed: Recreate: %s needs all connections of every group in one process" (.Values.strategy).type (join ", " $joint)) -}}
   {{- end -}}
   {{- if gt (int .Values.replicaCount) 1 -}}
     {{- fail (printf "replicaCount: found %d; allowed: 1: %s needs all connections of every group in one process" (int .Values.replicaCount) (join ", " $joint)) -}}
@@ -304,10 +327,33 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- end -}}
 {{- with ((.Values.resources).limits).memory -}}
   {{- $limit := include "holdfast.bytes" . | int64 -}}
-  {{- $buffers := ($config.limits | default dict).buffer_bytes | default 536870912 | int64 -}}
-  {{- if and (gt $limit 0) (le $limit $buffers) -}}
-    {{- fail (printf "resources.limits.memory: found %s; allowed: more than config.limits.buffer_bytes, %d bytes" . $buffers) -}}
+  {{- $limits := $config.limits | default dict -}}
+  {{- $connections := $limits.max_connections | default 9000 | int64 -}}
+  {{- $towardsClients := or (include "holdfast.tlsSecret" $) ($config.listener.tls | default dict).certificate_file -}}
+  {{- $towardsBrokers := or $.Values.upstream.ca.existingSecret $.Values.upstream.clientCertificate.existingSecret ($config.cluster.tls | default dict).enabled -}}
+  {{- /* Of one that rests, as measured ("Sizing" in the project's README). */}}
+  {{- $each := 4 -}}
+  {{- if $towardsClients -}}{{- $each = add $each 8 -}}{{- end -}}
+  {{- if $towardsBrokers -}}{{- $each = add $each 8 -}}{{- end -}}
+  {{- $needed := add ($limits.buffer_bytes | default 536870912 | int64) (mul $connections $each 1024) (mul 20 1048576) | int64 -}}
+  {{- if and (gt $limit 0) (lt $limit $needed) -}}
+    {{- fail (printf "resources.limits.memory: found %s; allowed: at least %d bytes: config.limits.buffer_bytes, %d KiB for each of config.limits.max_connections (%d), and 20 MiB" . $needed (int $each) $connections) -}}
   {{- end -}}
+{{- end -}}
+{{- with .Values.podDisruptionBudget -}}
+  {{- $least := ternary $.Values.autoscaling.minReplicas $.Values.replicaCount $.Values.autoscaling.enabled | int -}}
+  {{- if and .enabled (gt $least 1) -}}
+    {{- $stays := or (eq (toString .minAvailable) "100%") (and (regexMatch "^[0-9]+$" (toString .minAvailable)) (ge (int .minAvailable) $least)) -}}
+    {{- if and (not (kindIs "invalid" .minAvailable)) $stays -}}
+      {{- fail (printf "podDisruptionBudget.minAvailable: found %v of %d pods; allowed: fewer: else no node can be drained" .minAvailable $least) -}}
+    {{- end -}}
+    {{- if and (kindIs "invalid" .minAvailable) (has (toString .maxUnavailable) (list "0" "0%")) -}}
+      {{- fail (printf "podDisruptionBudget.maxUnavailable: found %v; allowed: at least 1: else no node can be drained" .maxUnavailable) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.existingConfigMap (not .Values.networkPolicy.brokerPorts) -}}
+  {{- fail "networkPolicy.brokerPorts: must be given with existingConfigMap: without ports everything would be allowed" -}}
 {{- end -}}
 {{- if and (eq .Values.reload.mode "watch") (hasKey ($config.reload | default dict) "watch_interval_ms") -}}
   {{- if eq 0 (int $config.reload.watch_interval_ms) -}}
@@ -342,7 +388,38 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
   {{- fail "metrics.podMonitor.enabled: must be false where metrics.serviceMonitor.enabled is true: every series would come twice" -}}
 {{- end -}}
-{{- if hasPrefix "127." $config.admin.bind -}}
+{{- if regexMatch "^(127[.]|localhost|\\[::1\\])" $config.admin.bind -}}
   {{- fail "config.admin.bind: found a loopback address, which no probe reaches; allowed: 0.0.0.0:9901" -}}
+{{- end -}}
+{{- if regexMatch "^(127[.]|localhost$|::1$)" ($config.listener.bind | toString) -}}
+  {{- fail "config.listener.bind: found a loopback address, which no Service reaches; allowed: 0.0.0.0 or ::" -}}
+{{- end -}}
+{{- with $config.listener.sni -}}
+  {{- range list "port" "bootstrap_host" "broker_host" -}}
+    {{- if not (get $config.listener.sni .) -}}
+      {{- fail (printf "config.listener.sni.%s: must be given" .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- with .Values.autoscaling -}}
+  {{- if .enabled -}}
+    {{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage) -}}
+      {{- fail "autoscaling: needs targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage" -}}
+    {{- end -}}
+    {{- range $resource, $target := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage -}}
+      {{- if and $target (not (get (($.Values.resources).requests | default dict) $resource)) -}}
+        {{- fail (printf "resources.requests.%s: must be given: autoscaling takes its target as a percentage of it" $resource) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $alerts := list -}}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).rules -}}
+  {{- $alerts = append $alerts .alert -}}
+{{- end -}}
+{{- range concat .Values.metrics.prometheusRule.disabled (keys .Values.metrics.prometheusRule.severities) -}}
+  {{- if not (has . $alerts) -}}
+    {{- fail (printf "metrics.prometheusRule: found %s in disabled or severities; allowed: %s" . (join ", " $alerts)) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}

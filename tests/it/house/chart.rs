@@ -13,6 +13,9 @@ fn the_charts_schema_of_config_is_the_table_of_keys() {
     let path = root().join("helm/values.schema.json");
     let mut schema: Value = serde_json::from_str(&read(&path)).expect("a JSON schema");
     schema["properties"]["config"] = schema_of_config();
+    let names = Scenario::ALL.map(Scenario::name).to_vec();
+    let rules = &mut schema["properties"]["metrics"]["properties"]["prometheusRule"];
+    rules["properties"]["enforced"]["items"]["enum"] = json!(names);
     let pretty = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
     in_step(&path, &pretty);
 }
