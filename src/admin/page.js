@@ -181,7 +181,8 @@ function alarms(report) {
 function exemptions(report) {
   fill("exemptions", report.exemptions.map((e) => [
     e.name, e.scenarios.join(", "), e.owner + ": " + e.reason,
-    e.expires === null ? "never" : e.expires <= report.now ? ["▲ expired", "look word"] : [new Date(e.expires * 1000).toISOString().slice(0, 10), "word"],
+    // The last day on which it holds, as the file has it; it ends with that day.
+    e.expires === null ? "never" : e.expires <= report.now ? ["▲ expired", "look word"] : [new Date(e.expires * 1000 - 1).toISOString().slice(0, 10), "word"],
     e.hits,
   ]), "None.");
 }

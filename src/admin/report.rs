@@ -127,6 +127,8 @@ pub struct Acks0 {
     pub confirmed: u64,
     pub refused: u64,
     pub unknown: u64,
+    /// Of those that are unknown: sent as acks=0, as the client wanted it (exempted, or only observed), so that no broker answered.
+    pub not_asked: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -257,6 +259,7 @@ impl Report {
                 confirmed: acks0("confirmed"),
                 refused: acks0("refused"),
                 unknown: acks0("unknown"),
+                not_asked: snapshot.sum("holdfast_acks0_records_total", &[("cause", "not_asked")]),
             },
         };
         report.needs = needs::of(&report);

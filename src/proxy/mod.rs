@@ -30,6 +30,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use watch::Watch;
 
+/// How often it is asked what went out of reach.
+const REACH_LOOK: Duration = Duration::from_secs(1);
 /// How often the content of TLS files is looked at.
 const TLS_LOOK: Duration = Duration::from_secs(2);
 /// Weak topics that `/report` names.
@@ -254,6 +256,11 @@ pub fn start(
             .clone()
             .run_until_cancelled_owned(watch::repair::repair(shared.clone())),
     );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(follow_reach(shared.clone())),
+    );
     let (listener, cluster) = (&shared.settings.listener, &shared.settings.cluster);
     if listener.tls.is_some() || cluster.tls.is_some() {
         tokio::spawn(
@@ -304,6 +311,16 @@ fn knows_tls(settings: &Settings) -> bool {
     let (listener, cluster) = (&settings.listener.tls, &settings.cluster.tls);
     listener.as_ref().is_none_or(|tls| tls.current().is_some())
         && cluster.as_ref().is_none_or(|tls| tls.current().is_some())
+}
+
+/// What went out of reach is an alarm, also when it is back before anybody looks.
+async fn follow_reach(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(REACH_LOOK).await;
+        for lost in shared.watch.newly_unreachable() {
+            shared.telemetry.broker_lost(&lost);
+        }
+    }
 }
 
 /// Looks at the files now and then; what is wrong with them is told once.

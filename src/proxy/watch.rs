@@ -297,6 +297,11 @@ impl Handle {
         }
     }
 
+    /// Those that could be reached and then could not, since this was asked last.
+    pub fn newly_unreachable(&self) -> Vec<Unreachable> {
+        self.shared.reach.take_news()
+    }
+
     /// The servers that cannot be reached, and why.
     pub fn unreachable(&self) -> Vec<Unreachable> {
         self.shared.reach.unreachable()

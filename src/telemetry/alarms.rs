@@ -18,7 +18,7 @@ const MAX_TEXT_CHARS: usize = 256;
 #[serde(default)]
 pub struct Alarm {
     /// `acked_truncation`, `absorbed_error`, `override_failure`, `refused`, `degraded`, `closed`, `connection_rejected`,
-    /// `broker_outside_set`, `exemption_expired` or `panic`.
+    /// `broker_outside_set`, `broker_unreachable`, `exemption_expired`, `tls_reload_failed` or `panic`.
     pub kind: String,
     /// Records are lost or unreachable, or a program is broken.
     pub grave: bool,

@@ -384,6 +384,13 @@ impl Telemetry {
         self.journal.accept_failed(error);
     }
 
+    /// A broker, or a bootstrap server, went out of reach; the log was told by whoever noticed.
+    pub fn broker_lost(&self, lost: &Unreachable) {
+        let text = format!("{} cannot be reached: {}", lost.server, lost.reason);
+        let alarm = Alarm::new("broker_unreachable", text).grave();
+        self.journal.alarms.raise(alarm.at(lost.node_id));
+    }
+
     /// An exemption works no longer. Once for each.
     pub fn exemption_expired(&self, exemption: &Exemption) {
         self.counters.exemptions_active.dec();

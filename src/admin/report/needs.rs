@@ -26,7 +26,7 @@ pub(super) fn of(report: &Report) -> Vec<Need> {
     administrators(report, &mut needs);
     exemptions(report, &mut needs);
     if report.readiness == "draining" {
-        needs.add(KNOW, "Draining: no new connections are taken.".to_owned());
+        needs.add(KNOW, "Draining: what is under way is finished; new connections are taken for drain.delay_ms, and then no more.".to_owned());
     }
     let rank = |need: &Need| {
         [ACT, LOOK, KNOW]
@@ -59,17 +59,21 @@ fn losses(report: &Report, needs: &mut Needs) {
         let records = count(truncated, "acknowledged record");
         format!("{records} gone, the offsets given to others (acked_truncation).")
     });
-    let (refused, unknown) = (report.acks0.refused, report.acks0.unknown);
+    let (refused, not_asked) = (report.acks0.refused, report.acks0.not_asked);
+    let unknown = report.acks0.unknown.saturating_sub(not_asked);
     needs.add_if(refused, ACT, || {
         let records = count_of(refused, "record");
         format!(
             "{records} sent with acks=0 not stored, and no client was told (holdfast_acks0_records_total says by whom they were refused)."
         )
     });
-    let raised = scenario(report, "acks_none").is_some_and(|found| found.mode == "enforce");
-    needs.add_if(unknown, if raised { LOOK } else { KNOW }, || {
+    needs.add_if(unknown, LOOK, || {
         let records = count_of(unknown, "record");
         format!("{records} sent with acks=0 may or may not be stored.")
+    });
+    needs.add_if(not_asked, KNOW, || {
+        let records = count_of(not_asked, "record");
+        format!("{records} sent on with acks=0, as asked (exempted, or only observed): nobody knows whether they are stored.")
     });
     needs.add_if(alarms(report, "panic"), ACT, || {
         "Holdfast has panicked; the log says where.".to_owned()
@@ -156,10 +160,12 @@ fn clients(report: &Report, needs: &mut Needs) {
         // Raised or not, each request is counted on its own: the sum tells whether any was left as it was.
         let (level, fate) = match (found.mode.as_str(), found.exempted + found.degraded) {
             ("enforce", 0) => (KNOW, "all raised".to_owned()),
-            ("enforce", left) => (
-                LOOK,
-                format!("raised, but for {}", count_of(left, "request")),
-            ),
+            ("enforce", left) => {
+                // What is exempted is meant to be left.
+                let level = if found.degraded == 0 { KNOW } else { LOOK };
+                let left = count_of(left, "request");
+                (level, format!("raised, but for {left}"))
+            }
             (mode, _) => (LOOK, format!("not raised ({name} is {mode})")),
         };
         needs.add(level, format!("{clients}; {fate}."));
@@ -326,7 +332,8 @@ mod tests {
         report.acks0 = Acks0 {
             confirmed: 5,
             refused: 2,
-            unknown: 0,
+            unknown: 4,
+            not_asked: 3,
         };
         report.config.last_reload_failed = true;
         report.config.tls_files_failed = true;
@@ -343,10 +350,29 @@ mod tests {
                 "act: The configuration file was read anew and not taken over: what was in force stays. The log says why.",
                 "act: TLS files were replaced and cannot be used: those before them stay in force. The log says why.",
                 "act: 1 broker id is outside listener.broker_ids: 7.",
+                "look: 1 record sent with acks=0 may or may not be stored.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",
+                "know: 3 records sent on with acks=0, as asked (exempted, or only observed): nobody knows whether they are stored.",
             ]
         );
+    }
+
+    #[test]
+    fn a_client_that_is_exempted_is_nothing_to_decide_and_one_that_was_let_through_degraded_is() {
+        let mut report = quiet();
+        report.clients = vec![Client {
+            acks: Acks {
+                none: 2,
+                ..Acks::default()
+            },
+            ..Client::default()
+        }];
+        report.scenarios[0].exempted = 1;
+        let told = "1 client sends acks=0; raised, but for";
+        assert_eq!(texts(&report), [format!("know: {told} 1 request.")]);
+        report.scenarios[0].degraded = 1;
+        assert_eq!(texts(&report), [format!("look: {told} 2 requests.")]);
     }
 
     #[test]

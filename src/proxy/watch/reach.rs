@@ -25,6 +25,8 @@ pub struct Reach {
     servers: Mutex<HashMap<HostPort, Server>>,
     /// How many cannot be reached, for those who only want to know that all can.
     failed: AtomicUsize,
+    /// Those that have failed since somebody asked.
+    news: Mutex<Vec<Unreachable>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,10 @@ impl Reach {
         let reason = reason.to_string();
         let (since_ms, mut told_ms) = match &known.failed {
             Some(failed) => (failed.since_ms, failed.told_ms),
-            None => (now_ms, 0),
+            None => {
+                self.note(server, known.node_id, &reason, now_ms);
+                (now_ms, 0)
+            }
         };
         if now_ms.saturating_sub(told_ms) >= TOLD_EVERY_MS {
             told_ms = now_ms;
@@ -71,6 +76,23 @@ impl Reach {
             told_ms,
         });
         self.count(&all);
+    }
+
+    fn note(&self, server: &HostPort, node_id: Option<i32>, reason: &str, now_ms: u64) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if news.len() < MOST {
+            news.push(Unreachable {
+                server: server.to_string(),
+                node_id,
+                reason: reason.to_owned(),
+                since: now_ms / 1000,
+            });
+        }
+    }
+
+    /// What could be reached before and then could not, since this was asked last: it may be well again by now.
+    pub fn take_news(&self) -> Vec<Unreachable> {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// `server` has answered.
@@ -196,6 +218,10 @@ mod tests {
         reach.failed(&server(3), (&"refused", true), 1_000_000);
         reach.failed(&server(9), (&"unresolved", true), 1_001_000);
         reach.failed(&server(3), (&"timed out", false), 1_002_000);
+        let news = reach.take_news();
+        let servers: Vec<_> = news.iter().map(|lost| &*lost.server).collect();
+        assert_eq!(servers, ["kafka:3", "kafka:9"]);
+        assert_eq!((news[0].node_id, &*news[0].reason), (Some(7), "refused"));
         let told = reach.unreachable();
         assert_eq!((told[0].node_id, &*told[0].server), (None, "kafka:9"));
         assert_eq!(
@@ -206,8 +232,11 @@ mod tests {
         reach.dialled(&server(3));
         reach.dialled(&server(9));
         assert_eq!(reach.unreachable().len(), 1);
+        assert!(reach.take_news().is_empty());
         reach.reached(&server(3));
         assert!(reach.unreachable().is_empty());
+        reach.failed(&server(3), (&"refused", true), 1_009_000);
+        assert_eq!(reach.take_news().len(), 1);
     }
 
     #[test]

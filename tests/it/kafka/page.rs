@@ -55,7 +55,7 @@ fn the_page_tells_what_needs_a_human_and_shows_hostile_names_as_text() {
         "▲ unmapped: outside broker_ids",
         "replication factor 1, wanted 3 or more",
         "metrics_pipeline",
-        "2099-01-31",
+        "<span class=\"word\">2099-01-31</span>",
         "data-head=\"Scenario\">acks_none</td>",
         "■ enforce",
         "<polyline",
