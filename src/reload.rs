@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
-use tracing::{info, warn};
+use tracing::{error, info};
 
 /// A file that is larger is none of ours.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -136,7 +136,7 @@ impl Reloader {
             Ok(new) => new,
             Err(error) => {
                 let error = error.trim_end().replace('\n', "; ");
-                warn!(
+                error!(
                     error,
                     "the configuration is wrong: the settings in force stay"
                 );
@@ -145,7 +145,7 @@ impl Reloader {
         };
         let fixed = config::needs_restart(&self.in_force, &new).join(", ");
         if !fixed.is_empty() {
-            warn!(
+            error!(
                 keys = fixed,
                 "the configuration changes what takes a restart: nothing of it was applied"
             );

@@ -129,6 +129,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   {{- else if $listener.sni -}}
     {{- $_ := set $listener "advertised_host" $listener.sni.bootstrap_host -}}
   {{- end -}}
+{{- else if and (eq .Values.exposure.internal.mode "services") (not $listener.advertised_broker_port) (not $listener.advertised_broker_port_base) -}}
+  {{- /* Names of one's own for the Services, which have this port whatever they are called. */}}
+  {{- $_ := set $listener "advertised_broker_port" 9092 -}}
+{{- end -}}
+{{- if eq .Values.reload.mode "rollout" -}}
+  {{- /* Else pods that wait for their turn would take a change at once. */}}
+  {{- $reload := $config.reload | default dict -}}
+  {{- $_ := set $reload "watch_interval_ms" 0 -}}
+  {{- $_ := set $config "reload" $reload -}}
 {{- end -}}
 {{- $tls := dict -}}
 {{- if include "holdfast.tlsSecret" . -}}
@@ -304,6 +313,34 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- if and (not .Values.existingConfigMap) (not $config.cluster.bootstrap_servers) -}}
   {{- fail "config.cluster.bootstrap_servers: must be given, as in --set config.cluster.bootstrap_servers={kafka-1:9092,kafka-2:9092}" -}}
 {{- end -}}
+{{- with $config.cluster.sasl -}}
+  {{- if and .password (not (contains "${" (toString .password))) -}}
+    {{- fail "config.cluster.sasl.password: would stand in a ConfigMap for everybody to read; allowed: upstream.sasl.existingSecret, or \"${NAME}\" with extraEnv" -}}
+  {{- end -}}
+  {{- if and .mechanism (ne .mechanism "OAUTHBEARER") (not .username) -}}
+    {{- fail "config.cluster.sasl.username: must be given" -}}
+  {{- end -}}
+{{- end -}}
+{{- range $config.cluster.bootstrap_servers -}}
+  {{- if not (or (regexMatch ":[0-9]+$" .) (contains "${" .)) -}}
+    {{- fail (printf "config.cluster.bootstrap_servers: found %s; allowed: HOST:PORT" .) -}}
+  {{- end -}}
+  {{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.brokerPorts) (not (regexMatch ":[0-9]+$" .)) -}}
+    {{- fail (printf "networkPolicy.brokerPorts: must be given, as the port of %s is not known here" .) -}}
+  {{- end -}}
+{{- end -}}
+{{- if not (regexMatch ":[0-9]+$" $config.admin.bind) -}}
+  {{- fail (printf "config.admin.bind: found %s; allowed: ADDRESS:PORT" $config.admin.bind) -}}
+{{- end -}}
+{{- $listenerTls := $config.listener.tls | default dict -}}
+{{- $ca := or .Values.tls.clientCa.existingSecret $listenerTls.client_ca_file -}}
+{{- $auth := $listenerTls.client_auth | default "none" -}}
+{{- if and $ca (eq $auth "none") -}}
+  {{- fail "config.listener.tls.client_auth: must be requested or required where there is a CA of clients" -}}
+{{- end -}}
+{{- if and (not $ca) (ne $auth "none") -}}
+  {{- fail (printf "config.listener.tls.client_auth: found %s; needs tls.clientCa.existingSecret" $auth) -}}
+{{- end -}}
 {{- $patience := mul 1000 .Values.terminationGracePeriodSeconds | int64 -}}
 {{- $needed := add $config.drain.delay_ms $config.drain.timeout_ms (mul 1000 .Values.preStopSleepSeconds) | int64 -}}
 {{- if le $patience $needed -}}
@@ -337,7 +374,7 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
   {{- if $towardsBrokers -}}{{- $each = add $each 8 -}}{{- end -}}
   {{- $needed := add ($limits.buffer_bytes | default 536870912 | int64) (mul $connections $each 1024) (mul 20 1048576) | int64 -}}
   {{- if and (gt $limit 0) (lt $limit $needed) -}}
-    {{- fail (printf "resources.limits.memory: found %s; allowed: at least %d bytes: config.limits.buffer_bytes, %d KiB for each of config.limits.max_connections (%d), and 20 MiB" . $needed (int $each) $connections) -}}
+    {{- fail (printf "resources.limits.memory: found %s; allowed: at least %d bytes: config.limits.buffer_bytes, %d KiB for each of config.limits.max_connections (%d), and 20 MiB" (toString .) $needed (int $each) $connections) -}}
   {{- end -}}
 {{- end -}}
 {{- with .Values.podDisruptionBudget -}}

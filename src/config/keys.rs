@@ -309,7 +309,7 @@ pub static IDLE_TIMEOUT: Key = number("limits", "idle_timeout_ms", 660_000, 1000
 pub static MAX_CONNECTION_AGE: Key = number("limits", "max_connection_age_ms", 0, 0, 30 * 24 * HOUR_MS, MS,
     "A connection of this age, 10 % more or less, ends as a drain ends it: what is under way is finished, and the client\nconnects anew, so that it finds instances that were added. 0: never.");
 pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms", 600_000, 100, HOUR_MS, MS,
-    "A client that takes none of the bytes written to it for so long is closed. A Java consumer reads only while it polls, so\nanything below its max.poll.interval.ms cuts working clients; a broker waits for connections.max.idle.ms, ten minutes.");
+    "A client that takes none of the bytes written to it for so long is closed. A Java consumer reads only while it polls, so\nanything below its max.poll.interval.ms cuts working clients; a broker waits for connections.max.idle.ms, ten minutes. Where\nbuffer_bytes has no relay buffer left, it is two seconds, and ten to take all that one holds.");
 pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "Longest wait of a connection for room to hold a request whole (buffer_bytes) or to announce one (announced_bytes). For a\nrelay buffer it waits as long as it takes: closing would lose more.");
 pub static WORKER_THREADS: Key = number("limits", "worker_threads", 0, 0, 1024, "threads",

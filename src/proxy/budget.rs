@@ -205,6 +205,11 @@ impl Pool {
         Some((self.bulk.take(BULK_BUFFER_BYTES), share))
     }
 
+    /// Whether there is none left for whoever needs one now.
+    pub fn is_exhausted(&self) -> bool {
+        self.budget.used_bytes() + RELAY_BUFFER_BYTES > self.budget.limit_bytes()
+    }
+
     /// Takes a buffer back for reuse; its share is dropped by whoever held it.
     pub fn give_back(&self, buffer: Vec<u8>) {
         match buffer.len() {

@@ -53,6 +53,10 @@ const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 const OWN_ANSWERS: usize = 256;
 /// Reads that bring no more than this do not need a large buffer any more.
 const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;
+/// Where no buffer is left for others, a client that keeps one, and takes nothing of what is in it, is not waited for any longer.
+const PATIENCE_EXHAUSTED: Duration = Duration::from_secs(2);
+/// Nor is one that takes so long to empty it.
+const EMPTIED_EXHAUSTED: Duration = Duration::from_secs(10);
 /// Parts of one vectored write.
 const SLICES: usize = 16;
 
@@ -186,6 +190,7 @@ impl Known {
             limits: &self.live.session_limits,
             node_id: self.node_id,
             brokers_outside: self.brokers_outside,
+            needs_login: shared.settings.cluster.sasl.is_some(),
             address: self.address,
             now_ms: self.unix_ms,
             clock_us: self.clock_us,
@@ -913,15 +918,23 @@ impl<D: Dial> Connection<D> {
             acted = true;
         }
         acted |= self.frame_deadline(frame_timeout, header_timeout, &mut next);
-        if let Some(since) = self.responses.blocked_since
-            && self.passed(since + stall, &mut next)
-        {
-            (self.client_writes, acted) = (false, true);
-            self.responses.blocked_since = None;
-            self.session.misdeed(
-                CloseCause::WriteStalled,
-                format!("the client took no answer for {stall:?}"),
-            );
+        if let Some(since) = self.responses.blocked_since {
+            let slow = self.responses.since.unwrap_or(since) + EMPTIED_EXHAUSTED;
+            let (until, why) = match self.keeps_from_others() {
+                true => (
+                    (since + stall.min(PATIENCE_EXHAUSTED)).min(slow),
+                    "fast enough while others wait for its buffer (buffer_bytes)".to_owned(),
+                ),
+                false => (since + stall, format!("for {stall:?}")),
+            };
+            // Others may come to wait.
+            next = next.min(self.now + PATIENCE_EXHAUSTED);
+            if self.passed(until, &mut next) {
+                (self.client_writes, acted) = (false, true);
+                self.responses.blocked_since = None;
+                let detail = format!("the client took no answer {why}");
+                self.session.misdeed(CloseCause::WriteStalled, detail);
+            }
         }
         // A broker works on one request at a time, so one that does not read may only be busy with the one before.
         if let Some(since) = self
@@ -945,6 +958,18 @@ impl<D: Dial> Connection<D> {
             acted = true;
         }
         (next, acted)
+    }
+
+    /// Whether it holds a relay buffer of those that there are no more of.
+    fn keeps_from_others(&self) -> bool {
+        let budgets = &self.shared.budgets;
+        let halves = [
+            (&self.requests, &budgets.requests),
+            (&self.responses, &budgets.responses),
+        ];
+        halves
+            .iter()
+            .any(|(half, buffers)| half.lease.is_some() && buffers.relay.is_exhausted())
     }
 
     /// A frame that has begun must go on.

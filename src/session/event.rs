@@ -128,6 +128,8 @@ pub enum CloseCause {
     WriteStalled,
     /// No budget within `budget_timeout_ms`.
     BudgetTimeout,
+    /// A request before the client has logged in, where brokers ask for a login.
+    Unauthenticated,
     /// A limit on what one connection may make us remember.
     LimitExceeded,
     /// Holdfast is going down.
@@ -137,7 +139,7 @@ pub enum CloseCause {
 }
 
 impl CloseCause {
-    pub const ALL: [CloseCause; 25] = [
+    pub const ALL: [CloseCause; 26] = [
         CloseCause::ClientClosed,
         CloseCause::ClientReset,
         CloseCause::BrokerClosed,
@@ -160,6 +162,7 @@ impl CloseCause {
         CloseCause::MaxAge,
         CloseCause::WriteStalled,
         CloseCause::BudgetTimeout,
+        CloseCause::Unauthenticated,
         CloseCause::LimitExceeded,
         CloseCause::Drain,
         CloseCause::Panic,
@@ -194,6 +197,7 @@ impl CloseCause {
             CloseCause::MaxAge => "max_age",
             CloseCause::WriteStalled => "write_stalled",
             CloseCause::BudgetTimeout => "budget_timeout",
+            CloseCause::Unauthenticated => "unauthenticated",
             CloseCause::LimitExceeded => "limit_exceeded",
             CloseCause::Drain => "drain",
             CloseCause::Panic => "panic",

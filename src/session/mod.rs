@@ -52,6 +52,8 @@ pub struct Env<'a> {
     pub node_id: Option<i32>,
     /// Whether the cluster has brokers outside `broker_ids`.
     pub brokers_outside: bool,
+    /// Whether brokers take nothing but a login from a client that has not logged in.
+    pub needs_login: bool,
     /// Where the client connects from.
     pub address: Address,
     /// Unix time in ms, as of this turn: the session has no clock.
@@ -119,6 +121,8 @@ pub struct Session {
     principal: Option<Arc<str>>,
     /// Who the client is without any SASL.
     given_principal: Option<Arc<str>>,
+    /// A broker has accepted it.
+    logged_in: bool,
     sasl: Exchange,
     /// A header was looked at for the client id.
     introduced: bool,
@@ -192,6 +196,7 @@ impl Session {
             client_id: None,
             principal: principal.clone(),
             given_principal: principal,
+            logged_in: false,
             sasl: Exchange::default(),
             introduced: false,
             software_known: false,

@@ -134,6 +134,7 @@ impl Session {
             );
             self.misdeed(CloseCause::FrameSize, detail);
         }
+        self.demand_login(env, start.api_key)?;
         if refusable {
             return self.produce_start(env, lane, last, start, frame_len);
         }

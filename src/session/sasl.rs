@@ -3,14 +3,14 @@
 //!
 //! Tokens that are not small pass unread, and so do mechanisms that show nobody: then no principal is known.
 
-use super::event::Event;
+use super::event::{CloseCause, Event};
 use super::lane::Lane;
 use super::requests::whole;
 use super::responses::Response;
 use super::{Env, Session, Want, haste};
 use crate::policy::standing::Standing;
 use crate::policy::{Mode, Scenario};
-use crate::wire::api::ErrorCode;
+use crate::wire::api::{ApiKey, ErrorCode};
 use crate::wire::header::{self, Look, Start};
 use crate::wire::principal::{Claim, Exchange, MAX_TOKEN_BYTES};
 use crate::wire::sasl::{self, Authenticated, Mechanism};
@@ -33,6 +33,27 @@ impl Session {
             _ => None,
         });
         self.sasl = Exchange::new(mechanism.and_then(Mechanism::from_name));
+        Ok(())
+    }
+
+    /// Before it has logged in, a client is told nothing that Holdfast knows by its own login: as by a broker, what it asks for
+    /// ends the connection. What comes behind a token waits for its answer.
+    pub(super) fn demand_login(&mut self, env: &Env<'_>, api_key: ApiKey) -> Result<(), Want> {
+        const BEFORE: [ApiKey; 3] = [
+            ApiKey::API_VERSIONS,
+            ApiKey::SASL_HANDSHAKE,
+            ApiKey::SASL_AUTHENTICATE,
+        ];
+        let let_in = self.logged_in || !env.needs_login;
+        if let_in || self.closing.is_some() || BEFORE.contains(&api_key) {
+            return Ok(());
+        }
+        if !self.in_flight.is_empty() {
+            self.paused_by = None;
+            return Err(Want::Answers);
+        }
+        let detail = format!("{} before a login", api_key.name());
+        self.misdeed(CloseCause::Unauthenticated, detail);
         Ok(())
     }
 
@@ -76,10 +97,14 @@ impl Session {
     ) -> Result<(), Want> {
         let frame_len = u64::from(size) + 4;
         let held = usize::try_from(frame_len).unwrap_or(usize::MAX);
-        if let Some(frame) = small(env, lane, held)?
-            && let Some(principal) = claim.accepted(&frame[4..])
-        {
-            self.accepted_as(env, principal.cloned());
+        match small(env, lane, held)? {
+            Some(frame) => {
+                if let Some(principal) = claim.accepted(&frame[4..]) {
+                    self.accepted_as(env, principal.cloned());
+                }
+            }
+            // Nobody is shown by it; the broker goes on.
+            None => self.logged_in = true,
         }
         self.response = Response::Pass(frame_len);
         Ok(())
@@ -120,6 +145,7 @@ impl Session {
 
     /// A broker takes the client for that one from now on: what is decided by who it is, is decided anew.
     fn accepted_as(&mut self, env: &Env<'_>, shown: Option<Arc<str>>) {
+        self.logged_in = true;
         let principal = shown.or_else(|| self.given_principal.clone());
         if principal == self.principal {
             return;

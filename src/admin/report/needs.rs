@@ -158,11 +158,14 @@ fn clients(report: &Report, needs: &mut Needs) {
             senders => format!("{senders} clients send acks={acks}"),
         };
         // Raised or not, each request is counted on its own: the sum tells whether any was left as it was.
-        let (level, fate) = match (found.mode.as_str(), found.exempted + found.degraded) {
+        let observed = found.overrides.observe;
+        let left = observed + found.exempted + found.degraded;
+        let (level, fate) = match (found.mode.as_str(), left) {
             ("enforce", 0) => (KNOW, "all raised".to_owned()),
             ("enforce", left) => {
                 // What is exempted is meant to be left.
-                let level = if found.degraded == 0 { KNOW } else { LOOK };
+                let meant = observed + found.degraded == 0;
+                let level = if meant { KNOW } else { LOOK };
                 let left = count_of(left, "request");
                 (level, format!("raised, but for {left}"))
             }
@@ -373,6 +376,12 @@ mod tests {
         assert_eq!(texts(&report), [format!("know: {told} 1 request.")]);
         report.scenarios[0].degraded = 1;
         assert_eq!(texts(&report), [format!("look: {told} 2 requests.")]);
+        // Before it was enforced.
+        (
+            report.scenarios[0].degraded,
+            report.scenarios[0].overrides.observe,
+        ) = (0, 4);
+        assert_eq!(texts(&report), [format!("look: {told} 5 requests.")]);
     }
 
     #[test]

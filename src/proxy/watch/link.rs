@@ -43,6 +43,9 @@ pub struct Dialing {
     pub sasl: Option<Arc<Sasl>>,
 }
 
+/// How an alert begins that answers what is no TLS: its kind and the first byte of the version.
+const TLS_ALERT: i32 = 0x1503;
+
 /// Why a request got no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -52,6 +55,8 @@ pub enum Failure {
     Timeout { api: &'static str, within: Duration },
     #[error("connection lost: {0}")]
     Lost(#[from] io::Error),
+    #[error("the broker answers in TLS: cluster.tls.enabled must be true for this listener")]
+    SpeaksTls,
     #[error("answer of {found} bytes to {api}, allowed are 4 to {MAX_ANSWER}")]
     Size { api: &'static str, found: i64 },
     #[error("answer with correlation id {found} to {api} with {expected}")]
@@ -96,7 +101,7 @@ impl Failure {
             Failure::Dial(DialError::Timeout { .. }) | Failure::Timeout { .. } => {
                 WatchFailure::Timeout
             }
-            Failure::Dial(DialError::Tls { .. }) => WatchFailure::Tls,
+            Failure::Dial(DialError::Tls { .. }) | Failure::SpeaksTls => WatchFailure::Tls,
             Failure::Lost(alert) if tls::is_alert(alert) => WatchFailure::Tls,
             Failure::Lost(_) => WatchFailure::Lost,
             Failure::Sasl(_) => WatchFailure::Authentication,
@@ -235,6 +240,9 @@ impl Link {
             return Err(said.filter(tls::is_alert).unwrap_or(lost).into());
         }
         let found = self.stream.read_i32().await?;
+        if found >> 16 == TLS_ALERT {
+            return Err(Failure::SpeaksTls);
+        }
         let size = usize::try_from(found)
             .ok()
             .filter(|size| (4..=MAX_ANSWER).contains(size))

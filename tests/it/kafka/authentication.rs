@@ -7,8 +7,10 @@ use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::kafka::{ClientListener, Cluster, Spec, Version, unique};
 use crate::support::process::{self, Output};
+use crate::support::raw::{Batch, Body, METADATA, PRODUCE, Produce, Raw};
 use crate::support::rdk::{self, IdProducer, Settings};
 use base64::Engine;
+use holdfast::wire::api::ApiKey;
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
@@ -66,6 +68,46 @@ fn the_gateways_own_connections_and_its_clients_authenticate_and_principals_deci
     check_audit(&place);
     check_own_connections(&place);
     check_clients_by_principal(&place);
+    check_before_a_login(&place);
+}
+
+/// Whoever has not logged in is hung up on without a word, as by the brokers, whatever Holdfast could tell.
+fn check_before_a_login(place: &Place) {
+    let topic = unique("before-a-login");
+    place.cluster.create_topic(&topic, 1, 3, &[]);
+    let config = own(place, "SCRAM-SHA-512") + "[policy]\npreset = \"strict\"\n";
+    let holdfast = Holdfast::start_with(place.holdfast("SASL", &config));
+    let mut deletes = Body::new();
+    deletes.i32(1).string(&topic).i32(5000);
+    let mut commits = Body::new();
+    commits.string("group").i32(-1).string("").i64(-1).i32(1);
+    commits.string(&topic).i32(1).i32(0).i64(1).string("");
+    let mut metadata = Body::new();
+    metadata.i32(1).string(&topic);
+    let weak = Produce::new(7, 1, &topic, 0, Batch::of_ids(0, 3, 10).bytes());
+    let asked = [
+        (ApiKey::DELETE_TOPICS.0, 1, deletes.0),
+        (ApiKey::OFFSET_COMMIT.0, 2, commits.0),
+        (METADATA, 1, metadata.0),
+        (PRODUCE, 7, weak.body()),
+    ];
+    for (n, (api_key, version, body)) in asked.iter().enumerate() {
+        for address in [place.cluster.bootstrap_of("SASL"), holdfast.bootstrap()] {
+            let address = address.split(',').next().expect("a server");
+            let mut client = Raw::connect(address).expect("connected");
+            client.send(*api_key, *version, body).expect("sent");
+            let answer = client.read_frame(Duration::from_secs(20));
+            assert!(
+                !matches!(answer, Ok(Some(_))),
+                "{api_key} {address}: {answer:?}"
+            );
+        }
+        let closed = [("cause", "unauthenticated")];
+        let closed = holdfast
+            .metrics()
+            .value("holdfast_client_connections_closed_total", &closed);
+        assert_eq!(closed, (n + 1) as f64, "{api_key}");
+    }
 }
 
 /// The table of a mechanism, with a secret in a file or in the environment.
@@ -248,7 +290,7 @@ fn check_audit(place: &Place) {
     assert!(!output.stderr.contains("guessed"), "{}", output.stderr);
 }
 
-/// librdkafka as it is built here knows no other mechanism than PLAIN.
+/// One mechanism will do: what others show is tried with Java.
 fn librdkafka((user, password): (&str, &str), acks: &str) -> Settings {
     Settings::acks(acks)
         .set("client.id", "same")

@@ -3,7 +3,7 @@
 
 use super::secured::{
     HANDSHAKES, LOGINS, Login, Place, SOON, USER, by_name, counted, hundred, keyed_lines,
-    producer_without_retries, value, wait_all_counted, wait_count, wait_failed, ways,
+    own_login, producer_without_retries, value, wait_all_counted, wait_count, wait_failed, ways,
 };
 use super::ways::Said;
 use crate::support::certificates::Ca;
@@ -373,6 +373,16 @@ fn brokers_that_holdfast_has_no_tls_with_are_named_with_the_cause() {
 }
 
 /// By certificates on both sides, all of which are replaced while a real client writes.
+#[test]
+fn brokers_that_speak_tls_where_holdfast_does_not_are_named_with_the_key() {
+    let place = Place::shared();
+    let holdfast = Holdfast::launch(place.holdfast("SECURED", &own_login()));
+    let failures = "holdfast_watch_failures_total";
+    wait_count(&holdfast, failures, &[("reason", "tls")], 1.0);
+    let said = "the broker answers in TLS: cluster.tls.enabled must be true";
+    assert!(holdfast.log().contains(said), "{}", holdfast.log());
+}
+
 #[test]
 fn certificates_are_replaced_under_load_and_no_connection_is_dropped() {
     let place = Place::shared();

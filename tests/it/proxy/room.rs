@@ -1,11 +1,12 @@
 //! Budgets under pressure: whoever waits gets its turn, whoever gave up is in nobody's way, and nobody is blamed for
 //! waiting.
 
-use super::driven::{Gate, SOON, answers_all, frame, opaque, reply};
+use super::driven::{Gate, SOON, answer, answers_all, frame, opaque, reply};
 use crate::support::rig;
 use holdfast::session::event::{CloseCause, Event};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 /// A request whose topics must all be seen: an exemption may hold for one of them.
@@ -112,6 +113,56 @@ async fn a_frame_that_holds_much_room_must_bring_a_tenth_of_it_in_time() {
         let _ = holder.client.write_all(&bytes[at..at + 20_000]).await;
     }
     assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
+}
+
+/// Four buffers, and four clients that keep one each: with an answer that they do not take, or take a byte of now and then.
+#[tokio::test(start_paused = true)]
+async fn clients_that_take_no_answers_keep_no_buffer_from_others() {
+    for drips in [false, true] {
+        let gate = gate("buffer_bytes = 1048576");
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut line = gate.connect_with(&Arc::default(), &Arc::default(), 1000);
+            line.client.write_all(&opaque(1, 10)).await.unwrap();
+            let mut broker = line.broker().await;
+            frame(&mut broker).await.unwrap();
+            let answering = tokio::spawn(async move {
+                broker.write_all(&answer(1, &[7; 60_000])).await.ok();
+                sleep(SOON).await;
+            });
+            let mut client = line.client;
+            let taking = tokio::spawn(async move {
+                let mut byte = [0; 1];
+                while !drips || client.read_exact(&mut byte).await.is_ok() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+            held.push((answering, taking));
+        }
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(gate.closes(), []);
+        let mut next = gate.connect();
+        let got_through = timeout(Duration::from_secs(14), async {
+            next.client.write_all(&opaque(1, 10)).await.unwrap();
+            let mut broker = next.broker().await;
+            frame(&mut broker).await.unwrap();
+            broker.write_all(&answer(1, &[8; 5_000])).await.unwrap();
+            frame(&mut next.client).await.unwrap()
+        });
+        assert_eq!(got_through.await.expect("its turn").len(), 5_008);
+        let closes = gate.closes();
+        assert!(!closes.is_empty(), "{drips}");
+        assert!(
+            closes
+                .iter()
+                .all(|cause| *cause == CloseCause::WriteStalled),
+            "{drips} {closes:?}"
+        );
+        for (answering, taking) in held {
+            answering.abort();
+            taking.abort();
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,6 +114,7 @@ pub fn with_turns<R>(
         limits: &limits,
         node_id: Some(1),
         brokers_outside: false,
+        needs_login: false,
         address: Default::default(),
         now_ms: raw::now_ms(),
         clock_us: 1,

@@ -4,7 +4,8 @@ use crate::support::raw::{self, Body};
 use crate::support::rig::{self, Chunks, Rig, exemption, frame, one, records, settings};
 use holdfast::policy::{Mode, Pattern, Scenario};
 use holdfast::session::Session;
-use holdfast::session::event::Event;
+use holdfast::session::event::{CloseCause, Event};
+use holdfast::wire::api::ApiKey;
 
 const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0.";
 
@@ -262,4 +263,80 @@ fn a_large_token_passes_unread_and_unheld() {
     assert_eq!(principals(&rig), []);
     assert_eq!(acks(&mut rig), -1);
     assert!(rig.collects.is_empty());
+}
+
+/// What Holdfast would answer, or look up, on its own: a batch above every limit, a commit, a topic to be deleted.
+fn revealing() -> [(&'static str, Vec<u8>); 4] {
+    let request = |api_key, version, body: &Body| {
+        raw::request_frame(api_key, version, 5, Some("app"), &body.0)
+    };
+    let mut deletes = Body::new();
+    deletes.i32(1).string("orders").i32(1000);
+    let mut metadata = Body::new();
+    metadata.i32(-1);
+    [
+        ("Produce", frame(5, &one(9, 1, records(9, 3)))),
+        ("Produce", frame(5, &one(9, -1, vec![0; 2_000_000]))),
+        (
+            "DeleteTopics",
+            request(ApiKey::DELETE_TOPICS.0, 1, &deletes),
+        ),
+        ("Metadata", request(raw::METADATA, 1, &metadata)),
+    ]
+}
+
+fn locked(chunks: &Chunks) -> Rig {
+    let mut rig = rig(chunks).topic("orders", Some(1_000_000));
+    rig.needs_login = true;
+    rig
+}
+
+#[test]
+fn before_a_login_a_client_is_told_nothing_and_hung_up_on() {
+    let logins: [(&str, Exchange<'_>, i16); 4] = [
+        ("", &[], 0),
+        ("PLAIN", PLAIN, 58),
+        ("SCRAM-SHA-256", &[SCRAM[0]], 0),
+        ("SCRAM-SHA-256", &[SCRAM[0], (SCRAM[1].0, b"e=no")], 0),
+    ];
+    for chunks in Chunks::every() {
+        for (mechanism, exchange, error_code) in logins {
+            for (what, request) in revealing() {
+                let mut rig = locked(&chunks);
+                if !mechanism.is_empty() {
+                    rig.send(&handshake(1, mechanism))
+                        .answer(&handshake_answered());
+                }
+                for (token, answer) in exchange {
+                    rig.send(&authenticate(1, token))
+                        .answer(&authenticated(1, error_code, answer));
+                }
+                let before = (rig.to_broker.clone(), rig.to_client.clone());
+                rig.send(&request);
+                assert_eq!(rig.closes(), [CloseCause::Unauthenticated], "{what}");
+                assert!((rig.to_broker.clone(), rig.to_client.clone()) == before);
+                assert!(rig.asked.is_empty(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_behind_a_token_waits_for_its_answer_and_goes_on() {
+    for chunks in Chunks::every() {
+        let mut rig = locked(&chunks);
+        let versions = raw::request_frame(raw::API_VERSIONS, 0, 1, Some("app"), &[]);
+        rig.send(&versions)
+            .answer(&rig::response(&1_i32.to_be_bytes(), &[0; 6]));
+        rig.send(&handshake(1, "PLAIN"))
+            .answer(&handshake_answered());
+        rig.send(&[authenticate(1, PLAIN[0].0), silent()].concat());
+        let waiting = rig.broker_frames().len();
+        rig.answer(&authenticated(1, 0, b""));
+        assert!(rig.closes().is_empty());
+        let frames = rig.broker_frames();
+        assert_eq!((waiting, frames.len()), (3, 4));
+        // By then it is known whose it is.
+        assert_eq!(rig::Received::parse(&frames[3]).acks, 0);
+    }
 }

@@ -28,6 +28,7 @@ macro_rules! env {
             limits: &$rig.limits,
             node_id: $rig.node_id,
             brokers_outside: $rig.brokers_outside,
+            needs_login: $rig.needs_login,
             address: $rig.address,
             now_ms: $rig.now_ms,
             clock_us: $rig.clock_us,
@@ -107,6 +108,7 @@ pub struct Rig {
     pub limits: Limits,
     pub node_id: Option<i32>,
     pub brokers_outside: bool,
+    pub needs_login: bool,
     /// Where the client connects from.
     pub address: Address,
     /// Unix time in ms.
@@ -226,6 +228,7 @@ impl Rig {
             },
             node_id: Some(1),
             brokers_outside: false,
+            needs_login: false,
             address: Address([1; 16]),
             now_ms: raw::now_ms(),
             clock_us: 0,
