@@ -150,7 +150,8 @@ scenarios! {
         default: Observe, strict: Enforce,
     }
     WeakTopicCreation weak_topic_creation {
-        apis: [CREATE_TOPICS], overrides: true, refuses_with: [POLICY_VIOLATION], counts: false,
+        apis: [CREATE_TOPICS, STREAMS_GROUP_HEARTBEAT], overrides: true,
+        refuses_with: [POLICY_VIOLATION, STREAMS_INVALID_TOPOLOGY], counts: false,
         default: Observe, strict: Enforce,
     }
     DestructiveAdmin destructive_admin {

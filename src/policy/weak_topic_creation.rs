@@ -3,7 +3,9 @@
 //! ## What it sees
 //! A topic of a CreateTopics request with a replication factor below `replication_factor` (3) or left to the brokers (−1),
 //! with replicas assigned by hand that are fewer, with a `min.insync.replicas` below `min_insync_replicas` (2) or none of its
-//! own, or with `unclean.leader.election.enable=true`. Requests that only validate are treated alike.
+//! own, or with `unclean.leader.election.enable=true`. Requests that only validate are treated alike. So is a changelog or
+//! repartition topic that an application of Kafka Streams has the brokers create: its topology, in the StreamsGroupHeartbeat
+//! with which a member joins its group (KIP-1071), says the same of each, with 0 where the factor is left to the brokers.
 //!
 //! ## How records are lost
 //! With one replica its disk takes every record along. With `min.insync.replicas` 1, Kafka's default, acks=all is
@@ -13,10 +15,14 @@
 //! It writes the floors into the request: the replication factor, `min.insync.replicas`, and false for unclean elections. A
 //! factor left to the brokers becomes the floor, too, as what they would choose is not told. Replicas assigned by hand
 //! are not invented, and a cluster known to have fewer brokers than the floor cannot follow it: such a topic is answered
-//! POLICY_VIOLATION, and the rest of the request goes on.
+//! POLICY_VIOLATION, and the rest of the request goes on. A topology with such a topic is answered STREAMS_INVALID_TOPOLOGY
+//! as a whole.
 //!
 //! ## What it costs
 //! Space and traffic for the replicas. A tool that checks the factor of what it created finds another than it asked for.
+//! A Streams group keeps the topology that it began with, and brokers refuse a member that joins with another
+//! (INVALID_REQUEST, "Topology updates are not supported yet."): one that began without the floors, or has members that do
+//! not come through the gateway, must be exempted, by its internal topics or its client ids.
 //!
 //! ## When to turn it off
 //! On a cluster with fewer brokers than the floor (or lower `replication_factor` there), and for topics whose records may
@@ -28,7 +34,7 @@ pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub const UNCLEAN: &str = "unclean.leader.election.enable";
 
 /// `CreateTopicsRequest.NO_REPLICATION_FACTOR`.
-const BROKERS_CHOOSE: i16 = -1;
+pub const BROKERS_CHOOSE: i16 = -1;
 
 /// What a request says of a topic to be created.
 #[derive(Clone, Debug, Default)]

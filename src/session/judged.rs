@@ -9,7 +9,8 @@
 //!
 //! Each API has a file that walks its request, asks the rules of `policy` item by item and takes out what is refused.
 //! They are small, so they are decoded by kafka-protocol, after `wire::schema` has proven every length; but for commits and
-//! what asks for them, whose newest versions it does not know (`wire::offsets`).
+//! what asks for them, whose newest versions it does not know (`wire::offsets`), and for heartbeats of Streams groups, of
+//! which it knows none (`wire::streams_group`).
 
 mod configs;
 mod create_topics;
@@ -22,6 +23,7 @@ mod offset_commit;
 mod offset_fetch;
 mod offsets;
 mod partitions;
+mod streams_group;
 mod txn_offset_commit;
 mod wonder;
 
@@ -330,6 +332,7 @@ fn judged(judge: &mut Judge<'_>, start: Start, body: &[u8]) -> Result<Verdict, O
         ApiKey::INITIALIZE_SHARE_GROUP_STATE
         | ApiKey::WRITE_SHARE_GROUP_STATE
         | ApiKey::DELETE_SHARE_GROUP_STATE => groups::share_state(judge, version, body),
+        ApiKey::STREAMS_GROUP_HEARTBEAT => streams_group::judge(judge, version, body),
         ApiKey::ALTER_SHARE_GROUP_OFFSETS => ask!(
             ALTER_SHARE_GROUP_OFFSETS_REQUEST,
             groups::alter_share_offsets

@@ -36,7 +36,7 @@ impl Kind {
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
     // What was done.
-    counter("holdfast_overrides_total", &["scenario", "api_key", "mode"], "Requests (of CreateTopics, topics in them) that a scenario changed (mode enforce) or would have changed (observe)"),
+    counter("holdfast_overrides_total", &["scenario", "api_key", "mode"], "Requests (of CreateTopics and StreamsGroupHeartbeat, topics in them) that a scenario changed (mode enforce) or would have changed (observe)"),
     counter("holdfast_overrides_by_client_total", &["scenario", "mode", "client_id"], "The same by client id; capped, the rest under __other__"),
     counter("holdfast_overrides_by_topic_total", &["scenario", "mode", "topic"], "The same by topic, one per topic and request; capped, the rest under __other__"),
     counter("holdfast_rejections_total", &["scenario", "api_key", "error_code", "mode"], "Partitions (of requests that name none: topics, groups, resources) that a scenario refused (mode enforce) or would have refused (observe)"),

@@ -43,6 +43,7 @@ impl ApiKey {
     pub const INITIALIZE_SHARE_GROUP_STATE: ApiKey = ApiKey(83);
     pub const WRITE_SHARE_GROUP_STATE: ApiKey = ApiKey(85);
     pub const DELETE_SHARE_GROUP_STATE: ApiKey = ApiKey(86);
+    pub const STREAMS_GROUP_HEARTBEAT: ApiKey = ApiKey(88);
     pub const ALTER_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(91);
     pub const DELETE_SHARE_GROUP_OFFSETS: ApiKey = ApiKey(92);
 
@@ -115,6 +116,7 @@ impl ErrorCode {
     pub const TOPIC_DELETION_DISABLED: ErrorCode = ErrorCode(73);
     pub const UNKNOWN_TOPIC_ID: ErrorCode = ErrorCode(100);
     pub const TRANSACTION_ABORTABLE: ErrorCode = ErrorCode(120);
+    pub const STREAMS_INVALID_TOPOLOGY: ErrorCode = ErrorCode(130);
 
     /// Kafka's name of the code, or `UNKNOWN_CODE`: a bounded set, fit for a metric label.
     pub fn name(self) -> &'static str {
@@ -179,6 +181,7 @@ impl ErrorCode {
             100 => "UNKNOWN_TOPIC_ID",
             103 => "INCONSISTENT_TOPIC_ID",
             120 => "TRANSACTION_ABORTABLE",
+            130 => "STREAMS_INVALID_TOPOLOGY",
             _ => "UNKNOWN_CODE",
         }
     }

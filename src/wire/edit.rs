@@ -21,7 +21,7 @@ struct Edit {
 }
 
 /// A place in the list of edits to come back to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Mark {
     edits: usize,
     bytes: usize,
@@ -55,7 +55,7 @@ impl Edits {
         });
     }
 
-    /// Replaces `range` with the count of an ARRAY or COMPACT_ARRAY. Only ever lowered, so it fits.
+    /// Replaces `range` with the count of an ARRAY or COMPACT_ARRAY. Lowered, or raised by what is put in, so it fits.
     pub fn replace_count(&mut self, range: Range<usize>, count: usize, compact: bool) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let start = self.bytes.len();

@@ -23,6 +23,7 @@ pub mod sasl;
 pub mod schema;
 pub mod scram;
 pub mod share_state;
+pub mod streams_group;
 pub mod varint;
 pub mod versions;
 

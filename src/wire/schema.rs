@@ -58,6 +58,7 @@ pub enum Kind {
     Bool,
     I8,
     I16,
+    U16,
     I32,
     I64,
     Uuid,
@@ -242,6 +243,7 @@ impl<'a, V: Visitor<'a>> Walker<'_, V> {
             Kind::Bool => Value::Bool(reader.i8(what)? != 0),
             Kind::I8 => Value::I8(reader.i8(what)?),
             Kind::I16 => Value::I16(reader.i16(what)?),
+            Kind::U16 => Value::I32(i32::from(reader.i16(what)?.cast_unsigned())),
             Kind::I32 => Value::I32(reader.i32(what)?),
             Kind::I64 => Value::I64(reader.i64(what)?),
             Kind::Uuid => Value::Uuid(reader.uuid(what)?),
@@ -369,7 +371,7 @@ impl<'a, V: Visitor<'a>> Walker<'_, V> {
     fn smallest(&self, kind: &Kind) -> usize {
         match kind {
             Kind::Bool | Kind::I8 => 1,
-            Kind::I16 => 2,
+            Kind::I16 | Kind::U16 => 2,
             Kind::I32 => 4,
             Kind::I64 => 8,
             Kind::Uuid => 16,

@@ -105,6 +105,7 @@ pub const TABLE: &[Api] = &[
     api(ApiKey::INITIALIZE_SHARE_GROUP_STATE,  0,  0,        false, Treatment::Judged),
     api(ApiKey::WRITE_SHARE_GROUP_STATE,       1,  0,        false, Treatment::Judged),
     api(ApiKey::DELETE_SHARE_GROUP_STATE,      0,  0,        false, Treatment::Judged),
+    api(ApiKey::STREAMS_GROUP_HEARTBEAT,       0,  0,        false, Treatment::Judged),
     api(ApiKey::ALTER_SHARE_GROUP_OFFSETS,     0,  0,        false, Treatment::Judged),
     api(ApiKey::DELETE_SHARE_GROUP_OFFSETS,    0,  0,        false, Treatment::Judged),
 ];

@@ -60,6 +60,7 @@ pub static MESSAGES: &[&Message] = &[
     &DELETE_SHARE_GROUP_OFFSETS_RESPONSE, &INITIALIZE_SHARE_GROUP_STATE_REQUEST, &INITIALIZE_SHARE_GROUP_STATE_RESPONSE,
     &WRITE_SHARE_GROUP_STATE_REQUEST, &WRITE_SHARE_GROUP_STATE_RESPONSE, &DELETE_SHARE_GROUP_STATE_REQUEST,
     &DELETE_SHARE_GROUP_STATE_RESPONSE,
+    &STREAMS_GROUP_HEARTBEAT_REQUEST, &STREAMS_GROUP_HEARTBEAT_RESPONSE,
 ];
 
 #[rustfmt::skip]
@@ -1356,6 +1357,119 @@ pub static DELETE_SHARE_GROUP_STATE_RESPONSE: Message = Message {
     ],
 };
 
+/// A topic that the brokers create for a Streams group.
+#[rustfmt::skip]
+const TOPIC_INFO: Kind = Kind::Structs(&[
+    field(Name::Name, since(0), Kind::String),
+    field(Name::Partitions, since(0), Kind::I32),
+    field(Name::ReplicationFactor, since(0), Kind::I16),
+    field(Name::TopicConfigs, since(0), KEY_VALUES),
+]);
+
+#[rustfmt::skip]
+const KEY_VALUES: Kind = Kind::Structs(&[
+    field(Name::Key, since(0), Kind::String),
+    field(Name::Value, since(0), Kind::String),
+]);
+
+#[rustfmt::skip]
+const TASK_IDS: Kind = Kind::Structs(&[
+    field(Name::SubtopologyId, since(0), Kind::String),
+    field(Name::Partitions, since(0), Kind::Array(&Kind::I32)),
+]);
+
+#[rustfmt::skip]
+const TASK_OFFSETS: Kind = Kind::Structs(&[
+    field(Name::SubtopologyId, since(0), Kind::String),
+    field(Name::Partition, since(0), Kind::I32),
+    field(Name::Offset, since(0), Kind::I64),
+]);
+
+#[rustfmt::skip]
+const USER_ENDPOINT: Kind = Kind::Struct(&[
+    field(Name::Host, since(0), Kind::String),
+    field(Name::Port, since(0), Kind::U16),
+]);
+
+#[rustfmt::skip]
+const TOPIC_PARTITIONS: Kind = Kind::Structs(&[
+    field(Name::Topic, since(0), Kind::String),
+    field(Name::Partitions, since(0), Kind::Array(&Kind::I32)),
+]);
+
+#[rustfmt::skip]
+pub static STREAMS_GROUP_HEARTBEAT_REQUEST: Message = Message {
+    name: "StreamsGroupHeartbeatRequest",
+    api_key: ApiKey::STREAMS_GROUP_HEARTBEAT,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::GroupId, since(0), Kind::String),
+        field(Name::MemberId, since(0), Kind::String),
+        field(Name::MemberEpoch, since(0), Kind::I32),
+        field(Name::EndpointInformationEpoch, since(0), Kind::I32),
+        field(Name::InstanceId, since(0), Kind::String).nullable(since(0)),
+        field(Name::RackId, since(0), Kind::String).nullable(since(0)),
+        field(Name::RebalanceTimeoutMs, since(0), Kind::I32),
+        field(Name::Topology, since(0), Kind::Struct(&[
+            field(Name::Epoch, since(0), Kind::I32),
+            field(Name::Subtopologies, since(0), Kind::Structs(&[
+                field(Name::SubtopologyId, since(0), Kind::String),
+                field(Name::SourceTopics, since(0), Kind::Array(&Kind::String)),
+                field(Name::SourceTopicRegex, since(0), Kind::Array(&Kind::String)),
+                field(Name::StateChangelogTopics, since(0), TOPIC_INFO),
+                field(Name::RepartitionSinkTopics, since(0), Kind::Array(&Kind::String)),
+                field(Name::RepartitionSourceTopics, since(0), TOPIC_INFO),
+                field(Name::CopartitionGroups, since(0), Kind::Structs(&[
+                    field(Name::SourceTopics, since(0), Kind::Array(&Kind::I16)),
+                    field(Name::SourceTopicRegex, since(0), Kind::Array(&Kind::I16)),
+                    field(Name::RepartitionSourceTopics, since(0), Kind::Array(&Kind::I16)),
+                ])),
+            ])),
+        ])).nullable(since(0)),
+        field(Name::ActiveTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::StandbyTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::WarmupTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::ProcessId, since(0), Kind::String).nullable(since(0)),
+        field(Name::UserEndpoint, since(0), USER_ENDPOINT).nullable(since(0)),
+        field(Name::ClientTags, since(0), KEY_VALUES).nullable(since(0)),
+        field(Name::TaskOffsets, since(0), TASK_OFFSETS).nullable(since(0)),
+        field(Name::TaskEndOffsets, since(0), TASK_OFFSETS).nullable(since(0)),
+        field(Name::ShutdownApplication, since(0), Kind::Bool),
+    ],
+};
+
+#[rustfmt::skip]
+pub static STREAMS_GROUP_HEARTBEAT_RESPONSE: Message = Message {
+    name: "StreamsGroupHeartbeatResponse",
+    api_key: ApiKey::STREAMS_GROUP_HEARTBEAT,
+    versions: only(0, 0),
+    flexible_from: 0,
+    fields: &[
+        field(Name::ThrottleTimeMs, since(0), Kind::I32),
+        field(Name::ErrorCode, since(0), Kind::I16),
+        field(Name::ErrorMessage, since(0), Kind::String).nullable(since(0)),
+        field(Name::MemberId, since(0), Kind::String),
+        field(Name::MemberEpoch, since(0), Kind::I32),
+        field(Name::HeartbeatIntervalMs, since(0), Kind::I32),
+        field(Name::AcceptableRecoveryLag, since(0), Kind::I32),
+        field(Name::TaskOffsetIntervalMs, since(0), Kind::I32),
+        field(Name::Status, since(0), Kind::Structs(&[
+            field(Name::StatusCode, since(0), Kind::I8),
+            field(Name::StatusDetail, since(0), Kind::String),
+        ])).nullable(since(0)),
+        field(Name::ActiveTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::StandbyTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::WarmupTasks, since(0), TASK_IDS).nullable(since(0)),
+        field(Name::EndpointInformationEpoch, since(0), Kind::I32),
+        field(Name::PartitionsByUserEndpoint, since(0), Kind::Structs(&[
+            field(Name::UserEndpoint, since(0), USER_ENDPOINT),
+            field(Name::ActivePartitions, since(0), TOPIC_PARTITIONS),
+            field(Name::StandbyPartitions, since(0), TOPIC_PARTITIONS),
+        ])).nullable(since(0)),
+    ],
+};
+
 /// The names of the fields of all tables, in Kafka's spelling; `text` is how the wire documentation writes them.
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -1372,11 +1486,14 @@ macro_rules! names {
 
 names! {
     AbortedTransactions = "aborted_transactions",
+    AcceptableRecoveryLag = "acceptable_recovery_lag",
     AcknowledgeErrorCode = "acknowledge_error_code",
     AcknowledgeErrorMessage = "acknowledge_error_message",
     Acks = "acks",
     AcquiredRecords = "acquired_records",
     AcquisitionLockTimeoutMs = "acquisition_lock_timeout_ms",
+    ActivePartitions = "active_partitions",
+    ActiveTasks = "active_tasks",
     AllowAutoTopicCreation = "allow_auto_topic_creation",
     AllowDowngrade = "allow_downgrade",
     AllowReplicationFactorChange = "allow_replication_factor_change",
@@ -1389,6 +1506,7 @@ names! {
     BrokerId = "broker_id",
     BrokerIds = "broker_ids",
     Brokers = "brokers",
+    ClientTags = "client_tags",
     ClusterAuthorizedOperations = "cluster_authorized_operations",
     ClusterId = "cluster_id",
     CommittedLeaderEpoch = "committed_leader_epoch",
@@ -1400,6 +1518,7 @@ names! {
     Configs = "configs",
     ControllerId = "controller_id",
     Coordinators = "coordinators",
+    CopartitionGroups = "copartition_groups",
     Count = "count",
     CurrentLeader = "current_leader",
     CurrentLeaderEpoch = "current_leader_epoch",
@@ -1411,6 +1530,7 @@ names! {
     ElectionType = "election_type",
     EligibleLeaderReplicas = "eligible_leader_replicas",
     EndOffset = "end_offset",
+    EndpointInformationEpoch = "endpoint_information_epoch",
     EndpointType = "endpoint_type",
     Epoch = "epoch",
     ErrorCode = "error_code",
@@ -1430,11 +1550,13 @@ names! {
     GroupType = "group_type",
     Groups = "groups",
     GroupsNames = "groups_names",
+    HeartbeatIntervalMs = "heartbeat_interval_ms",
     HighWatermark = "high_watermark",
     Host = "host",
     IncludeClusterAuthorizedOperations = "include_cluster_authorized_operations",
     IncludeTopicAuthorizedOperations = "include_topic_authorized_operations",
     Index = "index",
+    InstanceId = "instance_id",
     IsFenced = "is_fenced",
     IsInternal = "is_internal",
     IsSensitive = "is_sensitive",
@@ -1478,16 +1600,21 @@ names! {
     PartitionResponses = "partition_responses",
     PartitionResult = "partition_result",
     Partitions = "partitions",
+    PartitionsByUserEndpoint = "partitions_by_user_endpoint",
     Port = "port",
     PreferredReadReplica = "preferred_read_replica",
+    ProcessId = "process_id",
     ProducerEpoch = "producer_epoch",
     ProducerId = "producer_id",
     ProtocolType = "protocol_type",
     Rack = "rack",
     RackId = "rack_id",
     ReadOnly = "read_only",
+    RebalanceTimeoutMs = "rebalance_timeout_ms",
     RecordErrors = "record_errors",
     Records = "records",
+    RepartitionSinkTopics = "repartition_sink_topics",
+    RepartitionSourceTopics = "repartition_source_topics",
     ReplicaDirectoryId = "replica_directory_id",
     ReplicaElectionResults = "replica_election_results",
     ReplicaEpoch = "replica_epoch",
@@ -1505,30 +1632,48 @@ names! {
     RetentionTimeMs = "retention_time_ms",
     SessionEpoch = "session_epoch",
     SessionId = "session_id",
+    ShutdownApplication = "shutdown_application",
     SnapshotId = "snapshot_id",
     Source = "source",
+    SourceTopicRegex = "source_topic_regex",
+    SourceTopics = "source_topics",
+    StandbyPartitions = "standby_partitions",
+    StandbyTasks = "standby_tasks",
     StartOffset = "start_offset",
     StateBatches = "state_batches",
+    StateChangelogTopics = "state_changelog_topics",
     StateEpoch = "state_epoch",
+    Status = "status",
+    StatusCode = "status_code",
+    StatusDetail = "status_detail",
+    Subtopologies = "subtopologies",
+    SubtopologyId = "subtopology_id",
     SupportedFeatures = "supported_features",
     Synonyms = "synonyms",
+    TaskEndOffsets = "task_end_offsets",
+    TaskOffsetIntervalMs = "task_offset_interval_ms",
+    TaskOffsets = "task_offsets",
     ThrottleTimeMs = "throttle_time_ms",
     TimeoutMs = "timeout_ms",
     Timestamp = "timestamp",
     Topic = "topic",
     TopicAuthorizedOperations = "topic_authorized_operations",
     TopicConfigErrorCode = "topic_config_error_code",
+    TopicConfigs = "topic_configs",
     TopicData = "topic_data",
     TopicId = "topic_id",
     TopicName = "topic_name",
     TopicNames = "topic_names",
     TopicPartitions = "topic_partitions",
     Topics = "topics",
+    Topology = "topology",
     TransactionalId = "transactional_id",
     UpgradeType = "upgrade_type",
+    UserEndpoint = "user_endpoint",
     ValidateOnly = "validate_only",
     Value = "value",
     VoterDirectoryId = "voter_directory_id",
     VoterId = "voter_id",
+    WarmupTasks = "warmup_tasks",
     ZkMigrationReady = "zk_migration_ready",
 }

@@ -168,7 +168,7 @@ impl Shape {
         match kind {
             Kind::Bool => drop(self.out.i8((input.byte() & 1) as i8)),
             Kind::I8 => drop(self.out.i8(number(input, 1) as i8)),
-            Kind::I16 => drop(self.out.i16(number(input, 2) as i16)),
+            Kind::I16 | Kind::U16 => drop(self.out.i16(number(input, 2) as i16)),
             Kind::I32 => drop(self.out.i32(number(input, 4) as i32)),
             Kind::I64 => drop(self.out.i64(number(input, 8))),
             Kind::Uuid => {

@@ -275,6 +275,7 @@ fn primitive(kind: &Kind) -> &'static str {
         Kind::Bool => "bool",
         Kind::I8 => "int8",
         Kind::I16 => "int16",
+        Kind::U16 => "uint16",
         Kind::I32 => "int32",
         Kind::I64 => "int64",
         Kind::Uuid => "uuid",

@@ -28,6 +28,7 @@ pub mod promtool;
 pub mod raw;
 pub mod rdk;
 pub mod rig;
+pub mod streams;
 
 use std::time::{Duration, Instant};
 

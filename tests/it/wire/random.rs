@@ -123,7 +123,7 @@ impl Encoder {
             Kind::Bool => self.out.push((random % 2) as u8),
             Kind::I8 if name == Name::EndpointType => self.out.push(1 + (random % 2) as u8),
             Kind::I8 => self.out.push(random as u8),
-            Kind::I16 => self.out.extend(((random % 40) as i16 - 2).to_be_bytes()),
+            Kind::I16 | Kind::U16 => self.out.extend(((random % 40) as i16 - 2).to_be_bytes()),
             Kind::I32 => {
                 let node = NODES[random as usize % NODES.len()];
                 self.out.extend(node.to_be_bytes());

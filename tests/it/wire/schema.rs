@@ -86,6 +86,7 @@ pub fn decode(message: &Message, version: i16, body: &[u8]) -> Option<Result<usi
         "WriteShareGroupStateResponse" => (0, 0, of::<kafka::WriteShareGroupStateResponse>),
         "DeleteShareGroupStateRequest" => (0, 0, of::<kafka::DeleteShareGroupStateRequest>),
         "DeleteShareGroupStateResponse" => (0, 0, of::<kafka::DeleteShareGroupStateResponse>),
+        "StreamsGroupHeartbeatRequest" | "StreamsGroupHeartbeatResponse" => return None,
         other => panic!("no oracle is named for {other}"),
     };
     (oldest..=newest)
