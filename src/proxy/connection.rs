@@ -55,8 +55,10 @@ const OWN_ANSWERS: usize = 256;
 const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;
 /// Where no buffer is left for others, a client that keeps one, and takes nothing of what is in it, is not waited for any longer.
 const PATIENCE_EXHAUSTED: Duration = Duration::from_secs(2);
-/// Nor is one that takes so long to empty it.
+/// Nor is one that takes so long to empty it, or that has gone for so long.
 const EMPTIED_EXHAUSTED: Duration = Duration::from_secs(10);
+/// A broker gives back what it has allocated for a frame some time after its connection has ended in the midst of it.
+const ANNOUNCED_AFTER_END: Duration = Duration::from_secs(1);
 /// Parts of one vectored write.
 const SLICES: usize = 16;
 
@@ -528,10 +530,19 @@ impl<D: Dial> Connection<D> {
         }
         match self.requests.want.clone() {
             Want::Bytes(_) | Want::Close => {}
-            Want::Answers => return false,
+            Want::Answers => {
+                if self.keeps_from_others() && self.requests.has_probe_room() {
+                    // Whether it is still there: else what it keeps may end.
+                    *moved |= self.read_client(cx);
+                }
+                return false;
+            }
             Want::Confirm(question) => return self.look_up(question, cx, moved),
             Want::Announce(len) => {
-                if self.announce(len, cx) {
+                // First whether there is still a client: what one that has gone has begun, no broker is to hear of.
+                if self.reads_on(cx) && self.read_client(cx) {
+                    *moved = true;
+                } else if self.announce(len, cx) {
                     (self.requests.news, *moved) = (true, true);
                 }
                 return false;
@@ -553,6 +564,12 @@ impl<D: Dial> Connection<D> {
         self.requests
             .poll_room(&self.shared.budgets.requests, cx)
             .is_ready()
+    }
+
+    /// Whether there is room to read more of a frame that does not go on yet.
+    fn reads_on(&mut self, cx: &mut Context<'_>) -> bool {
+        let buffers = &self.shared.budgets.requests;
+        self.requests.poll_room(buffers, cx).is_ready() && !self.requests.lane.room().is_empty()
     }
 
     fn look_up(&mut self, question: Question, cx: &mut Context<'_>, moved: &mut bool) -> bool {
@@ -780,7 +797,7 @@ impl<D: Dial> Connection<D> {
             self.meter.upstream_closed();
         }
         self.broker = Broker::Gone;
-        self.announced = None;
+        self.end_announced();
         self.responses.collect_wait.give_up();
         self.session
             .broker_lost(self.requests.lane.written_bytes(), cause);
@@ -839,7 +856,18 @@ impl<D: Dial> Connection<D> {
             self.meter.upstream_closed();
         }
         self.broker = Broker::Gone;
-        self.announced = None;
+        self.end_announced();
+    }
+
+    /// The connection to the broker has ended in the midst of a frame.
+    fn end_announced(&mut self) {
+        let share = self.announced.take().filter(|_| self.announced_large);
+        if let (Some(share), Ok(runtime)) = (share, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                tokio::time::sleep(ANNOUNCED_AFTER_END).await;
+                drop(share);
+            });
+        }
     }
 
     fn ending(&self) -> bool {
@@ -862,6 +890,7 @@ impl<D: Dial> Connection<D> {
             self.meter.upstream_closed();
         }
         self.broker = Broker::Gone;
+        self.end_announced();
         self.tell();
         self.over = true;
     }
@@ -889,8 +918,16 @@ impl<D: Dial> Connection<D> {
             self.requests.judge_again();
             acted = true;
         }
+        if self.requests.want == Want::Answers && self.requests.lease.is_some() {
+            // Others may come to wait for its buffer.
+            next = next.min(self.now + PATIENCE_EXHAUSTED);
+        }
         if let Some(since) = self.closing_since {
-            let at = self.closing_deadline(since);
+            let mut at = self.closing_deadline(since);
+            if self.keeps_from_others() {
+                at = at.min(since + EMPTIED_EXHAUSTED);
+            }
+            next = next.min(self.now + PATIENCE_EXHAUSTED);
             if self.passed(at, &mut next) {
                 self.finish(OutcomeCause::CloseDeadline);
                 return (next, true);
@@ -1295,6 +1332,17 @@ impl Half {
     fn untold(&mut self) -> u64 {
         let written = self.lane.written_bytes();
         written - std::mem::replace(&mut self.told_bytes, written)
+    }
+
+    /// Room for a read that only shall show whether the stream has ended: a byte, where the buffer is full.
+    fn has_probe_room(&mut self) -> bool {
+        if self.lease.is_none() || self.collected.is_some() {
+            return false;
+        }
+        if self.lane.room().is_empty() && self.lane.capacity() == RELAY_BUFFER_BYTES {
+            self.lane.grow_storage(RELAY_BUFFER_BYTES + 1);
+        }
+        !self.lane.room().is_empty()
     }
 
     /// Storage with room for a read. Waiting, the lane keeps what it holds and takes no part of what it waits for.

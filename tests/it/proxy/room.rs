@@ -7,7 +7,7 @@ use holdfast::session::event::{CloseCause, Event};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A request whose topics must all be seen: an exemption may hold for one of them.
 const BY_TOPIC: &str = r#"
@@ -113,6 +113,80 @@ async fn a_frame_that_holds_much_room_must_bring_a_tenth_of_it_in_time() {
         let _ = holder.client.write_all(&bytes[at..at + 20_000]).await;
     }
     assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
+}
+
+/// A frame of an API that is passed on as it comes; a broker allocates for all of it at its first bytes.
+fn large() -> Vec<u8> {
+    opaque(1, 800_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_large_frame_whose_client_has_gone_while_it_waited_no_broker_hears() {
+    for bytes in [200, 3_000, 60_000] {
+        let gate = gate("announced_bytes = 1048576\nbudget_timeout_ms = 20000");
+        let mut holder = gate.connect();
+        holder.client.write_all(&large()[..bytes]).await.unwrap();
+        let mut broker = holder.broker().await;
+        let mut waiters: Vec<_> = (0..5).map(|_| gate.connect()).collect();
+        for waiter in &mut waiters {
+            waiter.client.write_all(&large()[..bytes]).await.unwrap();
+        }
+        sleep(Duration::from_millis(100)).await;
+        let mut gone = Vec::new();
+        for waiter in waiters {
+            drop(waiter.client);
+            gone.push((waiter.brokers, waiter.task));
+        }
+        drop(holder.client);
+        broker.read_to_end(&mut Vec::new()).await.ok();
+        for (mut brokers, task) in gone {
+            timeout(SOON, task).await.unwrap().unwrap();
+            assert!(
+                brokers.try_recv().is_err(),
+                "a broker was dialled for {bytes} bytes"
+            );
+        }
+        sleep(Duration::from_secs(2)).await;
+        gate.assert_all_given_back();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leave_of_a_frame_that_was_cut_off_is_handed_on_when_its_broker_has_let_go() {
+    let gate = gate("announced_bytes = 1048576\nbudget_timeout_ms = 20000");
+    let mut holder = gate.connect();
+    holder.client.write_all(&large()[..3_000]).await.unwrap();
+    let first = holder.broker().await;
+    let mut next = gate.connect();
+    next.client.write_all(&large()[..3_000]).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    drop((holder.client, first));
+    next.broker().await;
+    let took = begun.elapsed();
+    assert!((1000..3000).contains(&took.as_millis()), "{took:?}");
+}
+
+/// Their brokers owe them answers, and they have sent more than may wait.
+#[tokio::test(start_paused = true)]
+async fn clients_that_have_gone_keep_no_buffer_from_others() {
+    let gate = gate("buffer_bytes = 1048576\nmax_in_flight = 2\nmax_absorbed_in_flight = 2");
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut line = gate.connect();
+        let requests = opaque(1, 10_000).repeat(5);
+        line.client.write_all(&requests).await.unwrap();
+        let broker = line.broker().await;
+        sleep(Duration::from_millis(100)).await;
+        drop(line.client);
+        held.push((broker, line.task));
+    }
+    let mut next = gate.connect();
+    let got_through = timeout(Duration::from_secs(14), async {
+        next.client.write_all(&opaque(1, 10)).await.unwrap();
+        frame(&mut next.broker().await).await.unwrap()
+    });
+    got_through.await.expect("its turn");
 }
 
 /// Four buffers, and four clients that keep one each: with an answer that they do not take, or take a byte of now and then.
