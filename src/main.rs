@@ -123,7 +123,8 @@ fn load(flags: &Flags, wanted: For) -> Result<Loaded, (u8, String)> {
                 .0
                 .iter()
                 .map(|error| nowhere(error.key, error.told()));
-            let secret = secret_refused(&settings).filter(|_| wanted == For::Checking);
+            let checks = wanted == For::Checking;
+            let secret = checks.then(|| secret_refused(&settings)).flatten();
             let secret = secret.map(|refusal| match refusal {
                 Refusal::Secret { key, reason } => nowhere(key, reason),
                 other => nowhere("cluster.sasl", other.to_string()),

@@ -335,7 +335,8 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
 {{- $listenerTls := $config.listener.tls | default dict -}}
 {{- $ca := or .Values.tls.clientCa.existingSecret $listenerTls.client_ca_file -}}
 {{- $auth := $listenerTls.client_auth | default "none" -}}
-{{- if and $ca (eq $auth "none") -}}
+{{- /* What a ConfigMap of one's own says of it is not known here. */}}
+{{- if and $ca (eq $auth "none") (not .Values.existingConfigMap) -}}
   {{- fail "config.listener.tls.client_auth: must be requested or required where there is a CA of clients" -}}
 {{- end -}}
 {{- if and (not $ca) (ne $auth "none") -}}

@@ -918,8 +918,11 @@ impl<D: Dial> Connection<D> {
             self.requests.judge_again();
             acted = true;
         }
-        if self.requests.want == Want::Answers && self.requests.lease.is_some() {
-            // Others may come to wait for its buffer.
+        let waits = self.requests.want == Want::Answers
+            || self.responses.blocked_since.is_some()
+            || self.closing_since.is_some();
+        if waits && (self.requests.lease.is_some() || self.responses.lease.is_some()) {
+            // Others may come to wait for what it keeps.
             next = next.min(self.now + PATIENCE_EXHAUSTED);
         }
         if let Some(since) = self.closing_since {
@@ -927,7 +930,6 @@ impl<D: Dial> Connection<D> {
             if self.keeps_from_others() {
                 at = at.min(since + EMPTIED_EXHAUSTED);
             }
-            next = next.min(self.now + PATIENCE_EXHAUSTED);
             if self.passed(at, &mut next) {
                 self.finish(OutcomeCause::CloseDeadline);
                 return (next, true);
@@ -964,8 +966,6 @@ impl<D: Dial> Connection<D> {
                 ),
                 false => (since + stall, format!("for {stall:?}")),
             };
-            // Others may come to wait.
-            next = next.min(self.now + PATIENCE_EXHAUSTED);
             if self.passed(until, &mut next) {
                 (self.client_writes, acted) = (false, true);
                 self.responses.blocked_since = None;

@@ -16,6 +16,7 @@
 use super::api::ErrorCode;
 use super::lengths::{Lengths, Short};
 use super::produce::{TopicKey, UNUSED_TAG};
+use super::record_batch::{i32_at, i64_at};
 use super::varint;
 
 /// First version whose answers may name broker addresses.
@@ -429,17 +430,6 @@ impl Walker {
             left: self.left,
         }
     }
-}
-
-/// A number of a head that is here; copying it byte by byte costs a multiple.
-fn i32_at(head: &[u8], at: usize) -> i32 {
-    let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
-    bytes.map_or(0, |bytes| i32::from_be_bytes(*bytes))
-}
-
-fn i64_at(head: &[u8], at: usize) -> i64 {
-    let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
-    bytes.map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
 const PAST_END: &str = "Fetch answer runs past the end of its frame";

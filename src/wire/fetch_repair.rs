@@ -12,7 +12,7 @@ use super::edit::Edits;
 use super::fetch::FLEXIBLE_FROM;
 use super::produce::TopicKey;
 use super::reader::Error;
-use super::record_batch::{BATCH_HEADER_LEN, ENTRY_OVERHEAD};
+use super::record_batch::{BATCH_HEADER_LEN, ENTRY_OVERHEAD, i32_at, i64_at};
 use super::schema::{self, Name, Value, Visitor};
 use super::varint;
 use std::collections::HashSet;
@@ -317,14 +317,6 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, byte)
 }
 
-fn i32_at(head: &[u8; BATCH_HEADER_LEN], at: usize) -> i32 {
-    i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
-}
-
-fn i64_at(head: &[u8; BATCH_HEADER_LEN], at: usize) -> i64 {
-    i64::from(i32_at(head, at)) << 32 | i64::from(i32_at(head, at + 4) as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,14 +324,5 @@ mod tests {
     #[test]
     fn the_checksum_is_castagnolis() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
-    }
-
-    #[test]
-    fn numbers_are_read_with_their_sign() {
-        let mut head = [0; BATCH_HEADER_LEN];
-        head[..8].copy_from_slice(&(-2_i64).to_be_bytes());
-        assert_eq!(i64_at(&head, 0), -2);
-        head[..8].copy_from_slice(&0x1_8000_0000_i64.to_be_bytes());
-        assert_eq!(i64_at(&head, 0), 0x1_8000_0000);
     }
 }

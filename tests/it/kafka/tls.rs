@@ -372,7 +372,6 @@ fn brokers_that_holdfast_has_no_tls_with_are_named_with_the_cause() {
     }
 }
 
-/// By certificates on both sides, all of which are replaced while a real client writes.
 #[test]
 fn brokers_that_speak_tls_where_holdfast_does_not_are_named_with_the_key() {
     let place = Place::shared();
@@ -383,6 +382,7 @@ fn brokers_that_speak_tls_where_holdfast_does_not_are_named_with_the_key() {
     assert!(holdfast.log().contains(said), "{}", holdfast.log());
 }
 
+/// By certificates on both sides, all of which are replaced while a real client writes.
 #[test]
 fn certificates_are_replaced_under_load_and_no_connection_is_dropped() {
     let place = Place::shared();

@@ -6,7 +6,7 @@ use crate::support::ports;
 use crate::support::process::{Process, Scratch};
 use crate::support::raw::request_frame;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -131,8 +131,7 @@ fn run(sockets: Vec<OwnedFd>, bootstrap_port: u16) -> (Option<i32>, String) {
 fn passed_sockets_that_do_not_fit_the_configuration_are_told_of() {
     // The bootstrap port, those of two brokers, and one of nobody.
     let base = ports::base(4) + 1;
-    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port)).expect("a free port");
-    let held: Vec<_> = (base..base + 4).map(listen).collect();
+    let held: Vec<_> = (base..base + 4).map(ports::listener).collect();
     let pass = |which: &[usize]| -> Vec<OwnedFd> {
         let copy = |which: &usize| held[*which].try_clone().unwrap().into();
         which.iter().map(copy).collect()

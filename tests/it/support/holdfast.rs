@@ -112,7 +112,7 @@ impl Holdfast {
             true => [bootstrap_port, admin_port]
                 .into_iter()
                 .chain(broker_port_base + 1..=broker_port_base + 3)
-                .map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"))
+                .map(ports::listener)
                 .collect(),
             false => Vec::new(),
         };

@@ -80,6 +80,21 @@ impl Claimed {
     }
 }
 
+/// Bound to a port of these. A child that another test forks at that moment keeps a copy of the socket of [`is_free`] until it
+/// has become another program.
+#[track_caller]
+pub fn listener(port: u16) -> TcpListener {
+    let mut last = None;
+    for _ in 0..200 {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            Err(error) => last = Some(error),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("port {port} is not free: {last:?}");
+}
+
 fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
