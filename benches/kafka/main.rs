@@ -182,10 +182,10 @@ fn run(flags: &Flags) -> io::Result<()> {
         ways.push(way(name, peers::holdfast(name, &behind, &how)?));
     }
     let mut heading = format!(
-        "{}; Kafka 4.3.1, {}; {} cores, {} workers each",
+        "{}; Kafka 4.3.1, {}; {}, {} workers each",
         today(),
         peers::versions().join(", "),
-        thread::available_parallelism().map_or(0, usize::from),
+        peers::machine(),
         flags.workers
     );
     if !missing.is_empty() {

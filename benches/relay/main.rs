@@ -36,7 +36,7 @@ use stats::{PAIRS, Verdict};
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
-use std::{fs, io, thread};
+use std::{fs, io};
 use table::Row;
 
 #[derive(Parser)]
@@ -164,9 +164,10 @@ fn run(flags: &Flags) -> io::Result<bool> {
 /// Whether a cost grows faster than what it grows with.
 fn scale(flags: &Flags) -> io::Result<bool> {
     let heading = format!(
-        "{}; {}; {} workers each",
+        "{}; {}; {}, {} workers each",
         said("date", &["-I"]),
         versions(),
+        peers::machine(),
         flags.workers
     );
     let curves = scale::curves(flags.workers, flags.quick)?;
@@ -224,11 +225,11 @@ impl Bench {
             relays.push(Relay::foreign(foreign.clone())?);
         }
         let pairs = flags.pairs.unwrap_or(if flags.quick { 5 } else { PAIRS });
-        let cores = thread::available_parallelism().map_or(0, usize::from);
         let mut heading = format!(
-            "{}; {}; {cores} cores, {} workers each, {} pairs",
+            "{}; {}; {}, {} workers each, {} pairs",
             said("date", &["-I"]),
             versions(),
+            peers::machine(),
             flags.workers,
             pairs.max(1)
         );

@@ -5,6 +5,7 @@
 //! for brokers or for a collected frame, a collected frame only for its client's bytes, an answer only for its client;
 //! each of these has a deadline, so there is no circle.
 
+use crate::session::storage::Storage;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -191,13 +192,13 @@ impl Pool {
         &self,
         waiting: &mut Waiting,
         cx: &mut Context<'_>,
-    ) -> Poll<(Vec<u8>, Share)> {
+    ) -> Poll<(Storage, Share)> {
         let share = ready!(self.budget.poll_take(RELAY_BUFFER_BYTES, waiting, cx));
         Poll::Ready((self.usual.take(RELAY_BUFFER_BYTES), share))
     }
 
     /// A larger one. The second half of the budget is for those who have none yet.
-    pub fn try_lease_bulk(&self) -> Option<(Vec<u8>, Share)> {
+    pub fn try_lease_bulk(&self) -> Option<(Storage, Share)> {
         if self.budget.used_bytes() + BULK_BUFFER_BYTES > self.budget.limit_bytes() / 2 {
             return None;
         }
@@ -211,7 +212,7 @@ impl Pool {
     }
 
     /// Takes a buffer back for reuse; its share is dropped by whoever held it.
-    pub fn give_back(&self, buffer: Vec<u8>) {
+    pub fn give_back(&self, buffer: Storage) {
         match buffer.len() {
             RELAY_BUFFER_BYTES => self.usual.put(buffer),
             BULK_BUFFER_BYTES => self.bulk.put(buffer),
@@ -222,15 +223,15 @@ impl Pool {
 
 /// Buffers of one size that nobody uses now.
 #[derive(Debug, Default)]
-struct Kept(Mutex<Vec<Vec<u8>>>);
+struct Kept(Mutex<Vec<Storage>>);
 
 impl Kept {
-    fn take(&self, bytes: usize) -> Vec<u8> {
+    fn take(&self, bytes: usize) -> Storage {
         let buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        buffer.unwrap_or_else(|| vec![0; bytes])
+        buffer.unwrap_or_else(|| Storage::new(bytes))
     }
 
-    fn put(&self, buffer: Vec<u8>) {
+    fn put(&self, buffer: Storage) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if (kept.len() + 1) * buffer.len() <= KEPT_BYTES {
             kept.push(buffer);

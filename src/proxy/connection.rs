@@ -22,6 +22,7 @@ use crate::ledger::deliveries::Address;
 use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
 use crate::session::lane::Lane;
+use crate::session::storage::Storage;
 use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
 use std::future::Future;
@@ -1355,7 +1356,7 @@ impl Half {
                 && self.lease.is_some()
             {
                 // The frame went on, and what is left fits into what any connection has.
-                self.lane.replace_storage(vec![0; RELAY_BUFFER_BYTES]);
+                self.lane.replace_storage(Storage::new(RELAY_BUFFER_BYTES));
                 self.collected = None;
                 self.collect_len = 0;
             } else {
@@ -1408,7 +1409,7 @@ impl Half {
 
     fn end_collecting(&mut self) {
         if self.lane.is_empty() {
-            self.lane.replace_storage(Vec::new());
+            self.lane.replace_storage(Storage::default());
             self.lease = None;
         }
         self.collected = None;
@@ -1425,7 +1426,7 @@ impl Half {
         }
         let held = self.lane.held_bytes();
         if held <= STASH_BYTES {
-            let stash = vec![0; held];
+            let stash = Storage::new(held);
             let buffer = self.lane.replace_storage(stash);
             buffers.relay.give_back(buffer);
             self.lease = None;
@@ -1435,7 +1436,7 @@ impl Half {
     fn give_back(&mut self, buffers: &Buffers) {
         self.lane.clear();
         if self.lease.take().is_some() {
-            let buffer = self.lane.replace_storage(Vec::new());
+            let buffer = self.lane.replace_storage(Storage::default());
             buffers.relay.give_back(buffer);
         }
     }

@@ -9,6 +9,7 @@
 //! The driver fills `room` from one socket and writes the plan to the other; the session looks at `fresh`, edits it in
 //! place and plans it. Forwarded bytes are never copied. Storage is lent by the driver; a lane without bytes needs none.
 
+use super::storage::Storage;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -27,7 +28,7 @@ enum Piece {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Lane {
-    storage: Vec<u8>,
+    storage: Storage,
     start: usize,
     judged: usize,
     end: usize,
@@ -222,7 +223,7 @@ impl Lane {
     }
 
     /// Changes the storage, keeping what is there, which must fit: the old storage.
-    pub fn replace_storage(&mut self, mut storage: Vec<u8>) -> Vec<u8> {
+    pub fn replace_storage(&mut self, mut storage: Storage) -> Storage {
         let len = self.end - self.start;
         storage[..len].copy_from_slice(&self.storage[self.start..self.end]);
         self.judged -= self.start;
@@ -232,9 +233,7 @@ impl Lane {
 
     /// Makes the storage longer, up to `len`.
     pub fn grow_storage(&mut self, len: usize) {
-        if len > self.storage.len() {
-            self.storage.resize(len, 0);
-        }
+        self.storage.grow(len);
     }
 
     /// Bytes that the storage must hold now.
@@ -249,7 +248,7 @@ mod tests {
 
     fn lane(bytes: &[u8]) -> Lane {
         let mut lane = Lane::default();
-        lane.replace_storage(vec![0; 16]);
+        lane.replace_storage(Storage::new(16));
         lane.room()[..bytes.len()].copy_from_slice(bytes);
         lane.filled(bytes.len());
         lane

@@ -23,6 +23,7 @@ mod responses;
 mod sasl;
 mod sole;
 mod sole_fetch;
+pub mod storage;
 mod topics;
 
 use crate::cluster::{Advertised, GroupOffset, Learned, LogEnd, TopicFacts, TopicRef, View};

@@ -8,6 +8,7 @@ use holdfast::ledger::Ledger;
 use holdfast::policy::Settings;
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
+use holdfast::session::storage::Storage;
 use holdfast::session::{Env, Limits, Session};
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -125,7 +126,7 @@ pub fn with_turns<R>(
         responses: Lane::default(),
     };
     for lane in [&mut bare.requests, &mut bare.responses] {
-        lane.replace_storage(vec![0; 64 * 1024]);
+        lane.replace_storage(Storage::new(64 * 1024));
     }
     let mut turn = || {
         for at in &offsets_at {

@@ -12,6 +12,7 @@ use holdfast::policy::{Exemption, Mode, Pattern, Scenario, Settings, appends};
 use holdfast::session::event::{CloseCause, Event, Outcome, OutcomeCause};
 use holdfast::session::inflight::UpstreamId;
 use holdfast::session::lane::Lane;
+use holdfast::session::storage::Storage;
 use holdfast::session::{Answer, Env, Limits, Question, Session, Want};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
@@ -200,7 +201,7 @@ impl Rig {
         const RELAY_BUFFER_BYTES: usize = 64 * 1024;
         let mut lanes = [Lane::default(), Lane::default()];
         for lane in &mut lanes {
-            lane.replace_storage(vec![0; RELAY_BUFFER_BYTES]);
+            lane.replace_storage(Storage::new(RELAY_BUFFER_BYTES));
         }
         let [requests, responses] = lanes;
         Rig {
@@ -466,7 +467,7 @@ impl Rig {
         match self.request_want.clone() {
             Want::Bytes(_) => {
                 if self.requests.is_empty() && self.requests.capacity() > 64 * 1024 {
-                    self.requests.replace_storage(vec![0; 64 * 1024]);
+                    self.requests.replace_storage(Storage::new(64 * 1024));
                 }
                 true
             }
