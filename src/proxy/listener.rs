@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::{Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,7 +118,9 @@ pub async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 if let Some(seat) = Seat::take(&shared, peer.ip()) {
-                    tasks.spawn(serve(shared.clone(), stream, peer, port.leads, seat));
+                    // Boxed: what a handshake needs is not to be kept for as long as the connection lives.
+                    let admission = Box::pin(admit(shared.clone(), stream, peer, port.leads, seat));
+                    tasks.spawn(serve(shared.clone(), admission));
                 }
             }
             Err(error) => {
@@ -130,14 +133,16 @@ pub async fn accept(
 
 async fn serve(
     shared: Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    leads: Leads,
-    mut seat: Seat,
+    admission: Pin<Box<impl Future<Output = Option<Admitted>> + Send>>,
 ) {
-    // Boxed: what a handshake needs is not to be kept for as long as the connection lives.
-    let admitted = Box::pin(admit(&shared, stream, peer, leads, &mut seat)).await;
-    let Some((stream, peer, node_id)) = admitted else {
+    let Some(Admitted {
+        stream,
+        peer,
+        node_id,
+        by_name,
+        seat,
+    }) = admission.await
+    else {
         return;
     };
     let meter = shared.telemetry.connection(peer).leads_to(node_id);
@@ -147,19 +152,28 @@ async fn serve(
     };
     let principal = stream.principal().map(Arc::from);
     Connection::new(shared, stream, dial, node_id, principal, meter)
-        .by_name(matches!(leads, Leads::ByName))
+        .by_name(by_name)
         .await;
     drop(seat);
 }
 
-/// Who connects, by what stream, and which broker is meant; `None`: nothing comes of it.
+/// Who connects, by what stream, and which broker is meant.
+struct Admitted {
+    stream: Stream,
+    peer: SocketAddr,
+    node_id: Option<i32>,
+    by_name: bool,
+    seat: Seat,
+}
+
+/// `None`: nothing comes of it.
 async fn admit(
-    shared: &Shared,
+    shared: Arc<Shared>,
     mut stream: TcpStream,
     peer: SocketAddr,
     leads: Leads,
-    seat: &mut Seat,
-) -> Option<(Stream, SocketAddr, Option<i32>)> {
+    mut seat: Seat,
+) -> Option<Admitted> {
     // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
     if let Err(error) = stream
         .set_nodelay(true)
@@ -169,15 +183,21 @@ async fn admit(
     }
     let introduced = tokio::select! {
         () = shared.drain.cancelled() => None,
-        client = introduce(shared, &mut stream, peer) => client,
+        client = introduce(&shared, &mut stream, peer) => client,
     };
     let peer = introduced.filter(|client| seat.claim(client.ip()))?;
     let (stream, node_id) = tokio::select! {
         () = shared.drain.cancelled() => None,
-        secured = secure(shared, stream, peer, leads) => secured,
+        secured = secure(&shared, stream, peer, leads) => secured,
     }?;
-    let viewed = node_id.is_none() || first_view(shared).await;
-    viewed.then_some((stream, peer, node_id))
+    let viewed = node_id.is_none() || first_view(&shared).await;
+    viewed.then_some(Admitted {
+        stream,
+        peer,
+        node_id,
+        by_name: matches!(leads, Leads::ByName),
+        seat,
+    })
 }
 
 /// Whose connection it is: the peer's, or whose a load balancer says that it is. `None`: it had to say so and did not.
