@@ -12,29 +12,30 @@
 //! Closing never destroys bytes that the client has handed over: forwarding stops, outstanding answers are delivered, our
 //! write side is ended, and the client is read, and counted, until its FIN or a deadline.
 
-use super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+mod deadlines;
+mod half;
+mod lookup;
+
+use super::budget::{RELAY_BUFFER_BYTES, Share, Waiting};
 use super::settings::Live;
 use super::tls;
-use super::watch::Handle;
 use super::{Phase, Shared};
-use crate::cluster::{GroupOffset, LogEnd, TopicFacts, View};
+use crate::cluster::View;
 use crate::ledger::deliveries::Address;
 use crate::session::event::{CloseCause, Limit, OutcomeCause};
 use crate::session::inflight::UpstreamId;
-use crate::session::lane::Lane;
-use crate::session::storage::Storage;
 use crate::session::{Answer, Env, Question, Session, Want};
 use crate::telemetry::{ConnectionMeter, Direction};
+use half::Half;
+use lookup::Lookup;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -43,25 +44,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 const BYTES_PER_WAKE: usize = 4 * 1024 * 1024;
 /// Turns of reading, judging and writing after which it does, too, however little they moved.
 const ROUNDS_PER_WAKE: usize = 10_000;
-/// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
-const STASH_BYTES: usize = 1024;
-/// What a frame must bring in each `frame_timeout`; one that holds room, or an announcement, a tenth of that if it is more.
-const LEAST_PROGRESS: u64 = 16 * 1024;
-const LEAST_SHARE: usize = 10;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 /// The same, by how many pieces they come in.
 const OWN_ANSWERS: usize = 256;
-/// Reads that bring no more than this do not need a large buffer any more.
-const BULK_WHILE_BYTES: usize = RELAY_BUFFER_BYTES / 2;
-/// Where no buffer is left for others, a client that keeps one, and takes nothing of what is in it, is not waited for any longer.
-const PATIENCE_EXHAUSTED: Duration = Duration::from_secs(2);
-/// Nor is one that takes so long to empty it, or that has gone for so long.
-const EMPTIED_EXHAUSTED: Duration = Duration::from_secs(10);
 /// A broker gives back what it has allocated for a frame some time after its connection has ended in the midst of it.
 const ANNOUNCED_AFTER_END: Duration = Duration::from_secs(1);
-/// Parts of one vectored write.
-const SLICES: usize = 16;
 
 /// How the broker of a connection is reached.
 pub trait Dial: Send + Unpin + 'static {
@@ -82,75 +70,6 @@ enum Broker<S> {
     /// Writing failed; what it still said is read.
     ReadOnly(S),
     Gone,
-}
-
-/// A lane with what it holds of the shared memory.
-struct Half {
-    lane: Lane,
-    lease: Option<Share>,
-    collected: Option<Share>,
-    /// Bytes that may be held while a frame is collected.
-    collect_len: usize,
-    lease_wait: Waiting,
-    collect_wait: Waiting,
-    want: Want,
-    /// Fresh bytes, or something it waited for, came since the session was asked last.
-    news: bool,
-    /// Since when there has been something in the lane.
-    since: Option<Instant>,
-    /// Written to a stream that may hold some of it back until it is flushed (TLS).
-    unflushed: bool,
-    /// A read filled all the room there was: a larger buffer saves calls.
-    bulk: bool,
-    /// Bytes written when the telemetry was told last.
-    told_bytes: u64,
-    /// Since when the other side has taken nothing of what is to be written.
-    blocked_since: Option<Instant>,
-}
-
-/// A question under way.
-struct Lookup {
-    answer: Asked,
-    since: Instant,
-}
-
-enum Asked {
-    Facts(oneshot::Receiver<Option<Arc<TopicFacts>>>),
-    LogEnds(oneshot::Receiver<Vec<LogEnd>>),
-    Committed(oneshot::Receiver<Vec<GroupOffset>>),
-    Topics(oneshot::Receiver<Vec<Arc<TopicFacts>>>),
-}
-
-impl Lookup {
-    fn begun(watch: &Handle, question: Question, since: Instant) -> Box<Lookup> {
-        let answer = match question {
-            Question::Facts(topic) => Asked::Facts(watch.confirm(topic)),
-            Question::LogEnds(partitions, met) => Asked::LogEnds(watch.log_ends(partitions, met)),
-            Question::Committed(group, partitions) => {
-                Asked::Committed(watch.committed(group, partitions))
-            }
-            Question::Topics(topics) => Asked::Topics(watch.topics(topics)),
-        };
-        Box::new(Lookup { answer, since })
-    }
-
-    /// `None`: nobody answered.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answer>> {
-        match &mut self.answer {
-            Asked::Facts(answer) => Pin::new(answer)
-                .poll(cx)
-                .map(|facts| facts.ok().flatten().map(Answer::Facts)),
-            Asked::LogEnds(answer) => Pin::new(answer)
-                .poll(cx)
-                .map(|ends| ends.ok().map(Answer::LogEnds)),
-            Asked::Committed(answer) => Pin::new(answer)
-                .poll(cx)
-                .map(|offsets| offsets.ok().map(Answer::Committed)),
-            Asked::Topics(answer) => Pin::new(answer)
-                .poll(cx)
-                .map(|topics| topics.ok().map(Answer::Topics)),
-        }
-    }
 }
 
 /// What is judged by: replaced between requests only.
@@ -475,7 +394,7 @@ impl<D: Dial> Connection<D> {
                     return true;
                 }
             };
-            match write(stream, &self.requests.lane, cx) {
+            match self.requests.write(stream, cx) {
                 Poll::Pending => {
                     self.requests.blocked_since.get_or_insert(self.now);
                     return false;
@@ -631,7 +550,7 @@ impl<D: Dial> Connection<D> {
 
     /// Whether bytes came, or the end.
     fn read_client(&mut self, cx: &mut Context<'_>) -> bool {
-        match read(&mut self.client, &mut self.requests, cx) {
+        match self.requests.read(&mut self.client, cx) {
             Poll::Pending => {
                 // Who may announce a large frame keeps its buffer: those who wait for that may hold all others.
                 if self.announced.is_none() || !self.announced_large {
@@ -717,7 +636,7 @@ impl<D: Dial> Connection<D> {
                 self.responses.blocked_since = None;
                 return true;
             }
-            match write(&mut self.client, &self.responses.lane, cx) {
+            match self.responses.write(&mut self.client, cx) {
                 Poll::Pending => {
                     self.responses.blocked_since.get_or_insert(self.now);
                     return false;
@@ -763,7 +682,7 @@ impl<D: Dial> Connection<D> {
         let (Broker::Open(stream) | Broker::ReadOnly(stream)) = &mut self.broker else {
             return false;
         };
-        match read(stream, &mut self.responses, cx) {
+        match self.responses.read(stream, cx) {
             Poll::Pending => {
                 self.responses.rest(&self.shared.budgets.responses);
                 false
@@ -894,208 +813,6 @@ impl<D: Dial> Connection<D> {
         self.end_announced();
         self.tell();
         self.over = true;
-    }
-
-    // ---- time ----
-
-    /// Acts on deadlines that have passed: the next one that is to come, and whether anything was done.
-    fn deadlines(&mut self) -> (Instant, bool) {
-        let limits = &self.known.live.limits;
-        let (frame_timeout, header_timeout) = (limits.frame_timeout, limits.header_timeout);
-        let (idle, stall, budget) = (
-            limits.idle_timeout,
-            limits.write_stall_timeout,
-            limits.budget_timeout,
-        );
-        let age = limits.max_connection_age;
-        let mut next = self.now + idle;
-        let mut acted = false;
-        if !age.is_zero()
-            && !self.retired
-            && self.passed(self.begun + age.mul_f64(self.age_factor), &mut next)
-        {
-            self.retired = true;
-            self.session.drain(CloseCause::MaxAge);
-            self.requests.judge_again();
-            acted = true;
-        }
-        let waits = self.requests.want == Want::Answers
-            || self.responses.blocked_since.is_some()
-            || self.closing_since.is_some();
-        if waits && (self.requests.lease.is_some() || self.responses.lease.is_some()) {
-            // Others may come to wait for what it keeps.
-            next = next.min(self.now + PATIENCE_EXHAUSTED);
-        }
-        if let Some(since) = self.closing_since {
-            let mut at = self.closing_deadline(since);
-            if self.keeps_from_others() {
-                at = at.min(since + EMPTIED_EXHAUSTED);
-            }
-            if self.passed(at, &mut next) {
-                self.finish(OutcomeCause::CloseDeadline);
-                return (next, true);
-            }
-        }
-        let within = self.shared.settings.cluster.lookup_timeout;
-        if let Some(since) = self.lookup.as_ref().map(|lookup| lookup.since)
-            && self.passed(since + within, &mut next)
-        {
-            self.looked_up(None);
-            acted = true;
-        }
-        if let Some(since) = self.wonder.as_ref().map(|wonder| wonder.since)
-            && self.passed(since + within, &mut next)
-        {
-            self.wondered(None);
-            acted = true;
-        }
-        if let Some(since) = self.budget_since.filter(|_| self.closing_since.is_none())
-            && self.passed(since + budget, &mut next)
-        {
-            let detail =
-                format!("no room for a request within {budget:?} (buffer_bytes, announced_bytes)");
-            self.session.misdeed(CloseCause::BudgetTimeout, detail);
-            acted = true;
-        }
-        acted |= self.frame_deadline(frame_timeout, header_timeout, &mut next);
-        if let Some(since) = self.responses.blocked_since {
-            let slow = self.responses.since.unwrap_or(since) + EMPTIED_EXHAUSTED;
-            let (until, why) = match self.keeps_from_others() {
-                true => (
-                    (since + stall.min(PATIENCE_EXHAUSTED)).min(slow),
-                    "fast enough while others wait for its buffer (buffer_bytes)".to_owned(),
-                ),
-                false => (since + stall, format!("for {stall:?}")),
-            };
-            if self.passed(until, &mut next) {
-                (self.client_writes, acted) = (false, true);
-                self.responses.blocked_since = None;
-                let detail = format!("the client took no answer {why}");
-                self.session.misdeed(CloseCause::WriteStalled, detail);
-            }
-        }
-        // A broker works on one request at a time, so one that does not read may only be busy with the one before.
-        if let Some(since) = self
-            .requests
-            .blocked_since
-            .filter(|_| !self.session.in_flight().broker_owes())
-            && self.passed(since + stall, &mut next)
-        {
-            (self.requests.blocked_since, acted) = (None, true);
-            self.session.misdeed(
-                CloseCause::WriteStalled,
-                format!("the broker took nothing for {stall:?}"),
-            );
-            self.lose_broker(CloseCause::WriteStalled);
-        }
-        if self.session.in_flight().is_empty()
-            && self.closing_since.is_none()
-            && self.passed(self.active_at + idle, &mut next)
-        {
-            self.session.close(CloseCause::Idle);
-            acted = true;
-        }
-        (next, acted)
-    }
-
-    /// Whether it holds a relay buffer of those that there are no more of.
-    fn keeps_from_others(&self) -> bool {
-        let budgets = &self.shared.budgets;
-        let halves = [
-            (&self.requests, &budgets.requests),
-            (&self.responses, &budgets.responses),
-        ];
-        halves
-            .iter()
-            .any(|(half, buffers)| half.lease.is_some() && buffers.relay.is_exhausted())
-    }
-
-    /// A frame that has begun must go on.
-    fn frame_deadline(
-        &mut self,
-        frame_timeout: Duration,
-        header_timeout: Duration,
-        next: &mut Instant,
-    ) -> bool {
-        let begun = self.session.mid_request() || self.requests.lane.fresh_len() > 0;
-        // It is not to blame for bytes that we do not read.
-        let reading = self.client_reads
-            && matches!(self.requests.want, Want::Bytes(_) | Want::Collect(_))
-            && self.budget_since.is_none()
-            && !self.requests.lease_wait.is_waiting()
-            && !self.owes_too_many_answers();
-        if !begun
-            || !reading
-            || self.requests.lane.has_output()
-            || self.requests.unflushed
-            || self.closing_since.is_some()
-        {
-            self.frame_since = None;
-            return false;
-        }
-        let frames = self.session.frames();
-        let (since, bytes, frame) =
-            *self
-                .frame_since
-                .get_or_insert((self.now, self.read_bytes, frames));
-        let least = self.least_progress();
-        if self.read_bytes - bytes >= least || frame != frames {
-            self.frame_since = Some((self.now, self.read_bytes, frames));
-            *next = (*next).min(self.now + frame_timeout.min(header_timeout));
-            return false;
-        }
-        let header = !self.session.mid_request();
-        let timeout = if header {
-            header_timeout
-        } else {
-            frame_timeout
-        };
-        if self.passed(since + timeout, next) {
-            let (cause, what) = match header {
-                true => (CloseCause::HeaderTimeout, "the header of a request"),
-                false => (CloseCause::FrameStalled, "a request"),
-            };
-            let brought = self.read_bytes - bytes;
-            let detail = format!(
-                "{what} brought {brought} bytes in {timeout:?}, at least {least} or its end expected"
-            );
-            self.session.misdeed(cause, detail);
-            return true;
-        }
-        false
-    }
-
-    /// Others wait for what a frame holds.
-    fn least_progress(&self) -> u64 {
-        let collected = self.requests.collected.as_ref().map_or(0, Share::bytes);
-        let announced = self.announced.as_ref().map_or(0, Share::bytes);
-        LEAST_PROGRESS.max((collected.max(announced) / LEAST_SHARE) as u64)
-    }
-
-    fn closing_deadline(&self, since: Instant) -> Instant {
-        let settings = &*self.known.live;
-        let patience = settings.drain.close_drain_timeout;
-        match self.session.closing() {
-            // What it handed over is still being delivered.
-            Some(CloseCause::ClientClosed | CloseCause::ClientReset) => {
-                since + settings.limits.idle_timeout
-            }
-            // A client that has nothing under way and sends nothing more is not waited for to the last.
-            Some(cause) if cause.is_orderly() && self.session.in_flight().is_empty() => {
-                let quiet_since = since.max(self.active_at);
-                (quiet_since + patience).min(since + settings.drain.timeout)
-            }
-            Some(cause) if cause.is_orderly() => since + settings.drain.timeout,
-            _ => since + patience,
-        }
-    }
-
-    fn passed(&self, at: Instant, next: &mut Instant) -> bool {
-        if at <= self.now {
-            return true;
-        }
-        *next = (*next).min(at);
-        false
     }
 
     // ---- what others are told ----
@@ -1273,216 +990,5 @@ impl<D: Dial> Drop for Connection<D> {
         }
         self.requests.give_back(&self.shared.budgets.requests);
         self.responses.give_back(&self.shared.budgets.responses);
-    }
-}
-
-impl Half {
-    fn new() -> Half {
-        Half {
-            lane: Lane::default(),
-            lease: None,
-            collected: None,
-            collect_len: 0,
-            lease_wait: Waiting::default(),
-            collect_wait: Waiting::default(),
-            want: Want::Bytes(1),
-            news: false,
-            since: None,
-            unflushed: false,
-            bulk: false,
-            told_bytes: 0,
-            blocked_since: None,
-        }
-    }
-
-    /// Whether the session has something to look at that it did not see before.
-    fn may_judge(&self) -> bool {
-        match self.want {
-            Want::Bytes(n) => {
-                self.news && self.lane.fresh_len() >= n.max(1) && !self.lane.has_output()
-            }
-            _ => self.news && !self.lane.has_output(),
-        }
-    }
-
-    /// What became of the frame being read has changed: it may not need what it waited for, nor keep what it holds.
-    fn judge_again(&mut self) {
-        self.news = true;
-        if let Want::Bytes(n) = &mut self.want {
-            *n = 1;
-        }
-    }
-
-    fn wrote(&mut self, n: usize) {
-        self.blocked_since = None;
-        self.unflushed = true;
-        self.lane.wrote(n);
-    }
-
-    fn flushed(&mut self) {
-        self.unflushed = false;
-        self.blocked_since = None;
-    }
-
-    fn filled(&mut self, n: usize, now: Instant) {
-        self.lane.filled(n);
-        self.news = true;
-        self.since.get_or_insert(now);
-    }
-
-    fn untold(&mut self) -> u64 {
-        let written = self.lane.written_bytes();
-        written - std::mem::replace(&mut self.told_bytes, written)
-    }
-
-    /// Room for a read that only shall show whether the stream has ended: a byte, where the buffer is full.
-    fn has_probe_room(&mut self) -> bool {
-        if self.lease.is_none() || self.collected.is_some() {
-            return false;
-        }
-        if self.lane.room().is_empty() && self.lane.capacity() == RELAY_BUFFER_BYTES {
-            self.lane.grow_storage(RELAY_BUFFER_BYTES + 1);
-        }
-        !self.lane.room().is_empty()
-    }
-
-    /// Storage with room for a read. Waiting, the lane keeps what it holds and takes no part of what it waits for.
-    fn poll_room(&mut self, buffers: &Buffers, cx: &mut Context<'_>) -> Poll<()> {
-        if self.collected.is_some() {
-            if self.lane.is_empty() {
-                self.end_collecting();
-            } else if !matches!(self.want, Want::Collect(_))
-                && self.lane.held_bytes() < RELAY_BUFFER_BYTES
-                && self.lease.is_some()
-            {
-                // The frame went on, and what is left fits into what any connection has.
-                self.lane.replace_storage(Storage::new(RELAY_BUFFER_BYTES));
-                self.collected = None;
-                self.collect_len = 0;
-            } else {
-                let held = self.lane.held_bytes();
-                let wanted = (held + RELAY_BUFFER_BYTES)
-                    .max(self.lane.capacity().min(held * 2))
-                    .min(self.collect_len);
-                self.lane.grow_storage(wanted);
-                return Poll::Ready(());
-            }
-        }
-        if self.bulk
-            && self.collected.is_none()
-            && self.lane.capacity() <= RELAY_BUFFER_BYTES
-            && !self.lease_wait.is_waiting()
-            && let Some((buffer, share)) = buffers.relay.try_lease_bulk()
-        {
-            buffers.relay.give_back(self.lane.replace_storage(buffer));
-            self.lease = Some(share);
-        }
-        if self.lease.is_none() {
-            let (buffer, share) =
-                std::task::ready!(buffers.relay.poll_lease(&mut self.lease_wait, cx));
-            self.lease = Some(share);
-            self.lane.replace_storage(buffer);
-        }
-        Poll::Ready(())
-    }
-
-    /// Room for a frame that must be held whole: `false` when there never is so much.
-    fn poll_collect(&mut self, budget: &Budget, len: usize, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.holds_room_for(len) {
-            return Poll::Ready(true);
-        }
-        // Whoever waits holds none: what is left of the frame before is no more than a relay buffer.
-        self.collected = None;
-        if !budget.can_hold(len) {
-            return Poll::Ready(false);
-        }
-        let share = std::task::ready!(budget.poll_take(len, &mut self.collect_wait, cx));
-        self.collected = Some(share);
-        // What was read already may reach beyond the frame.
-        self.collect_len = len.max(self.lane.held_bytes());
-        Poll::Ready(true)
-    }
-
-    fn holds_room_for(&self, len: usize) -> bool {
-        self.collected.is_some() && self.collect_len >= len
-    }
-
-    fn end_collecting(&mut self) {
-        if self.lane.is_empty() {
-            self.lane.replace_storage(Storage::default());
-            self.lease = None;
-        }
-        self.collected = None;
-        self.collect_len = 0;
-    }
-
-    /// Nothing more to read now: storage goes back, but for what is begun.
-    fn rest(&mut self, buffers: &Buffers) {
-        if self.collected.is_some() && self.lane.is_empty() {
-            self.end_collecting();
-        }
-        if self.lease.is_none() || self.collected.is_some() {
-            return;
-        }
-        let held = self.lane.held_bytes();
-        if held <= STASH_BYTES {
-            let stash = Storage::new(held);
-            let buffer = self.lane.replace_storage(stash);
-            buffers.relay.give_back(buffer);
-            self.lease = None;
-        }
-    }
-
-    fn give_back(&mut self, buffers: &Buffers) {
-        self.lane.clear();
-        if self.lease.take().is_some() {
-            let buffer = self.lane.replace_storage(Storage::default());
-            buffers.relay.give_back(buffer);
-        }
-    }
-}
-
-fn read<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    half: &mut Half,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let collect_left = half.collect_len.saturating_sub(half.lane.held_bytes());
-    let collecting = half.collected.is_some();
-    let room = half.lane.room();
-    let room = match collecting {
-        true => {
-            let n = room.len().min(collect_left);
-            &mut room[..n]
-        }
-        false => room,
-    };
-    // An empty read would look like the end of the stream.
-    if room.is_empty() {
-        return Poll::Ready(Err(io::Error::other(
-            "a frame needs more room than there is",
-        )));
-    }
-    let mut buffer = ReadBuf::new(room);
-    match Pin::new(stream).poll_read(cx, &mut buffer) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(Ok(())) => {
-            let (n, left) = (buffer.filled().len(), buffer.remaining());
-            half.bulk = left == 0 && n >= RELAY_BUFFER_BYTES || half.bulk && n > BULK_WHILE_BYTES;
-            Poll::Ready(Ok(n))
-        }
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-    }
-}
-
-fn write<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    lane: &Lane,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    match lane.output(&mut slices) {
-        1 => Pin::new(stream).poll_write(cx, &slices[0]),
-        used => Pin::new(stream).poll_write_vectored(cx, &slices[..used]),
     }
 }
