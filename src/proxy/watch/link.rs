@@ -55,6 +55,10 @@ pub enum Failure {
     Timeout { api: &'static str, within: Duration },
     #[error("connection lost: {0}")]
     Lost(#[from] io::Error),
+    #[error(
+        "the broker hung up on the first {api}: where its listener wants a login, [cluster.sasl] must be set"
+    )]
+    HungUp { api: &'static str },
     #[error("the broker answers in TLS: cluster.tls.enabled must be true for this listener")]
     SpeaksTls,
     #[error("answer of {found} bytes to {api}, allowed are 4 to {MAX_ANSWER}")]
@@ -103,7 +107,7 @@ impl Failure {
             }
             Failure::Dial(DialError::Tls { .. }) | Failure::SpeaksTls => WatchFailure::Tls,
             Failure::Lost(alert) if tls::is_alert(alert) => WatchFailure::Tls,
-            Failure::Lost(_) => WatchFailure::Lost,
+            Failure::Lost(_) | Failure::HungUp { .. } => WatchFailure::Lost,
             Failure::Sasl(_) => WatchFailure::Authentication,
             _ => WatchFailure::Answer,
         }
@@ -119,6 +123,8 @@ pub struct Link {
     /// When a session that ends is half over.
     renew_at: Option<Instant>,
     correlation_id: i32,
+    /// More than the versions was answered: we are let in.
+    let_in: bool,
     pub metadata_version: i16,
     /// `None`: the broker has no such API (librdkafka's mock cluster).
     pub describe_configs_version: Option<i16>,
@@ -144,6 +150,7 @@ impl Link {
             opened: Instant::now(),
             renew_at: None,
             correlation_id: 0,
+            let_in: false,
             metadata_version: 0,
             describe_configs_version: None,
             ranges: Vec::new(),
@@ -223,7 +230,19 @@ impl Link {
         let exchange = self.exchange(api, &frame);
         let answer = timeout_at(Instant::now() + within, exchange)
             .await
-            .map_err(|_| Failure::Timeout { api, within })??;
+            .map_err(|_| Failure::Timeout { api, within })?;
+        let first = R::KEY != ApiKey::API_VERSIONS.0 && !self.let_in;
+        let answer = match answer {
+            Err(Failure::Lost(end))
+                if first
+                    && dialing.sasl.is_none()
+                    && end.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                return Err(Failure::HungUp { api });
+            }
+            answer => answer?,
+        };
+        self.let_in |= first;
         let flexible = R::Response::header_version(version) == 1;
         body(api, self.correlation_id, answer, flexible)
     }

@@ -237,6 +237,16 @@ fn check_refusals(place: &Place) {
         let (status, _) = holdfast.get("/readyz").expect("an answer");
         assert_eq!(status, 503);
     }
+    let without = Holdfast::launch(place.holdfast("SASL", ""));
+    let expected = "the broker hung up on the first Metadata: where its listener wants a login, [cluster.sasl] must be set";
+    eventually(
+        "the log names the key that is missing",
+        Duration::from_secs(30),
+        || match without.log().contains(expected) {
+            true => Ok(()),
+            false => Err(without.log()),
+        },
+    );
 }
 
 fn audit(place: &Place, flags: &[&str]) -> Output {
