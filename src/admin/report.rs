@@ -72,6 +72,8 @@ pub struct Cluster {
     pub topics: u64,
     /// Partitions below their `min.insync.replicas`.
     pub degraded_partitions: u64,
+    /// The first of them, as `TOPIC-PARTITION`.
+    pub degraded: Vec<String>,
     /// Brokers and bootstrap servers that cannot be reached.
     pub unreachable: Vec<Unreachable>,
 }
@@ -318,6 +320,7 @@ impl Cluster {
             unmapped_ids: ids.filter(|id| !sight.mapped.contains_key(id)).collect(),
             topics: sight.topics as u64,
             degraded_partitions: sight.degraded_partitions as u64,
+            degraded: sight.degraded.clone(),
             unreachable: sight.unreachable.iter().map(Unreachable::of).collect(),
         }
     }

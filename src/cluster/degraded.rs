@@ -37,6 +37,17 @@ impl Degraded {
         self.partitions.values().map(HashSet::len).sum()
     }
 
+    /// The first `most`, in order.
+    pub fn first(&self, most: usize) -> Vec<(&str, i32)> {
+        let topics = self.partitions.iter();
+        let mut all: Vec<_> = topics
+            .flat_map(|(topic, partitions)| partitions.iter().map(|index| (&**topic, *index)))
+            .collect();
+        all.sort_unstable();
+        all.truncate(most);
+        all
+    }
+
     pub fn is_empty(&self) -> bool {
         self.partitions.is_empty()
     }
@@ -65,6 +76,9 @@ mod tests {
         degraded.insert("a".into(), 1, -1);
         assert!(degraded.led_by(1));
         assert_eq!(degraded.len(), 2);
+        degraded.insert("A".into(), 7, 1);
+        assert_eq!(degraded.first(2), [("A", 7), ("a", 0)]);
+        assert_eq!(degraded.first(9).len(), 3);
     }
 
     #[test]

@@ -36,6 +36,8 @@ const REACH_LOOK: Duration = Duration::from_secs(1);
 const TLS_LOOK: Duration = Duration::from_secs(2);
 /// Weak topics that `/report` names.
 const MAX_WEAK_TOPICS: usize = 50;
+/// Partitions below `min.insync.replicas` that it names.
+const MAX_DEGRADED: usize = 100;
 
 /// How far the gateway has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,11 +145,15 @@ impl Shared {
         let mut weak: Vec<_> = weak.collect();
         weak.sort_unstable_by_key(|(name, _)| *name);
         let shown = weak.iter().take(MAX_WEAK_TOPICS);
+        let degraded = view.degraded.first(MAX_DEGRADED).into_iter();
         Sight {
             brokers: view.brokers.clone(),
             mapped: view.brokers.keys().filter_map(|id| mapped(*id)).collect(),
             topics: view.topics.len(),
             degraded_partitions: view.degraded.len(),
+            degraded: degraded
+                .map(|(topic, index)| format!("{topic}-{index}"))
+                .collect(),
             weak_topics: shown
                 .map(|(name, found)| ((*name).clone(), weak_topic::reasons(*found)))
                 .collect(),

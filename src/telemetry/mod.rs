@@ -257,6 +257,8 @@ pub struct Sight {
     pub topics: usize,
     /// Partitions below their `min.insync.replicas`.
     pub degraded_partitions: usize,
+    /// The first of them, as Kafka writes them; bounded.
+    pub degraded: Vec<String>,
     /// Name and reasons, by name; bounded.
     pub weak_topics: Vec<(Arc<str>, String)>,
     /// More of them, without a place in the list.

@@ -10,6 +10,8 @@ const SOON_SECONDS: u64 = 14 * 86_400;
 const SHOWN_BROKERS: usize = 10;
 /// Ids that a sentence names.
 const SHOWN_IDS: usize = 10;
+/// Partitions named in one line.
+const SHOWN_PARTITIONS: usize = 10;
 
 const ACT: &str = "act";
 const LOOK: &str = "look";
@@ -128,7 +130,15 @@ fn cluster(report: &Report, needs: &mut Needs) {
     let degraded = cluster.degraded_partitions;
     needs.add_if(degraded, ACT, || {
         let partitions = count(degraded, "partition");
-        format!("{partitions} below min.insync.replicas.")
+        let named = &cluster.degraded[..cluster.degraded.len().min(SHOWN_PARTITIONS)];
+        let more = match degraded > named.len() as u64 {
+            true => ", …",
+            false => "",
+        };
+        format!(
+            "{partitions} below min.insync.replicas: {}{more}.",
+            named.join(", ")
+        )
     });
     let weak = report.weak_topics.len() as u64 + report.weak_topics_left_out;
     needs.add_if(weak, LOOK, || {
@@ -331,6 +341,8 @@ mod tests {
         assert_eq!(texts(&report), ["know: 3 clients send acks=0; all raised."]);
         report.scenarios[0].mode = "observe".into();
         report.cluster.unmapped_ids = vec![7];
+        report.cluster.degraded_partitions = 3;
+        report.cluster.degraded = vec!["orders-0".into(), "orders-2".into()];
         report.scenarios[2].observations.exact = 1;
         report.acks0 = Acks0 {
             confirmed: 5,
@@ -353,6 +365,7 @@ mod tests {
                 "act: The configuration file was read anew and not taken over: what was in force stays. The log says why.",
                 "act: TLS files were replaced and cannot be used: those before them stay in force. The log says why.",
                 "act: 1 broker id is outside listener.broker_ids: 7.",
+                "act: 3 partitions are below min.insync.replicas: orders-0, orders-2, ….",
                 "look: 1 record sent with acks=0 may or may not be stored.",
                 "look: 3 clients send acks=0; not raised (acks_none is observe).",
                 "look: Exemption metrics ends within 2 days.",

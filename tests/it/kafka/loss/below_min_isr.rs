@@ -91,6 +91,9 @@ fn below_min_isr_acks_0_stores_no_less_than_direct_and_acks_1_is_told() {
         }
     });
     let metrics = holdfast.metrics();
+    let (_, report) = holdfast.get("/report").expect("an answer");
+    let named = topics.map(|topic| format!("\"{topic}-0\""));
+    assert!(named.iter().all(|name| report.contains(name)), "{report}");
     cluster.broker(2).thaw();
     for topic in topics {
         cluster.wait_isr(topic, 0, 2, Duration::from_secs(60));
