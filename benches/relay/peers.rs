@@ -118,10 +118,16 @@ pub fn machine() -> String {
     let told = |key: &str| {
         let mut fields = text.lines().filter_map(|line| line.split_once(':'));
         let value = fields.find(|(name, _)| name.trim() == key);
-        value.map_or("?", |(_, value)| value.trim())
+        value.map(|(_, value)| value.trim())
     };
-    let [name, family, model] = ["model name", "cpu family", "model"].map(told);
-    format!("{cores} cores of {name} (family {family}, model {model})")
+    let cores = format!("{cores} cores");
+    // Other architectures tell other things.
+    match ["model name", "cpu family", "model"].map(told) {
+        [Some(name), Some(family), Some(model)] => {
+            format!("{cores} of {name} (family {family}, model {model})")
+        }
+        _ => cores,
+    }
 }
 
 /// This binary again, in its hidden mode.

@@ -59,7 +59,7 @@ impl Asker {
         if let Some(mut link) = open.filter(|link| !link.is_due()) {
             match question(&mut link, &dialing).await {
                 // Brokers close a connection that was idle for long: the next one gets an answer.
-                Err(Failure::Lost(_)) => {}
+                Err(Failure::Lost(_) | Failure::HungUp { .. }) => {}
                 outcome => return self.keep(link, outcome),
             }
         }
@@ -79,9 +79,9 @@ impl Asker {
                 self.put(link);
                 Err(reason)
             }
-            Err(failure @ (Failure::Timeout { .. } | Failure::Lost(_))) => {
-                Err(self.silence(&link.server.clone(), &failure))
-            }
+            Err(
+                failure @ (Failure::Timeout { .. } | Failure::Lost(_) | Failure::HungUp { .. }),
+            ) => Err(self.silence(&link.server.clone(), &failure)),
             // After any other failure the connection is of no use any more, the broker is.
             Err(failure) => Err(failure.to_string()),
             Ok(answer) => {

@@ -1,7 +1,7 @@
-//! Partitions below their `min.insync.replicas`, for look-ups on every acks=0 request: no scan, no allocation.
+//! Partitions below their `min.insync.replicas`, for look-ups on every acks=0 request: they neither scan nor allocate.
 
 use super::{PartitionFacts, TopicFacts};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The set, by topic and by leader.
@@ -38,14 +38,17 @@ impl Degraded {
     }
 
     /// The first `most`, in order.
-    pub fn first(&self, most: usize) -> Vec<(&str, i32)> {
-        let topics = self.partitions.iter();
-        let mut all: Vec<_> = topics
-            .flat_map(|(topic, partitions)| partitions.iter().map(|index| (&**topic, *index)))
-            .collect();
-        all.sort_unstable();
-        all.truncate(most);
-        all
+    pub fn first(&self, most: usize) -> BTreeSet<(&str, i32)> {
+        let mut first = BTreeSet::new();
+        for (topic, partitions) in &self.partitions {
+            for index in partitions {
+                first.insert((&**topic, *index));
+                if first.len() > most {
+                    first.pop_last();
+                }
+            }
+        }
+        first
     }
 
     pub fn is_empty(&self) -> bool {
@@ -77,7 +80,7 @@ mod tests {
         assert!(degraded.led_by(1));
         assert_eq!(degraded.len(), 2);
         degraded.insert("A".into(), 7, 1);
-        assert_eq!(degraded.first(2), [("A", 7), ("a", 0)]);
+        assert_eq!(degraded.first(2), [("A", 7), ("a", 0)].into());
         assert_eq!(degraded.first(9).len(), 3);
     }
 

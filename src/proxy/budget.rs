@@ -15,7 +15,7 @@ use tokio_util::sync::PollSemaphore;
 pub const RELAY_BUFFER_BYTES: usize = 64 * 1024;
 /// Size of the relay buffer of a stream that fills those, where there is plenty of room.
 const BULK_BUFFER_BYTES: usize = 256 * 1024;
-/// Buffers of each size kept for reuse, 8 MiB; more than these at work at once are freed when they come back.
+/// Buffers of each size kept for reuse, 8 MiB and a page for each; more than these at work at once are freed when they come back.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// One permit.
 const UNIT: usize = 1024;

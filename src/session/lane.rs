@@ -231,7 +231,7 @@ impl Lane {
         std::mem::replace(&mut self.storage, storage)
     }
 
-    /// Makes the storage longer, up to `len`.
+    /// Makes the storage at least `len` long.
     pub fn grow_storage(&mut self, len: usize) {
         self.storage.grow(len);
     }

@@ -123,7 +123,7 @@ pub struct Link {
     /// When a session that ends is half over.
     renew_at: Option<Instant>,
     correlation_id: i32,
-    /// More than the versions was answered: we are let in.
+    /// More than the versions was answered, or will be once we have logged in.
     let_in: bool,
     pub metadata_version: i16,
     /// `None`: the broker has no such API (librdkafka's mock cluster).
@@ -150,7 +150,7 @@ impl Link {
             opened: Instant::now(),
             renew_at: None,
             correlation_id: 0,
-            let_in: false,
+            let_in: dialing.sasl.is_some(),
             metadata_version: 0,
             describe_configs_version: None,
             ranges: Vec::new(),
@@ -230,21 +230,15 @@ impl Link {
         let exchange = self.exchange(api, &frame);
         let answer = timeout_at(Instant::now() + within, exchange)
             .await
-            .map_err(|_| Failure::Timeout { api, within })?;
-        let first = R::KEY != ApiKey::API_VERSIONS.0 && !self.let_in;
-        let answer = match answer {
-            Err(Failure::Lost(end))
-                if first
-                    && dialing.sasl.is_none()
-                    && end.kind() == io::ErrorKind::UnexpectedEof =>
-            {
-                return Err(Failure::HungUp { api });
-            }
-            answer => answer?,
-        };
-        self.let_in |= first;
+            .map_err(|_| Failure::Timeout { api, within })??;
+        self.let_in |= R::KEY != ApiKey::API_VERSIONS.0;
         let flexible = R::Response::header_version(version) == 1;
         body(api, self.correlation_id, answer, flexible)
+    }
+
+    /// A listener that does answers for its versions, and nothing else.
+    fn may_want_a_login(&self, api: &'static str) -> bool {
+        !self.let_in && api != ApiKey::API_VERSIONS.name()
     }
 
     async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
@@ -258,7 +252,14 @@ impl Link {
             let said = self.stream.read_u8().await.err();
             return Err(said.filter(tls::is_alert).unwrap_or(lost).into());
         }
-        let found = self.stream.read_i32().await?;
+        let found = match self.stream.read_i32().await {
+            Err(end)
+                if self.may_want_a_login(api) && end.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                return Err(Failure::HungUp { api });
+            }
+            found => found?,
+        };
         if found >> 16 == TLS_ALERT {
             return Err(Failure::SpeaksTls);
         }
