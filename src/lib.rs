@@ -48,8 +48,8 @@
 //! plan (`session::lane`), so that keeping would be one more word of that plan.
 //!
 //! Nothing is spliced (`splice(2)`). It moves frames of 1 MiB for less, as HAProxy shows (README, Performance), between plaintext sockets and
-//! where nothing is to be looked at for some hundred KiB in a row. The heads of batches are looked at, and clients' batches have 16 KiB
-//! unless they are told otherwise. It would be a third way to drive a lane beside reading and writing it, in `proxy::connection`.
+//! where nothing is to be looked at for some hundred KiB in a row. The heads of batches are looked at, and the Java client's have at
+//! most 16 KiB unless it is told otherwise. It would be a third way to drive a lane beside reading and writing it, in `proxy::connection`.
 
 pub mod admin;
 pub mod audit;

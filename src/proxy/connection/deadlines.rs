@@ -1,7 +1,7 @@
 //! What a connection waits for, for how long, and what becomes of it then; less long where others wait for what it holds.
 
-use super::super::budget::Share;
 use super::{Connection, Dial};
+use crate::proxy::budget::Share;
 use crate::session::Want;
 use crate::session::event::{CloseCause, OutcomeCause};
 use std::time::Duration;

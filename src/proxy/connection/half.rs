@@ -1,6 +1,6 @@
 //! A lane with what it holds of the memory that all connections share: leased before a read, given back when it is empty.
 
-use super::super::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use crate::proxy::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
 use crate::session::Want;
 use crate::session::lane::Lane;
 use crate::session::storage::Storage;

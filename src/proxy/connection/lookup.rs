@@ -1,7 +1,7 @@
 //! A question of a session to the cluster that is under way.
 
-use super::super::watch::Handle;
 use crate::cluster::{GroupOffset, LogEnd, TopicFacts};
+use crate::proxy::watch::Handle;
 use crate::session::{Answer, Question};
 use std::future::Future;
 use std::pin::Pin;
