@@ -44,12 +44,16 @@
 //!
 //! Holdfast does not send again. Every request names its broker side ([`session::inflight::UpstreamId`]; there is one), so that
 //! further ones find their place. Nothing says yet which bytes are to be kept for sending again: with nobody who sends
-//! again that would be code that never runs. The session sees every byte before it is written, and what is written is its
-//! plan (`session::lane`), so that keeping would be one more word of that plan.
+//! again that would be code that never runs. What is written is the session's plan (`session::lane`), so that keeping would be one
+//! more word of that plan; and what is to be kept, `Session::unseen_requests` must not let go by.
 //!
-//! Nothing is spliced (`splice(2)`). It moves frames of 1 MiB for less, as HAProxy shows (README, Performance), between plaintext sockets and
-//! where nothing is to be looked at for some hundred KiB in a row. The heads of batches are looked at, and the Java client's have at
-//! most 16 KiB unless it is told otherwise. It would be a third way to drive a lane beside reading and writing it, in `proxy::connection`.
+//! # What goes by unread
+//!
+//! Of a large frame only the heads are of interest. Where the session says that it need not see what comes next, 64 KiB of it or
+//! more, and neither side has TLS, `proxy::connection` moves it through a pipe (`proxy::splice`, splice(2)). It is planned, counted
+//! and waited for like all else: written bytes are those that left the pipe, and one that is not emptied goes down with its connection.
+//! The heads are read with a small buffer then; a large one would copy what the pipe is to save. Batches of the Java client have 16 KiB unless it is
+//! told otherwise: where somebody wants to see each of their heads, nothing is spliced.
 
 pub mod admin;
 pub mod audit;

@@ -162,18 +162,19 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
     }
 }
 
-/// Two descriptors per connection, and the soft limit is often 1024: take what the hard limit allows.
+/// Two descriptors per connection and per pipe, and the soft limit is often 1024: take what the hard limit allows.
 fn raise_descriptors(settings: &Settings) {
     let listener = &settings.proxy.listener;
     let wanted = settings.proxy.limits.max_connections as u64 * 2
         + listener.advertised.ids.len() as u64
         + u64::from(listener.sni.is_some())
+        + settings.proxy.limits.pipes as u64 * 4
         + 128;
     match rlimit::increase_nofile_limit(rlimit::INFINITY) {
         Ok(descriptors) if descriptors < wanted => warn!(
             descriptors,
             wanted,
-            "fewer file descriptors than limits.max_connections needs; raise the hard limit (ulimit -Hn) or lower it"
+            "fewer file descriptors than limits.max_connections and limits.pipes need; raise the hard limit (ulimit -Hn) or lower it"
         ),
         Ok(descriptors) => info!(descriptors, "file descriptors"),
         Err(error) => warn!(%error, "the limit of file descriptors stays as it is"),

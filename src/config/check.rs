@@ -234,6 +234,7 @@ impl Checker<'_> {
             max_absorbed_bytes: self.size(&keys::MAX_ABSORBED_BYTES, &file.max_absorbed_bytes),
             buffer_bytes: self.size(&keys::BUFFER_BYTES, &file.buffer_bytes),
             announced_bytes: self.size(&keys::ANNOUNCED_BYTES, &file.announced_bytes),
+            pipes: self.size(&keys::PIPES, &file.pipes),
             header_timeout: self.millis(&keys::HEADER_TIMEOUT, &file.header_timeout_ms),
             frame_timeout: self.millis(&keys::FRAME_TIMEOUT, &file.frame_timeout_ms),
             idle_timeout: self.millis(&keys::IDLE_TIMEOUT, &file.idle_timeout_ms),

@@ -37,7 +37,7 @@ const RESTART_TABLES: [&str; 4] = [
     "cluster.sasl",
 ];
 
-const RESTART: [&str; 20] = [
+const RESTART: [&str; 21] = [
     "listener.bind",
     "listener.bootstrap_port",
     "listener.broker_port_base",
@@ -53,6 +53,7 @@ const RESTART: [&str; 20] = [
     "cluster.tcp_user_timeout_ms",
     "limits.buffer_bytes",
     "limits.announced_bytes",
+    "limits.pipes",
     "limits.worker_threads",
     "admin.bind",
     "telemetry.max_label_values",

@@ -219,6 +219,7 @@ pub struct Limits {
     pub max_absorbed_bytes: Number,
     pub buffer_bytes: Number,
     pub announced_bytes: Number,
+    pub pipes: Number,
     pub header_timeout_ms: Number,
     pub frame_timeout_ms: Number,
     pub idle_timeout_ms: Number,

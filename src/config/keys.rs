@@ -300,6 +300,8 @@ pub static BUFFER_BYTES: Key = number("limits", "buffer_bytes", 536_870_912, 4 *
     "Memory for relay buffers (64 KiB each, 256 KiB for streams that fill those, leased while bytes move) and for collected\nframes, all connections together: a fourth each for relaying requests, for requests held whole, for relaying answers, for\nanswers held whole. At the limit clients are not read. A fourth should hold the brokers' socket.request.max.bytes: a larger\nrequest that must be held is closed. A client that does not read its answer keeps one buffer.");
 pub static ANNOUNCED_BYTES: Key = number("limits", "announced_bytes", 268_435_456, 65_536, 1 << 40, BYTES,
     "Bytes of requests (of any kind) that were begun towards a broker and whose end is still to come, all connections\ntogether: a broker allocates a request's whole length at its first byte. Requests that fit into a relay buffer have a\nfourth, and go on when they are whole when there is no more of it; those up to a 128th of all have another fourth, all\nothers half; these wait. Up to 4 KiB a request is not counted.");
+pub static PIPES: Key = number("limits", "pipes", 64, 0, 100_000, "pipes",
+    "Pipes at a time for requests, and as many for answers, through which what nobody looks at goes from socket to socket without\nentering the process (splice(2)): the rest of a frame from 64 KiB on, where neither side has TLS. Each takes two file\ndescriptors, and 256 KiB of what the system lets a user's pipes hold (fs.pipe-user-pages-soft, 64 MiB mostly). Where there is\nnone, bytes are read and written, which costs more CPU. 0: always.");
 pub static HEADER_TIMEOUT: Key = number("limits", "header_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "From the first byte of a connection or a frame to the end of its header.");
 pub static FRAME_TIMEOUT: Key = number("limits", "frame_timeout_ms", 30_000, 100, HOUR_MS, MS,
@@ -360,7 +362,7 @@ pub static KEYS: &[&Key] = &[
     &mode("policy.unclean_election"), &mode("policy.replica_reduction"), &mode("policy.cluster_downgrade"),
     &EXEMPTION_SCENARIOS, &EXEMPTION_TOPICS, &EXEMPTION_CLIENT_IDS, &EXEMPTION_GROUPS, &EXEMPTION_PRINCIPALS, &EXEMPTION_OWNER, &EXEMPTION_REASON, &EXEMPTION_EXPIRES,
     &MAX_CONNECTIONS, &MAX_CONNECTIONS_PER_IP, &MAX_IN_FLIGHT, &MAX_ABSORBED_IN_FLIGHT, &MAX_ABSORBED_BYTES,
-    &BUFFER_BYTES, &ANNOUNCED_BYTES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &MAX_CONNECTION_AGE, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
+    &BUFFER_BYTES, &ANNOUNCED_BYTES, &PIPES, &HEADER_TIMEOUT, &FRAME_TIMEOUT, &IDLE_TIMEOUT, &MAX_CONNECTION_AGE, &WRITE_STALL_TIMEOUT, &BUDGET_TIMEOUT,
     &WORKER_THREADS, &DRAIN_DELAY, &DRAIN_TIMEOUT, &CLOSE_DRAIN_TIMEOUT, &WATCH_INTERVAL, &ADMIN_BIND, &MAX_LABEL_VALUES,
     &LOG_LEVEL, &LOG_FORMAT, &LOG_SUMMARY,
 ];

@@ -197,6 +197,7 @@ pub fn value(settings: &Settings, key: &Key) -> Option<String> {
         "limits.max_absorbed_bytes" => limits.max_absorbed_bytes.to_string(),
         "limits.buffer_bytes" => limits.buffer_bytes.to_string(),
         "limits.announced_bytes" => limits.announced_bytes.to_string(),
+        "limits.pipes" => limits.pipes.to_string(),
         "limits.header_timeout_ms" => millis(limits.header_timeout),
         "limits.frame_timeout_ms" => millis(limits.frame_timeout),
         "limits.idle_timeout_ms" => millis(limits.idle_timeout),

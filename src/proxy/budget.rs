@@ -5,6 +5,8 @@
 //! for brokers or for a collected frame, a collected frame only for its client's bytes, an answer only for its client;
 //! each of these has a deadline, so there is no circle.
 
+use super::settings::Limits;
+use super::splice::Pipes;
 use crate::session::storage::Storage;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -239,11 +241,12 @@ impl Kept {
     }
 }
 
-/// One direction's buffers.
+/// One direction's buffers, and its pipes.
 #[derive(Debug)]
 pub struct Direction {
     pub relay: Pool,
     pub collect: Budget,
+    pub pipes: Pipes,
 }
 
 /// All budgets of a gateway.
@@ -255,15 +258,16 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    pub fn new(buffer_bytes: usize, announced_bytes: usize) -> Budgets {
+    pub fn new(limits: &Limits) -> Budgets {
         let direction = || Direction {
-            relay: Pool::new(buffer_bytes / 4),
-            collect: Budget::new(buffer_bytes / 4),
+            relay: Pool::new(limits.buffer_bytes / 4),
+            collect: Budget::new(limits.buffer_bytes / 4),
+            pipes: Pipes::new(limits.pipes),
         };
         Budgets {
             requests: direction(),
             responses: direction(),
-            announced: Announced::new(announced_bytes),
+            announced: Announced::new(limits.announced_bytes),
         }
     }
 

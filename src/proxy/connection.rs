@@ -7,6 +7,7 @@
 //! ```text
 //!   client --read--> requests lane --judge--> --write--> broker        (dialled when the client has sent something)
 //!   client <--write-- responses lane <--judge-- <--read-- broker
+//!   either ==========> a pipe, what nobody wants to see ==========> the other
 //! ```
 //!
 //! Closing never destroys bytes that the client has handed over: forwarding stops, outstanding answers are delivered, our
@@ -30,12 +31,14 @@ use half::Half;
 use lookup::Lookup;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -56,6 +59,11 @@ pub trait Dial: Send + Unpin + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin;
 
     fn dial(&self) -> Dialing<Self::Stream>;
+
+    /// The socket whose bytes are the stream's own; `None`: there is none, or it holds them in another form (TLS).
+    fn socket(_stream: &Self::Stream) -> Option<&TcpStream> {
+        None
+    }
 }
 
 /// A connection being made. The error is why the client is closed.
@@ -164,6 +172,14 @@ pub struct Connection<D: Dial> {
     read_bytes: u64,
     moved: usize,
     over: bool,
+}
+
+/// How many bytes a read brought.
+fn came(read: &Poll<io::Result<usize>>) -> u64 {
+    match read {
+        Poll::Ready(Ok(n)) => *n as u64,
+        _ => 0,
+    }
 }
 
 /// Somewhere between 0.9 and 1.1.
@@ -291,6 +307,13 @@ impl<D: Dial> Connection<D> {
             if self.over || self.moved >= BYTES_PER_WAKE {
                 return moved;
             }
+            if let Some(came) = self.splice_client(cx) {
+                if !came {
+                    return moved;
+                }
+                moved = true;
+                continue;
+            }
             if !self.ready_to_read_client(cx, &mut moved) {
                 // What it waited for may have come.
                 if self.requests.may_judge() {
@@ -394,7 +417,7 @@ impl<D: Dial> Connection<D> {
                     return true;
                 }
             };
-            match self.requests.write(stream, cx) {
+            match self.requests.write(stream, D::socket, cx) {
                 Poll::Pending => {
                     self.requests.blocked_since.get_or_insert(self.now);
                     return false;
@@ -550,8 +573,36 @@ impl<D: Dial> Connection<D> {
 
     /// Whether bytes came, or the end.
     fn read_client(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.requests.read(&mut self.client, cx) {
+        let read = self.requests.read(&mut self.client, cx);
+        self.came_from_client(read, Half::filled)
+    }
+
+    /// The same of bytes that nobody looks at; `None`: they are to be read, to be looked at or because they are few.
+    fn splice_client(&mut self, cx: &mut Context<'_>) -> Option<bool> {
+        let unseen = self.session.unseen_requests();
+        let (Broker::Open(broker), true) = (&self.broker, self.client_reads && unseen > 0) else {
+            return None;
+        };
+        D::socket(broker)?;
+        let (client, buffers) = (D::socket(&self.client)?, &self.shared.budgets.requests);
+        let read = self.requests.splice(client, unseen, buffers, cx)?;
+        let n = came(&read);
+        let more = self.came_from_client(read, Half::took_in);
+        if n > 0 && self.session.requests_bypassed(n) == 0 {
+            // The frame may end here, and the next bytes may be long in coming.
+            self.judge_requests(cx);
+        }
+        Some(more)
+    }
+
+    fn came_from_client(
+        &mut self,
+        read: Poll<io::Result<usize>>,
+        took: fn(&mut Half, usize, Instant),
+    ) -> bool {
+        match read {
             Poll::Pending => {
+                self.requests.give_back_pipe(&self.shared.budgets.requests);
                 // Who may announce a large frame keeps its buffer: those who wait for that may hold all others.
                 if self.announced.is_none() || !self.announced_large {
                     self.requests.rest(&self.shared.budgets.requests);
@@ -562,7 +613,7 @@ impl<D: Dial> Connection<D> {
                 self.read_bytes += n as u64;
                 self.moved += n;
                 self.active_at = self.now;
-                self.requests.filled(n, self.now);
+                took(&mut self.requests, n, self.now);
                 true
             }
             Poll::Ready(end) => {
@@ -599,7 +650,17 @@ impl<D: Dial> Connection<D> {
                 moved = true;
                 continue;
             }
-            if self.moved >= BYTES_PER_WAKE || !self.ready_to_read_broker(cx) {
+            if self.moved >= BYTES_PER_WAKE {
+                return moved;
+            }
+            if let Some(came) = self.splice_broker(cx) {
+                if !came {
+                    return moved;
+                }
+                moved = true;
+                continue;
+            }
+            if !self.ready_to_read_broker(cx) {
                 return moved;
             }
             if !self.read_broker(cx) {
@@ -636,7 +697,7 @@ impl<D: Dial> Connection<D> {
                 self.responses.blocked_since = None;
                 return true;
             }
-            match self.responses.write(&mut self.client, cx) {
+            match self.responses.write(&mut self.client, D::socket, cx) {
                 Poll::Pending => {
                     self.responses.blocked_since.get_or_insert(self.now);
                     return false;
@@ -682,15 +743,43 @@ impl<D: Dial> Connection<D> {
         let (Broker::Open(stream) | Broker::ReadOnly(stream)) = &mut self.broker else {
             return false;
         };
-        match self.responses.read(stream, cx) {
+        let read = self.responses.read(stream, cx);
+        self.came_from_broker(read, Half::filled)
+    }
+
+    /// The same of bytes that nobody looks at; `None`: they are to be read, to be looked at or because they are few.
+    fn splice_broker(&mut self, cx: &mut Context<'_>) -> Option<bool> {
+        let unseen = self.session.unseen_responses();
+        let (Broker::Open(broker), true) = (&self.broker, self.client_writes && unseen > 0) else {
+            return None;
+        };
+        D::socket(&self.client)?;
+        let (broker, buffers) = (D::socket(broker)?, &self.shared.budgets.responses);
+        let read = self.responses.splice(broker, unseen, buffers, cx)?;
+        let n = came(&read);
+        let more = self.came_from_broker(read, Half::took_in);
+        if n > 0 && self.session.responses_bypassed(n) == 0 {
+            self.judge_responses();
+        }
+        Some(more)
+    }
+
+    fn came_from_broker(
+        &mut self,
+        read: Poll<io::Result<usize>>,
+        took: fn(&mut Half, usize, Instant),
+    ) -> bool {
+        match read {
             Poll::Pending => {
+                self.responses
+                    .give_back_pipe(&self.shared.budgets.responses);
                 self.responses.rest(&self.shared.budgets.responses);
                 false
             }
             Poll::Ready(Ok(n)) if n > 0 => {
                 self.moved += n;
                 self.active_at = self.now;
-                self.responses.filled(n, self.now);
+                took(&mut self.responses, n, self.now);
                 true
             }
             Poll::Ready(end) => {
@@ -922,7 +1011,7 @@ impl<D: Dial> Connection<D> {
                 if bytes == 0 {
                     continue;
                 }
-                self.meter.relayed(direction, bytes);
+                self.meter.relayed(direction, bytes, half.untold_spliced());
                 if !half.lane.has_output()
                     && let Some(since) = half.since.take()
                 {

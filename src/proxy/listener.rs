@@ -347,6 +347,13 @@ impl Dial for BrokerDial {
             dial_any(&targets, &shared).await
         })
     }
+
+    fn socket(stream: &Stream) -> Option<&TcpStream> {
+        match stream {
+            Stream::Plain(socket) => Some(socket),
+            Stream::ClientTls(_) | Stream::BrokerTls(_) => None,
+        }
+    }
 }
 
 /// The first of `targets` that accepts; each but the last has half of the time that is left.

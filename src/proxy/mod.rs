@@ -7,6 +7,7 @@ pub mod files;
 pub mod listener;
 pub mod passed;
 pub mod settings;
+mod splice;
 pub mod stream;
 pub mod tls;
 pub mod truncations;
@@ -76,7 +77,7 @@ impl Shared {
         Shared {
             live: ArcSwap::from_pointee(live(&settings, drain.child_token())),
             publishing: Mutex::default(),
-            budgets: Budgets::new(limits.buffer_bytes, limits.announced_bytes),
+            budgets: Budgets::new(limits),
             watch,
             telemetry,
             phase: AtomicU8::new(Phase::Serving as u8),

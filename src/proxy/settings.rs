@@ -208,6 +208,8 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// Bytes of frames announced to brokers whose end is not delivered yet.
     pub announced_bytes: usize,
+    /// Pipes of each direction, for what is spliced. 0: nothing is.
+    pub pipes: usize,
     /// From the first byte of a connection or a frame to the end of its header.
     pub header_timeout: Duration,
     /// A frame that has begun must bring 16 KiB or its end in each such span.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The driver fills `room` from one socket and writes the plan to the other; the session looks at `fresh`, edits it in
-//! place and plans it. Forwarded bytes are never copied. Storage is lent by the driver; a lane without bytes needs none.
+//! place and plans it. Forwarded bytes are never copied. Bytes that nobody looks at may pass elsewhere; they have their place in the plan. Storage is lent by the driver; a lane without bytes needs none.
 
 use super::storage::Storage;
 use bytes::Bytes;
@@ -23,6 +23,8 @@ enum Piece {
     Skip(usize),
     /// Bytes of our own go out in this place.
     Own(Bytes),
+    /// As many bytes that the driver holds elsewhere.
+    Elsewhere(usize),
 }
 
 /// See the module.
@@ -84,6 +86,19 @@ impl Lane {
         }
     }
 
+    /// `n` bytes that the lane has not seen go out behind what has been planned so far; the driver holds them.
+    pub fn bypass(&mut self, n: usize) {
+        if n > 0 {
+            self.planned_bytes += n as u64;
+            self.add(Piece::Elsewhere(n));
+        }
+    }
+
+    /// Whether what is to be written next is what the driver holds elsewhere.
+    pub fn output_is_elsewhere(&self) -> bool {
+        matches!(self.plan.front(), Some(Piece::Elsewhere(_)))
+    }
+
     /// Most lanes never have more than one: room for one is what they begin with.
     fn add(&mut self, piece: Piece) {
         if self.plan.capacity() == 0 {
@@ -143,7 +158,7 @@ impl Lane {
         self.start == self.end && self.plan.is_empty()
     }
 
-    /// Fills `slices` with what is to be written next: how many of them are used.
+    /// Fills `slices` with what is to be written next, up to what is held elsewhere: how many of them are used.
     pub fn output<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut used, mut at) = (0, self.start);
         for piece in &self.plan {
@@ -161,6 +176,7 @@ impl Lane {
                     slices[used] = IoSlice::new(bytes);
                     used += 1;
                 }
+                Piece::Elsewhere(_) => break,
             }
         }
         used
@@ -188,6 +204,11 @@ impl Lane {
                     break;
                 }
                 Piece::Own(bytes) => left -= bytes.len(),
+                Piece::Elsewhere(len) if *len > left => {
+                    *len -= left;
+                    break;
+                }
+                Piece::Elsewhere(len) => left -= *len,
             }
             self.plan.pop_front();
         }

@@ -328,6 +328,21 @@ impl ProduceFrame {
         }
     }
 
+    /// Bytes that go on without a look, from the first on that is not here.
+    pub(super) fn unseen(&self) -> u64 {
+        let held = self.holding || self.over_refused || self.cursor > 0;
+        match held || self.doomed.is_some() || self.unconfirmed.is_some() {
+            true => 0,
+            false => self.over,
+        }
+    }
+
+    /// `n` of them went by: how many are left.
+    pub(super) fn bypassed(&mut self, n: u64) -> u64 {
+        self.over -= n;
+        self.over
+    }
+
     /// Whether what comes of the partition being read is taken out, rather than dropped with the whole frame.
     fn cuts(&self) -> bool {
         self.holding && self.partition_refused.is_some()

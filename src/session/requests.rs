@@ -65,6 +65,27 @@ impl Session {
         }
     }
 
+    /// How many bytes of the client, behind those in the lane, go on as they are whatever they say.
+    pub fn unseen_requests(&self) -> u64 {
+        match self.request {
+            Request::Pass(left) if self.begun => left,
+            Request::Produce if self.begun => self.produce.unseen(),
+            _ => 0,
+        }
+    }
+
+    /// `n` of them went by without the lane ([`Lane::bypass`]): how many are left. At 0 the session goes on.
+    pub fn requests_bypassed(&mut self, n: u64) -> u64 {
+        match &mut self.request {
+            Request::Pass(left) => {
+                *left -= n;
+                *left
+            }
+            Request::Produce => self.produce.bypassed(n),
+            _ => 0,
+        }
+    }
+
     fn request_step(
         &mut self,
         env: &Env<'_>,

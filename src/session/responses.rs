@@ -44,6 +44,25 @@ impl Session {
         }
     }
 
+    /// How many bytes of the answer, behind those in the lane, go on as they are whatever they say.
+    pub fn unseen_responses(&self) -> u64 {
+        match self.response {
+            Response::Pass(left) | Response::Fetch(_, left, _) => left,
+            Response::Start => 0,
+        }
+    }
+
+    /// `n` of them went by without the lane ([`Lane::bypass`]): how many are left. At 0 the session goes on.
+    pub fn responses_bypassed(&mut self, n: u64) -> u64 {
+        match &mut self.response {
+            Response::Pass(left) | Response::Fetch(_, left, _) => {
+                *left -= n;
+                *left
+            }
+            Response::Start => 0,
+        }
+    }
+
     fn response_step(
         &mut self,
         env: &Env<'_>,

@@ -57,6 +57,8 @@ pub(super) struct Counters {
     pub(super) requests: Pairs<ApiKey, 1>,
     pub(super) request_bytes: IntCounter,
     pub(super) response_bytes: IntCounter,
+    /// Of requests, of responses.
+    pub(super) spliced_bytes: [IntCounter; 2],
     pub(super) unknown_apis: IntCounterVec,
     pub(super) decode_failures: Pairs<(ApiKey, Side), 2>,
     pub(super) upstream_latency: [Histogram; TIMED_APIS.len() + 1],
@@ -250,6 +252,10 @@ impl Counters {
             ),
             request_bytes: make.counter("holdfast_request_bytes_total"),
             response_bytes: make.counter("holdfast_response_bytes_total"),
+            spliced_bytes: {
+                let family = make.counters("holdfast_spliced_bytes_total");
+                ["request", "response"].map(|direction| family.with_label_values(&[direction]))
+            },
             unknown_apis: {
                 let family = make.counters("holdfast_unknown_api_total");
                 family.with_label_values(&[OTHER]);

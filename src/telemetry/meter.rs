@@ -262,9 +262,12 @@ impl ConnectionMeter {
         }
     }
 
-    /// Bytes written to the broker (requests) or to the client (responses).
-    pub fn relayed(&self, direction: Direction, bytes: u64) {
+    /// Bytes written to the broker (requests) or to the client (responses), and of which pipes took in how many.
+    pub fn relayed(&self, direction: Direction, bytes: u64, spliced: u64) {
         let counters = &self.telemetry.counters;
+        if spliced > 0 {
+            counters.spliced_bytes[direction as usize].inc_by(spliced);
+        }
         match direction {
             Direction::Request => counters.request_bytes.inc_by(bytes),
             Direction::Response => counters.response_bytes.inc_by(bytes),

@@ -1,6 +1,7 @@
 //! A lane with what it holds of the memory that all connections share: leased before a read, given back when it is empty.
 
 use crate::proxy::budget::{Budget, Direction as Buffers, RELAY_BUFFER_BYTES, Share, Waiting};
+use crate::proxy::splice::{self, HEAD_BYTES, Pipe, SPLICE_FROM, SPLICE_ON_FROM};
 use crate::session::Want;
 use crate::session::lane::Lane;
 use crate::session::storage::Storage;
@@ -8,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A frame that is only begun is kept in a buffer of its own size up to this; above, the leased one is kept.
@@ -22,6 +24,7 @@ pub struct Half {
     pub lane: Lane,
     pub lease: Option<Share>,
     pub collected: Option<Share>,
+    pipe: Option<Pipe>,
     /// Bytes that may be held while a frame is collected.
     collect_len: usize,
     pub lease_wait: Waiting,
@@ -35,8 +38,12 @@ pub struct Half {
     pub unflushed: bool,
     /// A read filled all the room there was: a larger buffer saves calls.
     bulk: bool,
+    /// Nothing was read since something was spliced.
+    spliced: bool,
     /// Bytes written when the telemetry was told last.
     told_bytes: u64,
+    /// Bytes taken in by pipes that it was not told of.
+    spliced_bytes: u64,
     /// Since when the other side has taken nothing of what is to be written.
     pub blocked_since: Option<Instant>,
 }
@@ -47,6 +54,7 @@ impl Half {
             lane: Lane::default(),
             lease: None,
             collected: None,
+            pipe: None,
             collect_len: 0,
             lease_wait: Waiting::default(),
             collect_wait: Waiting::default(),
@@ -55,7 +63,9 @@ impl Half {
             since: None,
             unflushed: false,
             bulk: false,
+            spliced: false,
             told_bytes: 0,
+            spliced_bytes: 0,
             blocked_since: None,
         }
     }
@@ -95,9 +105,21 @@ impl Half {
         self.since.get_or_insert(now);
     }
 
+    /// `n` bytes were taken in by [`Half::splice`].
+    pub fn took_in(&mut self, n: usize, now: Instant) {
+        self.lane.bypass(n);
+        self.since.get_or_insert(now);
+        self.spliced_bytes += n as u64;
+        (self.bulk, self.spliced) = (false, true);
+    }
+
     pub fn untold(&mut self) -> u64 {
         let written = self.lane.written_bytes();
         written - std::mem::replace(&mut self.told_bytes, written)
+    }
+
+    pub fn untold_spliced(&mut self) -> u64 {
+        std::mem::take(&mut self.spliced_bytes)
     }
 
     /// Room for a read that only shall show whether the stream has ended: a byte, where the buffer is full.
@@ -203,8 +225,16 @@ impl Half {
         }
     }
 
+    /// Nothing more to take in now. What a pipe still holds then is of a plan that was given up.
+    pub fn give_back_pipe(&mut self, buffers: &Buffers) {
+        if let Some(pipe) = self.pipe.take() {
+            buffers.pipes.give_back(pipe);
+        }
+    }
+
     pub fn give_back(&mut self, buffers: &Buffers) {
         self.lane.clear();
+        self.give_back_pipe(buffers);
         if self.lease.take().is_some() {
             let buffer = self.lane.replace_storage(Storage::default());
             buffers.relay.give_back(buffer);
@@ -224,6 +254,10 @@ impl Half {
                 let n = room.len().min(collect_left);
                 &mut room[..n]
             }
+            false if self.spliced => {
+                let n = room.len().min(HEAD_BYTES);
+                &mut room[..n]
+            }
             false => room,
         };
         // An empty read would look like the end of the stream.
@@ -237,6 +271,7 @@ impl Half {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
                 let (n, left) = (buffer.filled().len(), buffer.remaining());
+                self.spliced = false;
                 self.bulk =
                     left == 0 && n >= RELAY_BUFFER_BYTES || self.bulk && n > BULK_WHILE_BYTES;
                 Poll::Ready(Ok(n))
@@ -245,12 +280,51 @@ impl Half {
         }
     }
 
-    /// Writes what of the plan one call takes.
+    /// Takes some of the next `unseen` bytes in without reading them; `None`: they are to be read.
+    pub fn splice(
+        &mut self,
+        from: &TcpStream,
+        unseen: u64,
+        buffers: &Buffers,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let least = match self.spliced {
+            true => SPLICE_ON_FROM,
+            false => SPLICE_FROM,
+        };
+        if unseen < least || !self.lane.is_empty() || self.collected.is_some() {
+            return None;
+        }
+        // That plan was given up.
+        if self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty()) {
+            self.give_back_pipe(buffers);
+        }
+        if self.pipe.is_none() {
+            self.pipe = buffers.pipes.take();
+        }
+        match self.pipe.as_mut()?.fill(from, unseen, cx) {
+            Poll::Ready(Err(error)) if splice::is_unsupported(&error) => {
+                buffers.pipes.give_up();
+                buffers.pipes.give_back(self.pipe.take()?);
+                None
+            }
+            polled => Some(polled),
+        }
+    }
+
+    /// Writes what of the plan one call takes. `socket`: the stream's own, where it is a plaintext one.
     pub fn write<S: AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         stream: &mut S,
+        socket: impl FnOnce(&S) -> Option<&TcpStream>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.lane.output_is_elsewhere() {
+            return match (&mut self.pipe, socket(stream)) {
+                (Some(pipe), Some(socket)) => pipe.empty(socket, cx),
+                _ => Poll::Ready(Err(io::Error::other("no pipe holds what is to be written"))),
+            };
+        }
         let mut slices = [IoSlice::new(&[]); SLICES];
         match self.lane.output(&mut slices) {
             1 => Pin::new(stream).poll_write(cx, &slices[0]),

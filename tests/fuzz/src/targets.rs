@@ -469,6 +469,7 @@ fn however_cut(seed: u8, len: usize, run: impl Fn(&Chunks) -> Came) {
         // Byte by byte, where that is not for minutes.
         Chunks::Of(1 + len / 1024 / 1024),
         Chunks::Random(u64::from(seed), 1 + usize::from(seed)),
+        Chunks::Bypassing(u64::from(seed), 1 + usize::from(seed)),
     ] {
         let pieces = run(&chunks);
         assert_eq!(whole.as_ref(), Some(&pieces), "at once (left), {chunks:?}");

@@ -132,6 +132,7 @@ fn metric_of(key: &Key) -> String {
             let name = key.name;
             format!("`holdfast_{name}`, {paused}{{limit=\"{name}\"}}`")
         }
+        "pipes" => "`holdfast_spliced_bytes_total`, which does not grow".into(),
         "header_timeout_ms" => format!("{closed}{{cause=\"header_timeout\"}}`"),
         "frame_timeout_ms" => format!("{closed}{{cause=\"frame_stalled\"}}`"),
         "idle_timeout_ms" => format!("{closed}{{cause=\"idle\"}}`"),

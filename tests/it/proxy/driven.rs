@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -88,6 +89,20 @@ impl Gate {
         self.start(far, Wire::new(near, client), dial, brokers)
     }
 
+    /// The same between sockets, over which large frames are spliced.
+    pub async fn connect_sockets(&self) -> Line<TcpStream> {
+        let (client, near) = tcp_pair().await;
+        let (broker, near_broker) = tcp_pair().await;
+        let (dialled, brokers) = mpsc::unbounded_channel();
+        let far = Mutex::new(Some((broker, near_broker)));
+        let dial = move || {
+            let (broker, near) = far.lock().unwrap().take().expect("it is dialled once");
+            dialled.send(broker).ok();
+            Ok(Wire::socket(near))
+        };
+        self.start(client, Wire::socket(near), dial, brokers)
+    }
+
     pub fn start<S>(
         &self,
         client: S,
@@ -146,7 +161,21 @@ impl Gate {
     pub fn assert_all_given_back(&self) {
         assert_eq!(self.shared.budgets.buffers().0, 0, "buffers");
         assert_eq!(self.shared.budgets.announced.used_bytes(), 0, "announced");
+        for direction in [
+            &self.shared.budgets.requests,
+            &self.shared.budgets.responses,
+        ] {
+            assert_eq!(direction.pipes.lent(), 0, "pipes");
+        }
     }
+}
+
+/// Both ends of a connection.
+pub async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap());
+    let (far, near) = tokio::join!(far, listener.accept());
+    (far.unwrap(), near.unwrap().0)
 }
 
 /// One connection, seen by the test.
@@ -179,6 +208,13 @@ impl Dial for Dialer {
 
     fn dial(&self) -> Dialing<Wire> {
         Box::pin(std::future::ready((self.0)()))
+    }
+
+    fn socket(wire: &Wire) -> Option<&TcpStream> {
+        match &wire.io {
+            Under::Socket(socket) => Some(socket),
+            Under::Any(_) => None,
+        }
     }
 }
 
@@ -226,8 +262,23 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// The driver's end of a stream.
 pub struct Wire {
-    io: Box<dyn Io>,
+    io: Under,
     counts: Arc<Counts>,
+}
+
+enum Under {
+    Any(Box<dyn Io>),
+    /// What may be spliced, too.
+    Socket(TcpStream),
+}
+
+impl Under {
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match self {
+            Under::Any(io) => Pin::new(&mut **io),
+            Under::Socket(socket) => Pin::new(socket),
+        }
+    }
 }
 
 impl Wire {
@@ -236,8 +287,16 @@ impl Wire {
         counts: &Arc<Counts>,
     ) -> Wire {
         Wire {
-            io: Box::new(io),
+            io: Under::Any(Box::new(io)),
             counts: counts.clone(),
+        }
+    }
+
+    /// As the driver meets plaintext sockets in production.
+    pub fn socket(socket: TcpStream) -> Wire {
+        Wire {
+            io: Under::Socket(socket),
+            counts: Arc::default(),
         }
     }
 }
@@ -252,7 +311,7 @@ impl AsyncRead for Wire {
         assert!(!self.counts.panics.load(Relaxed), "provoked");
         let room = self.counts.room(buffer.remaining());
         let mut part = buffer.take(room);
-        let polled = Pin::new(&mut self.io).poll_read(cx, &mut part);
+        let polled = self.io.io().poll_read(cx, &mut part);
         let n = part.filled().len();
         buffer.advance(n);
         self.counts.read_bytes.fetch_add(n, Relaxed);
@@ -279,10 +338,10 @@ impl AsyncWrite for Wire {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let polled = match self.counts.narrow.load(Relaxed) {
-            0 => Pin::new(&mut self.io).poll_write_vectored(cx, slices),
+            0 => self.io.io().poll_write_vectored(cx, slices),
             narrow => {
                 let first = &slices[0][..slices[0].len().min(narrow)];
-                Pin::new(&mut self.io).poll_write(cx, first)
+                self.io.io().poll_write(cx, first)
             }
         };
         if let Poll::Ready(Ok(n)) = polled {
@@ -296,11 +355,11 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        self.io.io().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        self.io.io().poll_shutdown(cx)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Closing: what the client has handed over is read and counted, and the client sees an end, not a reset.
 
 use super::driven::{
-    Counts, Gate, PIPE_BYTES, SOON, Wire, answers_all, frame, opaque, produce, reply,
+    Counts, Gate, PIPE_BYTES, SOON, Wire, answers_all, frame, opaque, produce, reply, tcp_pair,
 };
 use crate::support::rig;
 use holdfast::proxy::Phase;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -23,13 +22,6 @@ fn flood() -> Vec<u8> {
     (0..FRAMES as i32)
         .flat_map(|id| produce(id, 0, RECORDS, 10_000))
         .collect()
-}
-
-async fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let far = TcpStream::connect(listener.local_addr().unwrap());
-    let (far, near) = tokio::join!(far, listener.accept());
-    (far.unwrap(), near.unwrap().0)
 }
 
 /// What ends the connection while a client hands over 4.5 MB of acks=0.

@@ -15,6 +15,7 @@ mod proxy_protocol;
 mod resident;
 mod room;
 mod settings_change;
+mod spliced;
 mod tls;
 mod upstream;
 mod watch;

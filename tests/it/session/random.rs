@@ -56,6 +56,7 @@ fn chunks() -> impl Strategy<Value = Chunks> {
         Just(Chunks::All),
         (1usize..5).prop_map(Chunks::Of),
         (any::<u64>(), 1usize..4000).prop_map(|(seed, most)| Chunks::Random(seed, most)),
+        (any::<u64>(), 1usize..4000).prop_map(|(seed, most)| Chunks::Bypassing(seed, most)),
     ]
 }
 

@@ -44,6 +44,8 @@ pub enum Chunks {
     Of(usize),
     /// From one byte up to that many, the same for the same seed.
     Random(u64, usize),
+    /// The same; and where the session wants to see nothing, every other time bytes go by the lane.
+    Bypassing(u64, usize),
 }
 
 impl Chunks {
@@ -55,6 +57,8 @@ impl Chunks {
             Chunks::Of(7),
             Chunks::Random(11, 90),
             Chunks::Random(5, 3000),
+            Chunks::Bypassing(3, 90),
+            Chunks::Bypassing(7, 3000),
         ]
     }
 
@@ -62,12 +66,25 @@ impl Chunks {
         match self {
             Chunks::All => usize::MAX,
             Chunks::Of(n) => *n,
-            Chunks::Random(state, most) => {
+            Chunks::Random(state, most) | Chunks::Bypassing(state, most) => {
                 *state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 1 + (*state >> 33) as usize % *most
             }
+        }
+    }
+
+    /// How many of `unseen` bytes go by the lane now.
+    fn bypass(&mut self, unseen: u64, lane: &Lane) -> usize {
+        match self {
+            Chunks::Bypassing(state, _)
+                if unseen > 0 && lane.is_empty() && *state >> 40 & 1 == 0 =>
+            {
+                self.next()
+                    .min(usize::try_from(unseen).unwrap_or(usize::MAX))
+            }
+            _ => 0,
         }
     }
 }
@@ -129,6 +146,9 @@ pub struct Rig {
     /// The broker, unless the test is one itself.
     pub broker: Option<Broker>,
 
+    /// What goes by the lanes.
+    requests_by: VecDeque<u8>,
+    responses_by: VecDeque<u8>,
     from_client: VecDeque<u8>,
     from_broker: VecDeque<u8>,
     request_want: Want,
@@ -240,6 +260,8 @@ impl Rig {
             refuses_announcements: false,
             broker_takes: u64::MAX,
             broker: Some(Broker::default()),
+            requests_by: VecDeque::new(),
+            responses_by: VecDeque::new(),
             from_client: VecDeque::new(),
             from_broker: VecDeque::new(),
             request_want: Want::Bytes(1),
@@ -403,7 +425,8 @@ impl Rig {
                     .chunks
                     .next()
                     .min(usize::try_from(left).unwrap_or(usize::MAX));
-                let n = write(&self.requests, &mut self.to_broker, most);
+                let lane = &self.requests;
+                let n = write(lane, &mut self.requests_by, &mut self.to_broker, most);
                 if n == 0 {
                     return moved;
                 }
@@ -424,10 +447,22 @@ impl Rig {
             if may_judge(&self.request_want, self.request_news, &self.requests) {
                 continue;
             }
-            let room = match self.from_client.is_empty() {
-                true => return moved,
-                false => self.requests.room(),
-            };
+            if self.from_client.is_empty() {
+                return moved;
+            }
+            let unseen = self.session.unseen_requests();
+            let n = self.chunks.bypass(unseen, &self.requests);
+            if n > 0 {
+                let n = n.min(self.from_client.len());
+                self.requests_by = self.from_client.drain(..n).collect();
+                self.requests.bypass(n);
+                if self.session.requests_bypassed(n as u64) == 0 {
+                    self.judge_requests();
+                }
+                moved = true;
+                continue;
+            }
+            let room = self.requests.room();
             assert!(!room.is_empty(), "a frame needs more room than there is");
             let n = room
                 .len()
@@ -601,7 +636,9 @@ impl Rig {
         let mut moved = false;
         loop {
             while self.responses.has_output() {
-                let n = write(&self.responses, &mut self.to_client, self.chunks.next());
+                let most = self.chunks.next();
+                let lane = &self.responses;
+                let n = write(lane, &mut self.responses_by, &mut self.to_client, most);
                 self.responses.wrote(n);
                 moved = true;
             }
@@ -612,6 +649,18 @@ impl Rig {
             }
             if self.broker_gone || self.from_broker.is_empty() {
                 return moved;
+            }
+            let unseen = self.session.unseen_responses();
+            let n = self.chunks.bypass(unseen, &self.responses);
+            if n > 0 {
+                let n = n.min(self.from_broker.len());
+                self.responses_by = self.from_broker.drain(..n).collect();
+                self.responses.bypass(n);
+                if self.session.responses_bypassed(n as u64) == 0 {
+                    self.judge_responses();
+                }
+                moved = true;
+                continue;
             }
             if let Want::Collect(len) = self.response_want {
                 grow(&mut self.responses, len);
@@ -823,7 +872,13 @@ fn may_judge(want: &Want, news: bool, lane: &Lane) -> bool {
     news && enough && !lane.has_output()
 }
 
-fn write(lane: &Lane, to: &mut Vec<u8>, most: usize) -> usize {
+/// `by`: what goes by the lane.
+fn write(lane: &Lane, by: &mut VecDeque<u8>, to: &mut Vec<u8>, most: usize) -> usize {
+    if lane.output_is_elsewhere() {
+        let n = by.len().min(most);
+        to.extend(by.drain(..n));
+        return n;
+    }
     let mut slices = [IoSlice::new(&[]); 4];
     let used = lane.output(&mut slices);
     let mut written = 0;
