@@ -16,6 +16,11 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+/// By glibc's malloc 26 KiB of a connection with TLS stay behind frames of 1 MiB, by this 13; CPU is the same, and a process
+/// that has just started has 17 MiB instead of 9.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.wanted() {

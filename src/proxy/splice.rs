@@ -5,7 +5,6 @@
 //! by its slots long before its bytes where packets are small. Whoever is left with a pipe that still holds something drops it.
 //! Where the system gives no pipe, or does not splice, bytes are read and written as ever.
 
-use super::budget::RELAY_BUFFER_BYTES;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use std::io;
@@ -15,8 +14,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Bytes to come that nobody looks at, from which on a frame is spliced. Of 16 to 64 KiB a pipe's calls cost what it saves.
-pub const SPLICE_FROM: u64 = RELAY_BUFFER_BYTES as u64;
+/// Bytes to come that nobody looks at, from which on a frame is spliced: of 16 to 64 KiB a pipe's calls cost
+/// what it saves, and streams of such frames are to keep their large buffers.
+pub const SPLICE_FROM: u64 = 96 * 1024;
 /// Once it is, so many are spliced, too.
 pub const SPLICE_ON_FROM: u64 = 16 * 1024;
 /// What is read behind it is the head of the next frame, whose rest may be spliced again.
