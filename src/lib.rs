@@ -49,11 +49,11 @@
 //!
 //! # What goes by unread
 //!
-//! Of a large frame only the heads are of interest. Where the session says that it need not see what comes next, 64 KiB of it or
+//! Of a large frame only the heads are of interest. Where the session says that it need not see what comes next, 96 KiB of it or
 //! more, and neither side has TLS, `proxy::connection` moves it through a pipe (`proxy::splice`, splice(2)). It is planned, counted
 //! and waited for like all else: written bytes are those that left the pipe, and one that is not emptied goes down with its connection.
 //! The heads are read with a small buffer then; a large one would copy what the pipe is to save. Batches of the Java client have 16 KiB unless it is
-//! told otherwise: where somebody wants to see each of their heads, nothing is spliced.
+//! told otherwise: where somebody wants to see each of their heads, nothing of them is spliced.
 
 pub mod admin;
 pub mod audit;

@@ -373,9 +373,9 @@ point, and toToml writes 536870912 as 5.36870912e+08, which no integer key takes
   {{- $each := 4 -}}
   {{- if $towardsClients -}}{{- $each = add $each 8 -}}{{- end -}}
   {{- if $towardsBrokers -}}{{- $each = add $each 8 -}}{{- end -}}
-  {{- $needed := add ($limits.buffer_bytes | default 536870912 | int64) (mul $connections $each 1024) (mul 20 1048576) | int64 -}}
+  {{- $needed := add ($limits.buffer_bytes | default 536870912 | int64) (mul $connections $each 1024) (mul 25 1048576) | int64 -}}
   {{- if and (gt $limit 0) (lt $limit $needed) -}}
-    {{- fail (printf "resources.limits.memory: found %s; allowed: at least %d bytes: config.limits.buffer_bytes, %d KiB for each of config.limits.max_connections (%d), and 20 MiB" (toString .) $needed (int $each) $connections) -}}
+    {{- fail (printf "resources.limits.memory: found %s; allowed: at least %d bytes: config.limits.buffer_bytes, %d KiB for each of config.limits.max_connections (%d), and 25 MiB" (toString .) $needed (int $each) $connections) -}}
   {{- end -}}
 {{- end -}}
 {{- with .Values.podDisruptionBudget -}}

@@ -175,7 +175,7 @@ pub struct Connection<D: Dial> {
 }
 
 /// How many bytes a read brought.
-fn came(read: &Poll<io::Result<usize>>) -> u64 {
+fn brought(read: &Poll<io::Result<usize>>) -> u64 {
     match read {
         Poll::Ready(Ok(n)) => *n as u64,
         _ => 0,
@@ -331,7 +331,8 @@ impl<D: Dial> Connection<D> {
     /// The client is not read until it has taken some.
     fn owes_too_many_answers(&self) -> bool {
         let lane = &self.responses.lane;
-        (lane.output_len() > OWN_ANSWERS_BYTES || lane.pieces() > OWN_ANSWERS) && !self.ending()
+        let bytes = lane.output_len() > OWN_ANSWERS_BYTES && lane.own_len() > OWN_ANSWERS_BYTES;
+        (bytes || lane.pieces() > OWN_ANSWERS) && !self.ending()
     }
 
     fn judge_requests(&mut self, cx: &mut Context<'_>) {
@@ -413,11 +414,12 @@ impl<D: Dial> Connection<D> {
                     }
                 },
                 Broker::ReadOnly(_) | Broker::Gone => {
-                    self.requests.lane.clear_plan();
+                    self.requests.give_up_plan(&self.shared.budgets.requests);
                     return true;
                 }
             };
-            match self.requests.write(stream, D::socket, cx) {
+            let buffers = &self.shared.budgets.requests;
+            match self.requests.write(stream, D::socket, buffers, cx) {
                 Poll::Pending => {
                     self.requests.blocked_since.get_or_insert(self.now);
                     return false;
@@ -434,7 +436,7 @@ impl<D: Dial> Connection<D> {
                     *moved = true;
                     self.session.close(CloseCause::BrokerReset);
                     self.meter.upstream_error(CloseCause::BrokerReset);
-                    self.requests.lane.clear_plan();
+                    self.requests.give_up_plan(&self.shared.budgets.requests);
                     if let Broker::Open(stream) = std::mem::replace(&mut self.broker, Broker::Gone)
                     {
                         self.broker = Broker::ReadOnly(stream);
@@ -468,6 +470,7 @@ impl<D: Dial> Connection<D> {
 
     /// Whether the client is to be read now, with a buffer for it.
     fn ready_to_read_client(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
+        self.requests.give_back_pipe(&self.shared.budgets.requests);
         if !self.client_reads {
             return false;
         }
@@ -586,7 +589,7 @@ impl<D: Dial> Connection<D> {
         D::socket(broker)?;
         let (client, buffers) = (D::socket(&self.client)?, &self.shared.budgets.requests);
         let read = self.requests.splice(client, unseen, buffers, cx)?;
-        let n = came(&read);
+        let n = brought(&read);
         let more = self.came_from_client(read, Half::took_in);
         if n > 0 && self.session.requests_bypassed(n) == 0 {
             // The frame may end here, and the next bytes may be long in coming.
@@ -693,11 +696,15 @@ impl<D: Dial> Connection<D> {
     fn write_to_client(&mut self, cx: &mut Context<'_>, moved: &mut bool) -> bool {
         while self.responses.lane.has_output() {
             if !self.client_writes {
-                self.responses.lane.clear_plan();
+                self.responses.give_up_plan(&self.shared.budgets.responses);
                 self.responses.blocked_since = None;
                 return true;
             }
-            match self.responses.write(&mut self.client, D::socket, cx) {
+            let buffers = &self.shared.budgets.responses;
+            match self
+                .responses
+                .write(&mut self.client, D::socket, buffers, cx)
+            {
                 Poll::Pending => {
                     self.responses.blocked_since.get_or_insert(self.now);
                     return false;
@@ -715,6 +722,8 @@ impl<D: Dial> Connection<D> {
     }
 
     fn ready_to_read_broker(&mut self, cx: &mut Context<'_>) -> bool {
+        self.responses
+            .give_back_pipe(&self.shared.budgets.responses);
         if !matches!(self.broker, Broker::Open(_) | Broker::ReadOnly(_)) {
             return false;
         }
@@ -756,7 +765,7 @@ impl<D: Dial> Connection<D> {
         D::socket(&self.client)?;
         let (broker, buffers) = (D::socket(broker)?, &self.shared.budgets.responses);
         let read = self.responses.splice(broker, unseen, buffers, cx)?;
-        let n = came(&read);
+        let n = brought(&read);
         let more = self.came_from_broker(read, Half::took_in);
         if n > 0 && self.session.responses_bypassed(n) == 0 {
             self.judge_responses();
@@ -810,7 +819,7 @@ impl<D: Dial> Connection<D> {
         self.responses.collect_wait.give_up();
         self.session
             .broker_lost(self.requests.lane.written_bytes(), cause);
-        self.requests.lane.clear_plan();
+        self.requests.give_up_plan(&self.shared.budgets.requests);
         self.requests.flushed();
         let rest = self.responses.lane.fresh_len();
         self.responses.lane.skip(rest);

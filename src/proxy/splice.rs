@@ -1,8 +1,9 @@
 //! Bytes that go from one plaintext socket to another without entering the process (`splice(2)`), through pipes of which
 //! there are a few.
 //!
-//! A pipe is filled only when it is empty, so that "would block" always means that the socket has nothing: a pipe is full
-//! by its slots long before its bytes where packets are small. Whoever is left with a pipe that still holds something drops it.
+//! A pipe is filled only when it is empty, so that "would block" means that the socket has nothing: a pipe is full by its slots long
+//! before its bytes where packets are small. (Linux says it in front of urgent data, too, which Kafka does not have: who sends some
+//! in the midst of a large frame waits for `frame_timeout_ms`.) Whoever is left with a pipe that still holds something drops it.
 //! Where the system gives no pipe, or does not splice, bytes are read and written as ever.
 
 use rustix::io::Errno;
@@ -11,8 +12,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tracing::warn;
 
 /// Bytes to come that nobody looks at, from which on a frame is spliced: of 16 to 64 KiB a pipe's calls cost
 /// what it saves, and streams of such frames are to keep their large buffers.
@@ -25,6 +28,10 @@ pub const HEAD_BYTES: usize = 16 * 1024;
 const PIPE_BYTES: usize = 256 * 1024;
 /// What one call moves, at most: a piece may be longer than a page.
 const AT_ONCE: u64 = 512 * 1024;
+/// Pipes of each direction that are kept for the next one who needs one: what they take of their user's share, others may want.
+const KEPT_PIPES: usize = 16;
+/// Where the system gave none, it is not asked again for so long.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -102,8 +109,10 @@ struct Shelf {
     kept: Vec<Pipe>,
     /// How many are with connections.
     lent: usize,
-    /// How many there may be.
+    /// How many may be.
     most: usize,
+    /// When the system gave none.
+    refused_at: Option<Instant>,
 }
 
 impl Pipes {
@@ -112,6 +121,7 @@ impl Pipes {
             kept: Vec::new(),
             lent: 0,
             most,
+            refused_at: None,
         }))
     }
 
@@ -126,10 +136,18 @@ impl Pipes {
         if shelf.lent >= shelf.most {
             return None;
         }
-        // Out of descriptors, or of what one user's pipes may hold, there is none: that passes.
         let pipe = match shelf.kept.pop() {
             Some(pipe) => pipe,
-            None => Pipe::new().ok()?,
+            None => {
+                let refused = shelf.refused_at.map(|at| at.elapsed());
+                if refused.is_some_and(|ago| ago < ASKED_AGAIN) {
+                    return None;
+                }
+                let made = Pipe::new();
+                // Out of descriptors, or of what one user's pipes may hold: that passes.
+                shelf.refused_at = made.is_err().then(Instant::now);
+                made.ok()?
+            }
         };
         shelf.lent += 1;
         Some(pipe)
@@ -138,14 +156,17 @@ impl Pipes {
     pub fn give_back(&self, pipe: Pipe) {
         let mut shelf = self.shelf();
         shelf.lent -= 1;
-        if pipe.is_empty() && shelf.most > 0 {
+        if pipe.is_empty() && shelf.kept.len() < KEPT_PIPES.min(shelf.most) {
             shelf.kept.push(pipe);
         }
     }
 
     /// Where the system does not splice, nobody tries again.
-    pub fn give_up(&self) {
+    pub fn give_up(&self, why: &io::Error) {
         let mut shelf = self.shelf();
+        if shelf.most > 0 {
+            warn!(%why, "nothing is spliced from now on (limits.pipes): the system does not do it; bytes are read and written");
+        }
         (shelf.kept, shelf.most) = (Vec::new(), 0);
     }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The driver fills `room` from one socket and writes the plan to the other; the session looks at `fresh`, edits it in
-//! place and plans it. Forwarded bytes are never copied. Bytes that nobody looks at may pass elsewhere; they have their place in the plan. Storage is lent by the driver; a lane without bytes needs none.
+//! place and plans it. Forwarded bytes are never copied. Bytes that nobody looks at may pass elsewhere; they have their place in
+//! the plan. Storage is lent by the driver; a lane without bytes needs none.
 
 use super::storage::Storage;
 use bytes::Bytes;
@@ -146,6 +147,15 @@ impl Lane {
     /// Bytes planned and not yet written.
     pub fn output_len(&self) -> u64 {
         self.planned_bytes - self.written_bytes
+    }
+
+    /// How many of them are bytes of our own.
+    pub fn own_len(&self) -> u64 {
+        let own = self.plan.iter().map(|piece| match piece {
+            Piece::Own(bytes) => bytes.len() as u64,
+            Piece::Forward(_) | Piece::Skip(_) | Piece::Elsewhere(_) => 0,
+        });
+        own.sum()
     }
 
     /// Pieces planned and not yet written: each takes memory, however few bytes it is.

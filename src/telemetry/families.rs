@@ -70,7 +70,7 @@ pub static FAMILIES: &[Family] = &[
     counter("holdfast_decode_failures_total", &["api_key", "side"], "Requests (side client) and answers (side broker) that do not follow Kafka's schema: the connection is closed"),
     counter("holdfast_request_bytes_total", &[], "Bytes written to brokers"),
     counter("holdfast_response_bytes_total", &[], "Bytes written to clients"),
-    counter("holdfast_spliced_bytes_total", &["direction"], "Bytes of both that went from socket to socket through a pipe (limits.pipes) and did not enter the process"),
+    counter("holdfast_spliced_bytes_total", &["direction"], "Bytes of both that were written from a pipe (limits.pipes) and did not enter the process"),
     histogram("holdfast_added_latency_seconds", &["direction"], "Time that frames spent in Holdfast, the broker's time excluded"),
     histogram("holdfast_upstream_latency_seconds", &["api_key"], "Time from a request's going on to its answer's arrival; Produce and Fetch: of a sample; APIs without a name of their own here under __other__"),
     // Connections.

@@ -40,9 +40,11 @@ pub struct Half {
     bulk: bool,
     /// Nothing was read since something was spliced.
     spliced: bool,
+    /// Little came the last time: a read tells for less when there is no more, and one write is all it takes.
+    trickles: bool,
     /// Bytes written when the telemetry was told last.
     told_bytes: u64,
-    /// Bytes taken in by pipes that it was not told of.
+    /// Bytes written from pipes that it was not told of.
     spliced_bytes: u64,
     /// Since when the other side has taken nothing of what is to be written.
     pub blocked_since: Option<Instant>,
@@ -64,6 +66,7 @@ impl Half {
             unflushed: false,
             bulk: false,
             spliced: false,
+            trickles: false,
             told_bytes: 0,
             spliced_bytes: 0,
             blocked_since: None,
@@ -91,6 +94,9 @@ impl Half {
     pub fn wrote(&mut self, n: usize) {
         self.blocked_since = None;
         self.unflushed = true;
+        if self.lane.output_is_elsewhere() {
+            self.spliced_bytes += n as u64;
+        }
         self.lane.wrote(n);
     }
 
@@ -109,7 +115,6 @@ impl Half {
     pub fn took_in(&mut self, n: usize, now: Instant) {
         self.lane.bypass(n);
         self.since.get_or_insert(now);
-        self.spliced_bytes += n as u64;
         (self.bulk, self.spliced) = (false, true);
     }
 
@@ -225,6 +230,12 @@ impl Half {
         }
     }
 
+    /// What is planned goes nowhere any more.
+    pub fn give_up_plan(&mut self, buffers: &Buffers) {
+        self.lane.clear_plan();
+        self.give_back_pipe(buffers);
+    }
+
     /// Nothing more to take in now. What a pipe still holds then is of a plan that was given up.
     pub fn give_back_pipe(&mut self, buffers: &Buffers) {
         if let Some(pipe) = self.pipe.take() {
@@ -272,6 +283,7 @@ impl Half {
             Poll::Ready(Ok(())) => {
                 let (n, left) = (buffer.filled().len(), buffer.remaining());
                 self.spliced = false;
+                self.trickles &= (n as u64) < SPLICE_ON_FROM;
                 self.bulk =
                     left == 0 && n >= RELAY_BUFFER_BYTES || self.bulk && n > BULK_WHILE_BYTES;
                 Poll::Ready(Ok(n))
@@ -292,7 +304,7 @@ impl Half {
             true => SPLICE_ON_FROM,
             false => SPLICE_FROM,
         };
-        if unseen < least || !self.lane.is_empty() || self.collected.is_some() {
+        if unseen < least || self.trickles || !self.lane.is_empty() || self.collected.is_some() {
             return None;
         }
         // That plan was given up.
@@ -302,11 +314,18 @@ impl Half {
         if self.pipe.is_none() {
             self.pipe = buffers.pipes.take();
         }
-        match self.pipe.as_mut()?.fill(from, unseen, cx) {
+        let pipe = self.pipe.as_mut()?;
+        // A place in the queue for a buffer that nobody asks about any more would keep what it is given.
+        self.lease_wait.give_up();
+        match pipe.fill(from, unseen, cx) {
             Poll::Ready(Err(error)) if splice::is_unsupported(&error) => {
-                buffers.pipes.give_up();
-                buffers.pipes.give_back(self.pipe.take()?);
+                buffers.pipes.give_up(&error);
+                self.give_back_pipe(buffers);
                 None
+            }
+            Poll::Ready(Ok(n)) => {
+                self.trickles = (n as u64) < SPLICE_ON_FROM;
+                Some(Poll::Ready(Ok(n)))
             }
             polled => Some(polled),
         }
@@ -317,11 +336,17 @@ impl Half {
         &mut self,
         stream: &mut S,
         socket: impl FnOnce(&S) -> Option<&TcpStream>,
+        buffers: &Buffers,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.lane.output_is_elsewhere() {
             return match (&mut self.pipe, socket(stream)) {
-                (Some(pipe), Some(socket)) => pipe.empty(socket, cx),
+                (Some(pipe), Some(socket)) => pipe.empty(socket, cx).map_err(|error| {
+                    if splice::is_unsupported(&error) {
+                        buffers.pipes.give_up(&error);
+                    }
+                    error
+                }),
                 _ => Poll::Ready(Err(io::Error::other("no pipe holds what is to be written"))),
             };
         }

@@ -35,6 +35,7 @@ mod rolling;
 mod sasl;
 mod schemas;
 mod secured;
+mod spliced;
 mod streams_group;
 mod tls;
 mod tls_joined;

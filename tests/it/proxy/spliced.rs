@@ -3,6 +3,8 @@
 
 use super::driven::{Gate, SOON, answer, answers_all, correlation_id, frame, produce, reply};
 use crate::support::raw;
+use holdfast::proxy::Phase;
+use holdfast::session::event::CloseCause;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -108,7 +110,7 @@ async fn frames_of_all_sizes_arrive_as_they_were_sent() {
             .map(|(direction, all)| spliced(&gate, direction) as f64 / all as f64);
         println!("{toml:?}: spliced, of requests and of answers: {shares:?}");
         match toml.is_empty() {
-            true => assert!(shares.iter().all(|share| *share > 0.85), "{shares:?}"),
+            true => assert!(shares.iter().all(|share| *share > 0.8), "{shares:?}"),
             false => assert_eq!(shares, [0.0, 0.0]),
         }
         gate.assert_all_given_back();
@@ -172,7 +174,7 @@ async fn when_the_broker_goes_what_was_in_a_pipe_is_counted_as_not_sent() {
         // It takes nothing more: sockets fill, and a pipe where there are any.
         sleep(Duration::from_millis(500)).await;
         let lent = gate.shared.budgets.requests.pipes.lent();
-        assert_eq!(lent, usize::from(toml.is_empty()), "pipes that hold bytes");
+        assert_eq!(lent, usize::from(toml.is_empty()), "pipes");
         drop(broker);
         let said = timeout(SOON, reads.read_to_end(&mut Vec::new())).await;
         assert_eq!(said.expect("an end").expect("a FIN, not a reset"), 0);
@@ -269,7 +271,94 @@ async fn a_client_that_goes_with_an_answer_in_a_pipe_takes_it_along() {
     gate.assert_all_given_back();
     // The next one gets an empty pipe.
     let mut line = gate.connect_sockets().await;
-    line.client.write_all(&opaque(1, 2 * MIB)).await.unwrap();
+    line.client.write_all(&opaque(2, 10)).await.unwrap();
     let mut broker = line.broker().await;
-    assert!(frame(&mut broker).await.unwrap() == opaque(1, 2 * MIB));
+    frame(&mut broker).await.unwrap();
+    let writing = tokio::spawn(async move {
+        let answered = answer(2, &noise(2, 2 * MIB));
+        broker.write_all(&answered).await.unwrap();
+        broker
+    });
+    let got = frame(&mut line.client).await.unwrap();
+    assert!(got[8..] == noise(2, 2 * MIB));
+    drop(writing.await.unwrap());
+}
+
+#[tokio::test]
+async fn an_answer_that_stands_in_a_pipe_outlives_its_broker() {
+    let gate = Gate::new("");
+    let mut line = gate.connect_sockets().await;
+    line.client.write_all(&opaque(1, 10)).await.unwrap();
+    let mut broker = line.broker().await;
+    frame(&mut broker).await.unwrap();
+    let body = noise(3, MORE_THAN_SOCKETS_HOLD);
+    let answered = answer(1, &body);
+    let answering = tokio::spawn(async move {
+        broker.write_all(&answered).await.unwrap();
+        broker.shutdown().await.unwrap();
+    });
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(gate.shared.budgets.responses.pipes.lent(), 1);
+    let got = frame(&mut line.client).await.unwrap();
+    assert!(got[8..] == body);
+    answering.await.unwrap();
+    assert!(frame(&mut line.client).await.is_none(), "then its end");
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    gate.assert_all_given_back();
+}
+
+#[tokio::test]
+async fn who_takes_nothing_or_sends_nothing_in_the_midst_of_a_frame_is_closed_in_time() {
+    let gate = Gate::new(
+        "[limits]\nwrite_stall_timeout_ms = 400\n[drain]\nclose_drain_timeout_ms = 100\n",
+    );
+    let mut line = gate.connect_sockets().await;
+    line.client.write_all(&opaque(1, 10)).await.unwrap();
+    let mut broker = line.broker().await;
+    frame(&mut broker).await.unwrap();
+    let answering = tokio::spawn(async move {
+        let answered = answer(1, &noise(1, MORE_THAN_SOCKETS_HOLD));
+        broker.write_all(&answered).await.ok();
+    });
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    assert_eq!(gate.closes(), [CloseCause::WriteStalled]);
+    assert!(spliced(&gate, "response") > 0);
+    answering.await.unwrap();
+    gate.assert_all_given_back();
+
+    let gate =
+        Gate::new("[limits]\nframe_timeout_ms = 400\n[drain]\nclose_drain_timeout_ms = 100\n");
+    let mut line = gate.connect_sockets().await;
+    let stalls = produce(1, 0, 5, 4 * MIB);
+    line.client.write_all(&stalls[..2 * MIB]).await.unwrap();
+    let broker = tokio::spawn(answers_all(line.broker().await));
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    assert_eq!(gate.closes(), [CloseCause::FrameStalled]);
+    assert_eq!(gate.ended(), [0, 5, 0]);
+    assert!(spliced(&gate, "request") > MIB);
+    broker.await.unwrap();
+    sleep(Duration::from_millis(1200)).await;
+    gate.assert_all_given_back();
+}
+
+#[tokio::test]
+async fn a_drain_in_the_midst_of_a_spliced_frame_lets_it_end() {
+    let gate = Gate::new("");
+    let mut line = gate.connect_sockets().await;
+    let sent = produce(1, 0, 5, 4 * MIB);
+    line.client.write_all(&sent[..2 * MIB]).await.unwrap();
+    let broker = tokio::spawn(answers_all(line.broker().await));
+    sleep(Duration::from_millis(200)).await;
+    gate.shared.enter(Phase::Draining);
+    line.client.write_all(&sent[2 * MIB..]).await.unwrap();
+    assert!(frame(&mut line.client).await.is_none(), "a FIN");
+    drop(line.client);
+    timeout(SOON, line.task).await.unwrap().unwrap();
+    assert_eq!(
+        (gate.closes(), gate.ended()),
+        (vec![CloseCause::Drain], [5, 0, 0])
+    );
+    assert_eq!(broker.await.unwrap(), 1);
+    assert!(spliced(&gate, "request") > 3 * MIB);
+    gate.assert_all_given_back();
 }

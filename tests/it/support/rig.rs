@@ -454,6 +454,7 @@ impl Rig {
             let n = self.chunks.bypass(unseen, &self.requests);
             if n > 0 {
                 let n = n.min(self.from_client.len());
+                assert!(self.requests_by.is_empty(), "filled while it holds some");
                 self.requests_by = self.from_client.drain(..n).collect();
                 self.requests.bypass(n);
                 if self.session.requests_bypassed(n as u64) == 0 {
@@ -654,6 +655,7 @@ impl Rig {
             let n = self.chunks.bypass(unseen, &self.responses);
             if n > 0 {
                 let n = n.min(self.from_broker.len());
+                assert!(self.responses_by.is_empty(), "filled while it holds some");
                 self.responses_by = self.from_broker.drain(..n).collect();
                 self.responses.bypass(n);
                 if self.session.responses_bypassed(n as u64) == 0 {
