@@ -605,7 +605,6 @@ impl<D: Dial> Connection<D> {
     ) -> bool {
         match read {
             Poll::Pending => {
-                self.requests.give_back_pipe(&self.shared.budgets.requests);
                 // Who may announce a large frame keeps its buffer: those who wait for that may hold all others.
                 if self.announced.is_none() || !self.announced_large {
                     self.requests.rest(&self.shared.budgets.requests);
@@ -780,8 +779,6 @@ impl<D: Dial> Connection<D> {
     ) -> bool {
         match read {
             Poll::Pending => {
-                self.responses
-                    .give_back_pipe(&self.shared.budgets.responses);
                 self.responses.rest(&self.shared.budgets.responses);
                 false
             }

@@ -327,7 +327,11 @@ impl Half {
                 self.trickles = (n as u64) < SPLICE_ON_FROM;
                 Some(Poll::Ready(Ok(n)))
             }
-            polled => Some(polled),
+            Poll::Pending => {
+                self.give_back_pipe(buffers);
+                Some(Poll::Pending)
+            }
+            ended => Some(ended),
         }
     }
 

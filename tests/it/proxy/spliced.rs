@@ -1,12 +1,13 @@
 //! Large frames between plaintext sockets go through pipes: to the byte what was sent, and to the record the same ends as
 //! without pipes, however either side goes.
 
-use super::driven::{Gate, SOON, answer, answers_all, correlation_id, frame, produce, reply};
+use super::driven::{Gate, Line, SOON, answer, answers_all, correlation_id, frame, produce, reply};
 use crate::support::raw;
 use holdfast::proxy::Phase;
 use holdfast::session::event::CloseCause;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 const MIB: usize = 1024 * 1024;
@@ -33,6 +34,28 @@ fn opaque(id: i32, len: usize) -> Vec<u8> {
 fn spliced(gate: &Gate, direction: &str) -> usize {
     let labels = [("direction", direction)];
     gate.telemetry.sum("holdfast_spliced_bytes_total", &labels) as usize
+}
+
+/// A client that has asked, and a broker that has the request.
+async fn asked(gate: &Gate, id: i32) -> (Line<TcpStream>, TcpStream) {
+    let mut line = gate.connect_sockets().await;
+    line.client.write_all(&opaque(id, 10)).await.unwrap();
+    let mut broker = line.broker().await;
+    frame(&mut broker).await.unwrap();
+    (line, broker)
+}
+
+async fn a_pipe_stays_with_who_cannot_empty_it(gate: &Gate) {
+    let pipes = &gate.shared.budgets.responses.pipes;
+    timeout(SOON, async {
+        while pipes.lent() == 0 || spliced(gate, "response") == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(300)).await;
+    })
+    .await
+    .expect("a pipe is taken");
+    assert_eq!(pipes.lent(), 1);
 }
 
 /// What a socket holds that nobody reads, and more.
@@ -193,26 +216,13 @@ async fn when_the_broker_goes_what_was_in_a_pipe_is_counted_as_not_sent() {
 async fn who_finds_no_pipe_is_read_and_written_and_who_holds_one_loses_nothing() {
     let gate = Gate::new("[limits]\npipes = 1\n");
     let body = noise(7, MORE_THAN_SOCKETS_HOLD);
-    let mut slow = gate.connect_sockets().await;
-    slow.client.write_all(&opaque(1, 10)).await.unwrap();
-    let mut broker = slow.broker().await;
-    frame(&mut broker).await.unwrap();
+    let (mut slow, mut broker) = asked(&gate, 1).await;
     let answered = answer(1, &body);
     let answering = tokio::spawn(async move {
         broker.write_all(&answered).await.unwrap();
         broker
     });
-    let pipes = &gate.shared.budgets.responses.pipes;
-    timeout(SOON, async {
-        // It stays with who cannot empty it.
-        while pipes.lent() == 0 || spliced(&gate, "response") == 0 {
-            sleep(Duration::from_millis(10)).await;
-        }
-        sleep(Duration::from_millis(300)).await;
-    })
-    .await
-    .expect("a pipe is taken");
-    assert_eq!(pipes.lent(), 1);
+    a_pipe_stays_with_who_cannot_empty_it(&gate).await;
     let before = spliced(&gate, "response");
 
     let mut other = gate.connect_sockets().await;
@@ -245,35 +255,20 @@ async fn who_finds_no_pipe_is_read_and_written_and_who_holds_one_loses_nothing()
 #[tokio::test]
 async fn a_client_that_goes_with_an_answer_in_a_pipe_takes_it_along() {
     let gate = Gate::new("");
-    let mut line = gate.connect_sockets().await;
-    line.client.write_all(&opaque(1, 10)).await.unwrap();
-    let mut broker = line.broker().await;
-    frame(&mut broker).await.unwrap();
+    let (line, mut broker) = asked(&gate, 1).await;
     let answering = tokio::spawn(async move {
         let answered = answer(1, &noise(1, MORE_THAN_SOCKETS_HOLD));
         broker.write_all(&answered).await.ok();
         answers_all(broker).await
     });
-    let pipes = &gate.shared.budgets.responses.pipes;
-    timeout(SOON, async {
-        while pipes.lent() == 0 {
-            sleep(Duration::from_millis(10)).await;
-        }
-        sleep(Duration::from_millis(300)).await;
-    })
-    .await
-    .expect("a pipe is taken");
-    assert_eq!(pipes.lent(), 1);
+    a_pipe_stays_with_who_cannot_empty_it(&gate).await;
     // With bytes unread this is a reset.
     drop(line.client);
     timeout(SOON, line.task).await.unwrap().unwrap();
     timeout(SOON, answering).await.unwrap().unwrap();
     gate.assert_all_given_back();
     // The next one gets an empty pipe.
-    let mut line = gate.connect_sockets().await;
-    line.client.write_all(&opaque(2, 10)).await.unwrap();
-    let mut broker = line.broker().await;
-    frame(&mut broker).await.unwrap();
+    let (mut line, mut broker) = asked(&gate, 2).await;
     let writing = tokio::spawn(async move {
         let answered = answer(2, &noise(2, 2 * MIB));
         broker.write_all(&answered).await.unwrap();
@@ -287,18 +282,14 @@ async fn a_client_that_goes_with_an_answer_in_a_pipe_takes_it_along() {
 #[tokio::test]
 async fn an_answer_that_stands_in_a_pipe_outlives_its_broker() {
     let gate = Gate::new("");
-    let mut line = gate.connect_sockets().await;
-    line.client.write_all(&opaque(1, 10)).await.unwrap();
-    let mut broker = line.broker().await;
-    frame(&mut broker).await.unwrap();
+    let (mut line, mut broker) = asked(&gate, 1).await;
     let body = noise(3, MORE_THAN_SOCKETS_HOLD);
     let answered = answer(1, &body);
     let answering = tokio::spawn(async move {
         broker.write_all(&answered).await.unwrap();
         broker.shutdown().await.unwrap();
     });
-    sleep(Duration::from_millis(500)).await;
-    assert_eq!(gate.shared.budgets.responses.pipes.lent(), 1);
+    a_pipe_stays_with_who_cannot_empty_it(&gate).await;
     let got = frame(&mut line.client).await.unwrap();
     assert!(got[8..] == body);
     answering.await.unwrap();
@@ -312,10 +303,7 @@ async fn who_takes_nothing_or_sends_nothing_in_the_midst_of_a_frame_is_closed_in
     let gate = Gate::new(
         "[limits]\nwrite_stall_timeout_ms = 400\n[drain]\nclose_drain_timeout_ms = 100\n",
     );
-    let mut line = gate.connect_sockets().await;
-    line.client.write_all(&opaque(1, 10)).await.unwrap();
-    let mut broker = line.broker().await;
-    frame(&mut broker).await.unwrap();
+    let (line, mut broker) = asked(&gate, 1).await;
     let answering = tokio::spawn(async move {
         let answered = answer(1, &noise(1, MORE_THAN_SOCKETS_HOLD));
         broker.write_all(&answered).await.ok();
