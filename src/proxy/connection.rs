@@ -47,6 +47,9 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 const BYTES_PER_WAKE: usize = 4 * 1024 * 1024;
 /// Turns of reading, judging and writing after which it does, too, however little they moved.
 const ROUNDS_PER_WAKE: usize = 10_000;
+/// How long the wall clock goes on by the other one before it is read again: what is compared with it are timestamps of records,
+/// by seconds at the least, and to read one clock for each wake costs half as much as to read both.
+const WALL_CLOCK_US: u64 = 100_000;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
 /// The same, by how many pieces they come in.
@@ -88,8 +91,9 @@ struct Known {
     node_id: Option<i32>,
     /// It came by the port of `[listener.sni]`, whose clients are told other addresses.
     by_name: bool,
-    /// What time it is, read once for each wake.
+    /// What time it is, as of this wake; and when the wall clock was read, by `clock_us`, and what it told.
     unix_ms: i64,
+    wall_clock: (u64, i64),
     clock_us: u64,
     address: Address,
 }
@@ -111,6 +115,16 @@ pub(super) fn unix_ms() -> i64 {
 }
 
 impl Known {
+    fn look_at_clocks(&mut self, clock_us: u64) {
+        let (read_us, read_ms) = self.wall_clock;
+        self.clock_us = clock_us;
+        self.unix_ms = read_ms.saturating_add_unsigned((clock_us - read_us) / 1000);
+        if clock_us - read_us >= WALL_CLOCK_US {
+            self.unix_ms = unix_ms();
+            self.wall_clock = (clock_us, self.unix_ms);
+        }
+    }
+
     fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
         Env {
             view: &self.view,
@@ -207,6 +221,7 @@ impl<D: Dial> Connection<D> {
     ) -> Self {
         let now = Instant::now();
         let view = shared.watch.view();
+        let unix_ms = unix_ms();
         let known = Known {
             by_name: false,
             brokers_outside: shared.brokers_outside(&view),
@@ -214,7 +229,8 @@ impl<D: Dial> Connection<D> {
             view,
             node_id,
             address: address(meter.client_ip()),
-            unix_ms: unix_ms(),
+            unix_ms,
+            wall_clock: (0, unix_ms),
             clock_us: 0,
         };
         Connection {
@@ -265,6 +281,7 @@ impl<D: Dial> Connection<D> {
             if again && !requests {
                 return;
             }
+            let waits_for_bytes = self.waits_for_bytes();
             let responses = self.pump_responses(cx);
             let closing = self.close_step(cx);
             self.pump_wonder(cx);
@@ -274,8 +291,9 @@ impl<D: Dial> Connection<D> {
             if self.moved >= BYTES_PER_WAKE {
                 break;
             }
-            // What only requests moved, was before the answers were looked at.
-            if !(responses || closing) {
+            // What only requests moved, was before the answers were looked at; and a client of whom nothing but bytes is waited
+            // for is not affected by answers.
+            if !closing && (!responses || waits_for_bytes && self.waits_for_bytes()) {
                 return;
             }
             again = !closing;
@@ -328,6 +346,13 @@ impl<D: Dial> Connection<D> {
         }
     }
 
+    /// Whether nothing but what the client sends can make requests go on.
+    fn waits_for_bytes(&self) -> bool {
+        matches!(self.requests.want, Want::Bytes(_))
+            && !self.requests.may_judge()
+            && !self.owes_too_many_answers()
+    }
+
     /// The client is not read until it has taken some.
     fn owes_too_many_answers(&self) -> bool {
         let lane = &self.responses.lane;
@@ -342,7 +367,9 @@ impl<D: Dial> Connection<D> {
             self.requests.want = self.session.on_request(&env, &mut self.requests.lane);
             let in_flight = self.session.in_flight().len();
             self.session.flush_answers(&mut self.responses.lane);
-            if self.requests.want == Want::Answers && self.session.in_flight().len() < in_flight {
+            if matches!(self.requests.want, Want::Answers)
+                && self.session.in_flight().len() < in_flight
+            {
                 // Our own answers made room, and no broker will say anything that would wake us.
                 self.requests.news = true;
             }
@@ -360,7 +387,7 @@ impl<D: Dial> Connection<D> {
                 break;
             }
         }
-        if self.requests.want == Want::Close {
+        if matches!(self.requests.want, Want::Close) {
             // Where the next frame begins is not known any more: the rest can only be thrown away.
             let rest = self.requests.lane.fresh_len();
             self.requests.lane.skip(rest);
@@ -506,6 +533,9 @@ impl<D: Dial> Connection<D> {
                     }
                 }
             }
+        }
+        if !self.requests.is_readable(D::socket(&self.client), cx) {
+            return self.came_from_client(Poll::Pending, Half::filled);
         }
         self.requests
             .poll_room(&self.shared.budgets.requests, cx)
@@ -681,7 +711,7 @@ impl<D: Dial> Connection<D> {
         if matches!(self.requests.want, Want::Answers) {
             self.requests.news = true;
         }
-        if self.responses.want == Want::Close {
+        if matches!(self.responses.want, Want::Close) {
             // An answer that is none, or not to this request: nothing that follows can be trusted.
             let cause = self
                 .session
@@ -741,6 +771,11 @@ impl<D: Dial> Connection<D> {
                     return false;
                 }
             }
+        }
+        if let Broker::Open(stream) | Broker::ReadOnly(stream) = &self.broker
+            && !self.responses.is_readable(D::socket(stream), cx)
+        {
+            return self.came_from_broker(Poll::Pending, Half::filled);
         }
         self.responses
             .poll_room(&self.shared.budgets.responses, cx)
@@ -941,8 +976,8 @@ impl<D: Dial> Connection<D> {
     fn look_at_clocks(&mut self) {
         self.now = Instant::now();
         let lasted = self.now.saturating_duration_since(self.begun);
-        self.known.clock_us = u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX);
-        self.known.unix_ms = unix_ms();
+        self.known
+            .look_at_clocks(u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX));
     }
 
     fn refresh(&mut self) {

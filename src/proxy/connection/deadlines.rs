@@ -37,7 +37,7 @@ impl<D: Dial> Connection<D> {
             self.requests.judge_again();
             acted = true;
         }
-        let waits = self.requests.want == Want::Answers
+        let waits = matches!(self.requests.want, Want::Answers)
             || self.responses.blocked_since.is_some()
             || self.closing_since.is_some();
         if waits && (self.requests.lease.is_some() || self.responses.lease.is_some()) {

@@ -138,6 +138,15 @@ impl Half {
         !self.lane.room().is_empty()
     }
 
+    /// Whether there is something to read, or only reading tells (no `socket`). Where there is nothing, no room is made for it.
+    pub fn is_readable(&self, socket: Option<&TcpStream>, cx: &mut Context<'_>) -> bool {
+        // A place in a queue must be asked about.
+        match socket.filter(|_| !self.lease_wait.is_waiting()) {
+            Some(socket) => socket.poll_read_ready(cx).is_ready(),
+            None => true,
+        }
+    }
+
     /// Storage with room for a read. Waiting, the lane keeps what it holds and takes no part of what it waits for.
     pub fn poll_room(&mut self, buffers: &Buffers, cx: &mut Context<'_>) -> Poll<()> {
         if self.collected.is_some() {
