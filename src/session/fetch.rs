@@ -9,6 +9,7 @@ use super::produce::topic_of;
 use super::readers::{LIST_OFFSETS, LIST_OFFSETS_FLEXIBLE_FROM, LogEnds, joins};
 use super::requests::{MAX_HEADER_BYTES, Request, whole};
 use super::responses::{Response, body_at};
+use super::sole_fetch::LastFetch;
 use super::{Env, Session, Want};
 use crate::policy::standing::{Stand, Standing};
 use crate::policy::{Mode, Scenario, dirty_read};
@@ -35,6 +36,7 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &mut LastFetch,
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
@@ -51,8 +53,9 @@ impl Session {
         match head {
             Some(head) if look.follows() && lane.fresh_len() >= frame_len => {
                 let frame = &lane.fresh()[..frame_len];
-                self.whole_fetch(env, frame, start, (look, head));
+                let next = self.whole_fetch(env, frame, start, (look, head));
                 self.pass_frame(lane, frame_len);
+                *last = next.unwrap_or_default().ended(lane.planned_bytes());
             }
             Some(head) if look.follows() => {
                 let left = (frame_len - head.topics_at) as u64;

@@ -6,7 +6,6 @@
 use super::Env;
 use super::inflight::Topic;
 use super::produce::topic_of;
-use super::sole_fetch::LastFetch;
 use super::topics::{Named, Topics};
 use crate::cluster::Learned;
 use crate::ledger::deliveries::{Cell, Client, Reset, Unseen};
@@ -39,7 +38,6 @@ pub(super) struct Fetches {
     place: Option<(usize, usize)>,
     /// The partition that the answer is at, by position.
     answering: Option<usize>,
-    pub(super) last: LastFetch,
     told_ms: i64,
     /// What all connections of the client share, while somebody wants to know.
     client: Option<Arc<Client>>,
@@ -91,7 +89,6 @@ impl Fetches {
             answered: None,
             place: None,
             answering: None,
-            last: LastFetch::default(),
             told_ms: env.now_ms,
             client: None,
             unseen: None,
@@ -99,13 +96,8 @@ impl Fetches {
         }
     }
 
-    /// A request begins that is walked; `full`: it lists all that is read.
+    /// A request begins; `full`: it lists all that is read.
     pub fn request(&mut self, full: bool) {
-        self.last.forget();
-        self.begin(full);
-    }
-
-    pub fn begin(&mut self, full: bool) {
         self.generation = self.generation.wrapping_add(u32::from(full));
     }
 

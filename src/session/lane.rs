@@ -46,6 +46,14 @@ impl Lane {
         &mut self.storage[self.judged..self.end]
     }
 
+    /// The `n` bytes in front of them, if they are what was planned last and go on; and the fresh ones.
+    pub fn forwarded_and_fresh(&mut self, n: usize) -> Option<(&[u8], &mut [u8])> {
+        let forwarded = matches!(self.plan.back(), Some(Piece::Forward(len)) if *len >= n);
+        let from = self.judged.checked_sub(n).filter(|_| forwarded)?;
+        let (before, fresh) = self.storage[from..self.end].split_at_mut(n);
+        Some((before, fresh))
+    }
+
     pub fn fresh_len(&self) -> usize {
         self.end - self.judged
     }

@@ -5,6 +5,7 @@ use super::fetch::LIST_OFFSETS_WITH_LEVEL;
 use super::inflight::{Fate, Pending, UpstreamId};
 use super::lane::Lane;
 use super::sole::Last;
+use super::sole_fetch::LastFetch;
 use super::{Env, Session, Want, acks0_event, readers};
 use crate::policy::{Mode, Scenario, oversized_request};
 use crate::wire::api::ApiKey;
@@ -46,13 +47,17 @@ pub(super) enum Request {
     Lost,
 }
 
+/// What the next request of this read may be like.
+#[derive(Default)]
+struct Lasts {
+    produce: Last,
+    fetch: LastFetch,
+}
+
 impl Session {
     /// Judges the fresh bytes of the client, as far as they go.
     pub fn on_request(&mut self, env: &Env<'_>, lane: &mut Lane) -> Want {
-        let mut last = Last::default();
-        if let Some(fetches) = &mut self.fetches {
-            fetches.last.forget();
-        }
+        let mut last = Lasts::default();
         self.clock_us = env.clock_us;
         loop {
             if let Err(want) = self.request_step(env, lane, &mut last) {
@@ -90,7 +95,7 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
-        last: &mut Last,
+        last: &mut Lasts,
     ) -> Result<(), Want> {
         match self.request {
             Request::Start => self.request_start(env, lane, last),
@@ -123,7 +128,7 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
-        last: &mut Last,
+        last: &mut Lasts,
     ) -> Result<(), Want> {
         if let Some(cause) = self.draining.filter(|_| self.closing.is_none()) {
             self.close(cause);
@@ -157,14 +162,14 @@ impl Session {
         }
         self.demand_login(env, start.api_key)?;
         if refusable {
-            return self.produce_start(env, lane, last, start, frame_len);
+            return self.produce_start(env, lane, &mut last.produce, start, frame_len);
         }
         if self.closing.is_some() {
             self.request = Request::Discard(frame_len as u64);
             return Ok(());
         }
         self.room_in_flight(env, false, frame_len)?;
-        self.other_start(env, lane, start, frame_len)
+        self.other_start(env, lane, &mut last.fetch, start, frame_len)
     }
 
     /// Whether one more may wait for its answer.
@@ -234,17 +239,19 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &mut LastFetch,
         start: Start,
         frame_len: usize,
     ) -> Result<(), Want> {
-        if start.api_key == ApiKey::FETCH && self.like_last_fetch(env, lane, start, frame_len) {
+        if start.api_key == ApiKey::FETCH && self.like_last_fetch(env, lane, last, start, frame_len)
+        {
             return Ok(());
         }
         self.introduce(env, lane, start, frame_len)?;
         let listed = versions::listed(start.api_key);
         let fate = match listed.is_some_and(|api| !api.versions.contain(start.api_version)) {
             false => match start.api_key {
-                ApiKey::FETCH => return self.fetch_start(env, lane, start, frame_len),
+                ApiKey::FETCH => return self.fetch_start(env, lane, last, start, frame_len),
                 ApiKey::LIST_OFFSETS
                     if readers::joins(env)
                         || LIST_OFFSETS_WITH_LEVEL.contains(&start.api_version)

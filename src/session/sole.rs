@@ -16,10 +16,11 @@ use crate::policy::Scenario;
 use crate::policy::appends::{Append, Horizon, Kind};
 use crate::policy::plan::{self, Plan};
 use crate::policy::standing::Stand;
+use crate::wire::alike::Template;
 use crate::wire::api::ApiKey;
-use crate::wire::header::{self, START_LEN, Start};
+use crate::wire::header::{self, CORRELATION_ID, START_LEN, Start};
 use crate::wire::produce::{self, Head, Sole};
-use crate::wire::record_batch::Entry;
+use crate::wire::record_batch::{self, BATCH_HEADER_LEN, Entry, MAX_TIMESTAMP_AT, i32_at, i64_at};
 use std::sync::Arc;
 
 /// Longer heads are not remembered; those of working clients have a few dozen bytes, and the name of a topic.
@@ -99,9 +100,9 @@ impl Last {
     }
 
     /// The partition and the batch of a request of that length, of which `window` is here, if it begins like this one, its
-    /// partition was met, and its batch is of the same kind.
+    /// partition was met, and its batch is of the same kind; and where the batch begins.
     #[inline(always)]
-    fn alike(&self, window: &[u8], frame_len: usize, now_ms: i64) -> Option<(Met, Entry)> {
+    fn alike(&self, window: &[u8], frame_len: usize, now_ms: i64) -> Option<(Met, Entry, usize)> {
         let begins = self.begins();
         let at = START_LEN + begins.len();
         if window.get(START_LEN..at) != Some(begins) {
@@ -112,8 +113,45 @@ impl Last {
         let met = self.met[..self.met_len].iter();
         let met = *met.rev().find(|met| met.partition == partition)?;
         let left = frame_len.checked_sub(at + PARTITION_LEN)? as u64;
-        let entry = produce::sole_records(records, left, self.version)?;
-        (self.horizon.kind(entry, now_ms) == self.kind).then_some((met, entry))
+        let (entry, width) = produce::sole_records(records, left, self.version)?;
+        let batch_at = at + PARTITION_LEN + width;
+        (self.horizon.kind(entry, now_ms) == self.kind).then_some((met, entry, batch_at))
+    }
+
+    /// How others must begin to be like `frame`, all of which is here, if that is like the one before: to the same partition,
+    /// and of its batch only that is new which decides nothing. And where the batch begins.
+    fn template(
+        &self,
+        frame: &[u8],
+        (partition, entry): (i32, Entry),
+        now_ms: i64,
+    ) -> Option<(Template, usize)> {
+        let (met, found, batch_at) = self.alike(frame, frame.len(), now_ms)?;
+        // But for their timestamps, which are of one kind.
+        let max_timestamp = entry.max_timestamp;
+        let found = Entry {
+            max_timestamp,
+            ..found
+        };
+        if (met.partition, found) != (partition, entry) || entry.magic < 2 {
+            return None;
+        }
+        let free = record_batch::FREE_OF_BATCH;
+        let free = free.map(|range| range.start + batch_at..range.end + batch_at);
+        let [a, b, c, d] = free;
+        let free = [CORRELATION_ID, a, b, c, d];
+        let template = Template::new(frame, batch_at + BATCH_HEADER_LEN, &free)?;
+        Some((template, batch_at))
+    }
+
+    /// Whether the batch with that head is of the kind that was met, where `entry` is, which differs from it in its timestamp.
+    #[inline]
+    fn is_of_kind(&self, entry: Entry, max_timestamp: i64, now_ms: i64) -> bool {
+        let entry = Entry {
+            max_timestamp,
+            ..entry
+        };
+        self.horizon.kind(entry, now_ms) == self.kind
     }
 }
 
@@ -143,7 +181,7 @@ impl Session {
         if frame_len as u64 - 4 > last.clears || self.frames >= self.next_sample {
             return Ok(false);
         }
-        let Some((met, entry)) = last.alike(lane.fresh(), frame_len, env.now_ms) else {
+        let Some((met, entry, _)) = last.alike(lane.fresh(), frame_len, env.now_ms) else {
             return Ok(false);
         };
         let (plan, head, partition) = (tally.plan, last.head, met.partition);
@@ -159,7 +197,7 @@ impl Session {
     }
 
     /// Those that follow the request that was just dealt with, of its length and with a batch like its own, are dealt with
-    /// in one go: of each only what may differ is looked at, and all are counted at once.
+    /// in one go: they are compared with the first of them, but for what may differ, and all are counted at once.
     fn run_on(
         &mut self,
         env: &Env<'_>,
@@ -179,28 +217,27 @@ impl Session {
         let (Some(tally), false) = (&mut self.tally, alone) else {
             return;
         };
+        let frame = lane.fresh().get(..frame_len);
+        let template = frame.and_then(|frame| last.template(frame, (partition, entry), env.now_ms));
+        let Some((template, batch_at)) = template else {
+            return;
+        };
         let free = self.in_flight.free(env.limits.max_in_flight);
         let unsampled = self.next_sample.saturating_sub(self.frames);
         let most = free.min(usize::try_from(unsampled).unwrap_or(usize::MAX));
         let (head, plan) = (last.head, tally.plan);
+        let mut known_timestamp = entry.max_timestamp;
         let mut run = 0;
         for frame in lane.fresh().chunks_exact_mut(frame_len).take(most) {
-            if header::start(frame) != Some(next) {
+            let max_timestamp = i64_at(frame, batch_at + MAX_TIMESTAMP_AT);
+            let alike = template.fits(frame)
+                && i32_at(frame, CORRELATION_ID.start) == next.correlation_id
+                && (max_timestamp == known_timestamp
+                    || last.is_of_kind(entry, max_timestamp, env.now_ms));
+            if !alike {
                 break;
             }
-            let found = last.alike(frame, frame_len, env.now_ms);
-            // But for their timestamps, which are of one kind.
-            let max_timestamp = entry.max_timestamp;
-            let found = found.map(|(met, found)| {
-                let entry = Entry {
-                    max_timestamp,
-                    ..found
-                };
-                (met.partition, entry)
-            });
-            if found != Some((partition, entry)) {
-                break;
-            }
+            known_timestamp = max_timestamp;
             write_plan(frame, head, &plan);
             next.correlation_id = next.correlation_id.wrapping_add(1);
             run += 1;

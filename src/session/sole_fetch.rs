@@ -6,65 +6,43 @@ use super::fetches::Fetches;
 use super::inflight::{Fate, FetchLook};
 use super::lane::Lane;
 use super::{Env, Session};
+use crate::wire::alike::Template;
 use crate::wire::api::ErrorCode;
 use crate::wire::fetch::{Part, Step};
 use crate::wire::fetch_request::{self, Head};
 use crate::wire::fetch_sole;
-use crate::wire::header::{self, START_LEN, Start};
-use std::ops::Range;
+use crate::wire::header::{CORRELATION_ID, Start};
+use crate::wire::record_batch::{i32_at, i64_at};
 
-/// Longer requests are not remembered; those of one partition have some hundred bytes.
-const MAX_REQUEST_BYTES: usize = 512;
-/// `partition`
-const INDEX_LEN: usize = 4;
-/// `fetch_offset`
-const POSITION_LEN: usize = 8;
-
-/// The last Fetch of this read, if it was of one partition. It holds for one call of the session, under one view and one
-/// set of settings.
-#[derive(Debug, Default)]
+/// The last request, if it was a Fetch of one partition: what the next one may be like. It holds for one call of the session,
+/// under one view and one set of settings.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LastFetch {
-    holds: bool,
+    frame_len: usize,
     version: i16,
-    /// From behind the correlation id on, as the client wrote it.
-    bytes: Vec<u8>,
-    /// Where the partition stands in them, and the position.
-    index_at: usize,
-    position_at: usize,
+    /// Where its end lies in the stream to the broker: as long as nothing was planned behind it, it is in the lane.
+    end: u64,
+    isolation_at: usize,
+    partition_at: usize,
     look: FetchLook,
     full: bool,
     topic: usize,
 }
 
 impl LastFetch {
-    /// The next call of the session may see another cluster.
-    pub fn forget(&mut self) {
-        self.holds = false;
+    pub fn ended(self, end: u64) -> LastFetch {
+        LastFetch { end, ..self }
     }
 
-    /// The partition and the position of a request of which nothing else is new.
-    fn alike(&self, start: Start, frame: &[u8]) -> Option<(i32, i64)> {
-        let bytes = frame.get(START_LEN..)?;
-        let same = self.holds
-            && start.api_version == self.version
-            && bytes.len() == self.bytes.len()
-            && self
-                .fixed()
-                .all(|range| bytes[range.clone()] == self.bytes[range]);
-        let index = bytes.get(self.index_at..).filter(|_| same)?.first_chunk()?;
-        let position = bytes.get(self.position_at..)?.first_chunk()?;
-        Some((i32::from_be_bytes(*index), i64::from_be_bytes(*position)))
-    }
-
-    /// What is the same in both.
-    fn fixed(&self) -> impl Iterator<Item = Range<usize>> {
-        let behind = self.position_at + POSITION_LEN;
-        [
-            0..self.index_at,
-            self.index_at + INDEX_LEN..self.position_at,
-            behind..self.bytes.len(),
-        ]
-        .into_iter()
+    /// How a request must begin, and end, to be like this one, which is `frame`: it may wait for other bytes, and more of them, and
+    /// read another partition from another position.
+    fn template(&self, frame: &[u8]) -> Option<Template> {
+        let free = [
+            CORRELATION_ID,
+            fetch_request::waits(self.isolation_at),
+            fetch_request::partition(self.partition_at, self.version),
+        ];
+        Template::new(frame, frame.len(), &free)
     }
 }
 
@@ -75,48 +53,61 @@ impl Session {
         &mut self,
         env: &Env<'_>,
         lane: &mut Lane,
+        last: &mut LastFetch,
         start: Start,
         frame_len: usize,
     ) -> bool {
-        let Some(fetches) = &mut self.fetches else {
+        let known = (last.frame_len, last.version, last.end)
+            == (frame_len, start.api_version, lane.planned_bytes());
+        let (Some(fetches), true) = (&mut self.fetches, known) else {
             return false;
         };
-        let LastFetch {
-            look, full, topic, ..
-        } = fetches.last;
+        let Some((before, fresh)) = lane.forwarded_and_fresh(frame_len) else {
+            return false;
+        };
+        let Some(template) = last.template(before) else {
+            return false;
+        };
+        let position_at = last.partition_at + fetch_request::fetch_offset_at(last.version);
         let free = self.in_flight.free(env.limits.max_in_flight);
-        let (mut next, mut requests) = (start, 0);
-        for frame in lane.fresh().chunks_exact(frame_len).take(free) {
-            let alike = (header::start(frame) == Some(next))
-                .then(|| fetches.last.alike(start, frame))
-                .flatten();
-            let again = alike.is_some_and(|alike| fetches.requested_again(env, topic, alike, full));
-            if !again {
+        let (mut next, mut requests) = (start.correlation_id, 0);
+        let mut read = None;
+        for frame in fresh.chunks_exact(frame_len).take(free) {
+            if i32_at(frame, CORRELATION_ID.start) != next || !template.fits(frame) {
                 break;
             }
-            next.correlation_id = next.correlation_id.wrapping_add(1);
+            let place = (i32_at(frame, last.partition_at), i64_at(frame, position_at));
+            // What is read once more from where it was says nothing new.
+            if read != Some(place) {
+                if !fetches.requested_again(env, last.topic, place, last.full) {
+                    break;
+                }
+                read = Some(place);
+            }
+            next = next.wrapping_add(1);
             requests += 1;
         }
         if requests == 0 {
             return false;
         }
         self.events.requests(start.api_key, u64::from(requests));
-        self.push(start, 0, Fate::Fetch(look));
+        self.push(start, 0, Fate::Fetch(last.look));
         lane.forward(requests as usize * frame_len);
-        self.in_flight.run_on(requests - 1, lane.planned_bytes());
+        last.end = lane.planned_bytes();
+        self.in_flight.run_on(requests - 1, last.end);
         self.frames += u64::from(requests) - 1;
         self.ended(lane);
         true
     }
 
-    /// All of a request is here: what it reads is remembered, and what the next one may be like.
+    /// All of a request is here: what it reads is remembered. And what the next one may be like, if it goes on as it is.
     pub(super) fn whole_fetch(
         &mut self,
         env: &Env<'_>,
         frame: &[u8],
         start: Start,
         (look, head): (FetchLook, Head),
-    ) {
+    ) -> Option<LastFetch> {
         let left = frame.len() - head.topics_at;
         let mut walker = fetch_request::Walker::new(start.api_version, left as u64);
         let (mut at, mut parts, mut partition_at) = (head.topics_at, 0, None);
@@ -137,23 +128,21 @@ impl Session {
             }
             at += usize::try_from(len).unwrap_or(usize::MAX);
         }
-        let Some(fetches) = &mut self.fetches else {
-            return;
-        };
-        fetches.last.forget();
-        // While racks are blanked, each request is.
-        let as_is = !look.repair && !env.brokers_outside;
-        let alone = parts == 2 && frame.len() <= MAX_REQUEST_BYTES && as_is;
-        if let (true, Some(at), Some(place)) = (alone, partition_at, fetches.place()) {
-            let last = &mut fetches.last;
-            last.holds = true;
-            last.version = start.api_version;
-            last.bytes.clear();
-            last.bytes.extend_from_slice(&frame[START_LEN..]);
-            last.index_at = at - START_LEN;
-            last.position_at = last.index_at + fetch_request::fetch_offset_at(start.api_version);
-            (last.look, last.full, last.topic) = (look, head.full, place.0);
-        }
+        let alone = parts == 2 && !look.repair;
+        let (partition_at, place) = (
+            partition_at.filter(|_| alone)?,
+            self.fetches.as_ref()?.place()?,
+        );
+        Some(LastFetch {
+            frame_len: frame.len(),
+            version: start.api_version,
+            end: 0,
+            isolation_at: head.isolation_at,
+            partition_at,
+            look,
+            full: head.full,
+            topic: place.0,
+        })
     }
 
     /// Whether an answer that is all here was of the common kind, and dealt with.
@@ -170,6 +159,7 @@ impl Session {
         let Some(sole) = fetch_sole::sole(frame, version) else {
             return false;
         };
+        let (fields, records) = (sole.high_watermark_at, sole.records.clone());
         if look != FetchLook::default() {
             self.fetch_answer_part(env, look, Part::Topic(sole.key));
             let part = Part::Partition {
@@ -178,24 +168,44 @@ impl Session {
                 log_start_offset: sole.log_start_offset,
             };
             self.fetch_answer_part(env, look, part);
-            let mut walker = sole.walker(version, look.of_batches());
-            let (mut at, end) = (sole.records.start, sole.records.end);
-            while walker.at_batches() {
-                at += match walker.next(&mut frame[at..end]) {
-                    Step::Part(part, len) => {
-                        self.fetch_answer_part(env, look, part);
-                        len as usize
+            match fetch_sole::sole_batch_end(&frame[records.clone()]) {
+                Some(end) => self.sole_batch_delivered(env, look, end),
+                None => {
+                    let mut walker = sole.walker(version, look.of_batches());
+                    let (mut at, end) = (sole.records.start, sole.records.end);
+                    while walker.at_batches() {
+                        at += match walker.next(&mut frame[at..end]) {
+                            Step::Part(part, len) => {
+                                self.fetch_answer_part(env, look, part);
+                                len as usize
+                            }
+                            Step::Pass(len) => len as usize,
+                            // All of them are here.
+                            Step::Need(_) | Step::Malformed(_) | Step::Done => break,
+                        };
                     }
-                    Step::Pass(len) => len as usize,
-                    // All of them are here.
-                    Step::Need(_) | Step::Malformed(_) | Step::Done => break,
-                };
+                }
             }
             self.tell_headroom(env, look);
         }
-        lane.forward(frame_len);
+        let run = self.in_flight.oldest().map_or(0, |oldest| oldest.run);
+        let mut answers = 1;
+        if run > 0 {
+            let (frame, others) = lane.fresh().split_at(frame_len);
+            let (alike, end) = fetch_sole::alike(frame, others, (fields, records), run);
+            self.sole_batch_delivered(env, look, end);
+            answers += alike;
+        }
+        lane.forward(answers as usize * frame_len);
+        self.in_flight.pass_over(answers - 1);
         self.answered();
         true
+    }
+
+    fn sole_batch_delivered(&mut self, env: &Env<'_>, look: FetchLook, end: i64) {
+        if look.joined && end >= 0 {
+            self.fetch_answer_part(env, look, Part::Delivered(end));
+        }
     }
 }
 
@@ -214,7 +224,7 @@ impl Fetches {
         else {
             return false;
         };
-        self.begin(full);
+        self.request(full);
         self.read_on(env, place, position);
         true
     }

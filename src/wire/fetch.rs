@@ -33,13 +33,13 @@ pub(super) const FLEXIBLE_FROM: i16 = 12;
 pub(super) const TOPIC_ID_FROM: i16 = 13;
 
 /// Of a batch, up to and including its attributes.
-const ATTRIBUTES_END: usize = 23;
+pub(super) const ATTRIBUTES_END: usize = 23;
 /// Of a batch, up to and including `last_offset_delta`; a message of the formats before has its offset and magic there, too.
 const LAST_OFFSET_END: usize = 27;
 /// No whole batch or message is shorter: the rest of one that was cut off.
 const LEAST_ENTRY: usize = 26;
 /// The bit of a batch's attributes that says that it belongs to a transaction.
-const TRANSACTIONAL: u8 = 1 << 4;
+pub(super) const TRANSACTIONAL: u8 = 1 << 4;
 
 /// One step of the walk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

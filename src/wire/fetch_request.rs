@@ -14,6 +14,7 @@ use super::fetch::{FLEXIBLE_FROM, LOG_START_FROM, TOPIC_ID_FROM};
 use super::header::Look;
 use super::lengths::{Lengths, Short};
 use super::produce::TopicKey;
+use std::ops::Range;
 
 /// First version with incremental sessions (KIP-227), in requests and answers.
 pub(super) const SESSIONS_FROM: i16 = 7;
@@ -67,6 +68,23 @@ pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Loo
         body_at,
         topics_at,
     })
+}
+
+/// max_wait_ms, min_bytes and max_bytes, of a request whose isolation level stands there.
+pub fn waits(isolation_at: usize) -> Range<usize> {
+    isolation_at.saturating_sub(12)..isolation_at
+}
+
+/// The fields of a partition that begins there, without its tags.
+pub fn partition(at: usize, version: i16) -> Range<usize> {
+    at..at + partition_len(version)
+}
+
+/// index, current_leader_epoch, fetch_offset, last_fetched_epoch, log_start_offset, partition_max_bytes
+fn partition_len(version: i16) -> usize {
+    let last_fetched_epoch = if version >= FLEXIBLE_FROM { 4 } else { 0 };
+    let log_start_offset = if version >= LOG_START_FROM { 8 } else { 0 };
+    fetch_offset_at(version) + 8 + last_fetched_epoch + log_start_offset + 4
 }
 
 /// Where a partition's `fetch_offset` stands in it.
@@ -204,21 +222,17 @@ impl Walker {
 
     fn partition<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {
         let offset_at = fetch_offset_at(self.version);
-        let len = offset_at
-            + 8
-            + if self.version >= FLEXIBLE_FROM { 4 } else { 0 }
-            + if self.version >= LOG_START_FROM { 8 } else { 0 }
-            + 4;
         let index = i32::from_be_bytes(*self.lengths().chunk(window, 0)?);
         let fetch_offset = i64::from_be_bytes(*self.lengths().chunk(window, offset_at)?);
         self.partitions -= 1;
         let next = self.tags_or(Of::Partition);
-        self.pass(len as u64, next)?;
+        let len = partition_len(self.version) as u64;
+        self.pass(len, next)?;
         let part = Part::Partition {
             index,
             fetch_offset,
         };
-        Ok(Step::Part(part, len as u64))
+        Ok(Step::Part(part, len))
     }
 
     fn forgotten<'a>(&mut self, window: &[u8]) -> Result<Step<'a>, Short> {

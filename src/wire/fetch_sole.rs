@@ -1,10 +1,15 @@
 //! The common Fetch answer, read in one look: whole, of one partition, without an error, and nothing in it that names brokers.
 //! Every other one is walked (`fetch.rs`), which comes to the same.
 
-use super::fetch::{Batches, FLEXIBLE_FROM, PREFERRED_REPLICA_FROM, TOPIC_ID_FROM, Walker};
+use super::alike::Template;
+use super::fetch::{
+    ATTRIBUTES_END, Batches, FLEXIBLE_FROM, PREFERRED_REPLICA_FROM, TOPIC_ID_FROM, TRANSACTIONAL,
+    Walker,
+};
 use super::fetch_request::SESSIONS_FROM;
-use super::header::{Look, RESPONSE_START_LEN};
+use super::header::{self, Look, RESPONSE_START_LEN, SIZE_LEN};
 use super::produce::TopicKey;
+use super::record_batch::{BATCH_HEADER_LEN, ENTRY_OVERHEAD, MAGIC_END, i32_at, i64_at};
 use super::varint;
 use std::ops::Range;
 
@@ -13,6 +18,8 @@ use std::ops::Range;
 pub struct Sole<'a> {
     pub key: TopicKey<'a>,
     pub index: i32,
+    /// Where it lies in the frame; last_stable_offset stands behind it.
+    pub high_watermark_at: usize,
     pub high_watermark: i64,
     pub log_start_offset: i64,
     /// Where its records lie in the frame.
@@ -46,6 +53,7 @@ pub fn sole(frame: &[u8], version: i16) -> Option<Sole<'_>> {
     let behind = behind.strip_prefix(one)?;
     let (index, behind) = behind.split_first_chunk::<4>()?;
     let behind = behind.strip_prefix(&[0, 0])?;
+    let high_watermark_at = frame.len() - behind.len();
     let (high_watermark, behind) = behind.split_first_chunk::<8>()?;
     let (_last_stable_offset, behind) = behind.split_first_chunk::<8>()?;
     let (log_start_offset, behind) = behind.split_first_chunk::<8>()?;
@@ -80,10 +88,66 @@ pub fn sole(frame: &[u8], version: i16) -> Option<Sole<'_>> {
     (tail == tags).then(|| Sole {
         key,
         index: i32::from_be_bytes(*index),
+        high_watermark_at,
         high_watermark: i64::from_be_bytes(*high_watermark),
         log_start_offset: i64::from_be_bytes(*log_start_offset),
         records: end - size as usize..end,
     })
+}
+
+/// The offset behind the records, if they are one batch of no transaction.
+pub fn sole_batch_end(records: &[u8]) -> Option<i64> {
+    let sole = records.len() >= BATCH_HEADER_LEN
+        && i64::from(i32_at(records, 8)) + ENTRY_OVERHEAD as i64 == records.len() as i64
+        && records[MAGIC_END - 1] == 2
+        && records[ATTRIBUTES_END - 1] & TRANSACTIONAL == 0;
+    sole.then(|| batch_end(records))
+}
+
+/// baseOffset and lastOffsetDelta
+fn batch_end(batch: &[u8]) -> i64 {
+    let delta = i64::from(i32_at(batch, ATTRIBUTES_END));
+    i64_at(batch, 0).saturating_add(delta).saturating_add(1)
+}
+
+/// How many answers, `most` at the most, follow one that is [`sole`] and differ from it in nothing but where the log ends, in their
+/// only batch, of no transaction, and in their correlation id, each one more than the one before; and the highest offset that
+/// stands behind these batches, −1 where there are none. `fields`: where the high watermark lies; `records`: and the records.
+pub fn alike(
+    first: &[u8],
+    others: &[u8],
+    (fields, records): (usize, Range<usize>),
+    most: u32,
+) -> (u32, i64) {
+    let at = records.start;
+    let batch = first.get(records.clone()).unwrap_or_default();
+    // Of the batch its length, magic and attributes are what they were in the first.
+    let free = [
+        SIZE_LEN..RESPONSE_START_LEN,
+        fields..fields + 16,
+        at..at + 8,
+        at + 12..at + 16,
+        at + 17..at + 21,
+    ];
+    let template = Template::new(first, at + ATTRIBUTES_END, &free);
+    let template = template.filter(|_| sole_batch_end(batch).is_some());
+    let (Some(template), Some((_, mut correlation_id))) = (template, header::response_start(first))
+    else {
+        return (0, -1);
+    };
+    let (mut answers, mut end) = (0, -1);
+    for other in others.chunks_exact(first.len()).take(most as usize) {
+        correlation_id = correlation_id.wrapping_add(1);
+        let alike = template.fits(other)
+            && i32_at(other, SIZE_LEN) == correlation_id
+            && other[records.end..] == first[records.end..];
+        if !alike {
+            break;
+        }
+        end = end.max(batch_end(&other[at..]));
+        answers += 1;
+    }
+    (answers, end)
 }
 
 /// A topic, and what stands behind it.

@@ -6,11 +6,14 @@
 
 use super::api::ApiKey;
 use super::varint;
+use std::ops::Range;
 
 /// Bytes of the size prefix; the size does not count itself.
 pub const SIZE_LEN: usize = 4;
 /// Size prefix, api_key, api_version, correlation_id: what every request of every version begins with.
 pub const START_LEN: usize = 12;
+/// Where the correlation_id of a request lies.
+pub const CORRELATION_ID: Range<usize> = 8..START_LEN;
 /// Size prefix and correlation_id: what every response begins with.
 pub const RESPONSE_START_LEN: usize = 8;
 

@@ -3,6 +3,7 @@
 //! Everything here takes slices and returns facts about them, or edits to be made to them. Nothing panics on any input,
 //! and nothing is allocated from a length that a peer claimed.
 
+pub mod alike;
 pub mod api;
 pub mod api_versions;
 pub mod edit;

@@ -10,9 +10,10 @@
 //! Nothing is copied and nothing allocated; the walker keeps counts only, so a frame may come in pieces of any size.
 //! The answer is small and walked whole. Does not judge anything.
 
+use super::alike::Template;
 use super::api::ErrorCode;
 use super::header::{self, Look, RESPONSE_START_LEN, SIZE_LEN, skip_tags};
-use super::record_batch::{self, Entry};
+use super::record_batch::{self, Entry, i64_at};
 use super::varint;
 
 /// First version with compact encodings and tag sections.
@@ -422,7 +423,7 @@ pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<Sole<'_>> {
     let rest = rest.strip_prefix(one)?;
     let (index, rest) = rest.split_first_chunk()?;
     let records_at = window.len() - rest.len();
-    let entry = sole_records(rest, left.checked_sub(records_at as u64)?, version)?;
+    let (entry, _) = sole_records(rest, left.checked_sub(records_at as u64)?, version)?;
     let key = match <[u8; 16]>::try_from(name) {
         Ok(id) if version >= TOPIC_IDS_FROM => TopicKey::Id(id),
         _ => TopicKey::Name(name),
@@ -435,9 +436,10 @@ pub fn sole_batch(window: &[u8], left: u64, version: i16) -> Option<Sole<'_>> {
     })
 }
 
-/// The only entry of the records whose size stands at the start of `window`, `left` bytes before the end of the frame.
+/// The only entry of the records whose size stands at the start of `window`, `left` bytes before the end of the frame, and
+/// how many bytes the size takes.
 #[inline(always)]
-pub fn sole_records(window: &[u8], left: u64, version: i16) -> Option<Entry> {
+pub fn sole_records(window: &[u8], left: u64, version: i16) -> Option<(Entry, usize)> {
     let (records, rest) = match version >= FLEXIBLE_FROM {
         true => match varint::at(window, 0, usize::MAX) {
             Look::Ready((size, width)) => (u64::from(size.checked_sub(1)?), &window[width..]),
@@ -449,8 +451,9 @@ pub fn sole_records(window: &[u8], left: u64, version: i16) -> Option<Entry> {
         }
     };
     let entry = record_batch::entry(rest, records).ok()??;
-    let fits = entry.size == records && (window.len() - rest.len()) as u64 + records <= left;
-    fits.then_some(entry)
+    let width = window.len() - rest.len();
+    let fits = entry.size == records && width as u64 + records <= left;
+    fits.then_some((entry, width))
 }
 
 /// What a Produce answer says, in order. Offsets count from the size prefix.
@@ -624,13 +627,15 @@ pub fn stored_alike(
     else {
         return (0, highest);
     };
+    let free = [SIZE_LEN..RESPONSE_START_LEN, offset_at..behind_at];
+    let Some(template) = Template::new(first, first.len(), &free) else {
+        return (0, highest);
+    };
     for other in others.chunks_exact(first.len()).take(most as usize) {
         correlation_id = correlation_id.wrapping_add(1);
-        let (_, offset) = sole_stored(other, version);
-        let alike = other[..SIZE_LEN] == first[..SIZE_LEN]
+        let offset = i64_at(other, offset_at);
+        let alike = template.fits(other)
             && other[SIZE_LEN..RESPONSE_START_LEN] == correlation_id.to_be_bytes()
-            && other[RESPONSE_START_LEN..offset_at] == first[RESPONSE_START_LEN..offset_at]
-            && other[behind_at..] == first[behind_at..]
             && offset > beyond;
         if !alike {
             break;

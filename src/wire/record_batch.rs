@@ -3,12 +3,19 @@
 //! Only fixed-width fields are read, in place; records are never decompressed, decoded or copied
 //! (`DefaultRecordBatch.java`, `AbstractLegacyRecordBatch.java`).
 
+use std::ops::Range;
+
 /// baseOffset and batchLength (magic 2), or offset and size (magic 0/1): what every entry begins with.
 pub const ENTRY_OVERHEAD: u64 = 12;
 /// Up to and including recordCount.
 pub const BATCH_HEADER_LEN: usize = 61;
 /// Up to and including the magic byte: as much as is needed to know how to go on.
 pub const MAGIC_END: usize = 17;
+
+/// Of the header of a batch (magic 2), what no [`Entry`] tells: baseOffset, partitionLeaderEpoch, crc to maxTimestamp,
+/// producerEpoch and baseSequence. maxTimestamp is told, and has a place of its own.
+pub const FREE_OF_BATCH: [Range<usize>; 4] = [0..8, 12..16, 17..43, 51..57];
+pub const MAX_TIMESTAMP_AT: usize = 35;
 
 /// One entry of a `records` field, as its head shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,19 +74,19 @@ pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
         records: u32::try_from(i32_at(batch, 57)).unwrap_or(0),
         exact: true,
         producer_id: i64_at(batch, 43),
-        max_timestamp: i64_at(batch, 35),
+        max_timestamp: i64_at(batch, MAX_TIMESTAMP_AT),
     }))
 }
 
 /// A number of a batch's head that is here (0 where it is not); copied byte by byte it would cost a multiple.
 #[inline]
-pub(super) fn i32_at(head: &[u8], at: usize) -> i32 {
+pub fn i32_at(head: &[u8], at: usize) -> i32 {
     let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map_or(0, |bytes| i32::from_be_bytes(*bytes))
 }
 
 #[inline]
-pub(super) fn i64_at(head: &[u8], at: usize) -> i64 {
+pub fn i64_at(head: &[u8], at: usize) -> i64 {
     let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }

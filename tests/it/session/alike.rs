@@ -2,7 +2,7 @@
 //! it had come alone. The same of Fetch, in both directions.
 
 use crate::support::consumer::{Consumer, Versions};
-use crate::support::fetches::{Answered, Request, batch, plain};
+use crate::support::fetches::{Answered, Request, TRANSACTIONAL, batch, plain};
 use crate::support::raw::{Batch, message_set, now_ms};
 use crate::support::rig::{Rig, frame, one, produce, produce_answer, response, settings, topic_id};
 use holdfast::cluster::Learned;
@@ -347,8 +347,14 @@ fn turns(version: i16) -> Vec<(Request, Vec<Answered>)> {
     ]
 }
 
-/// All requests in reads of `requests` bytes, then all answers in reads of `answers` bytes; and what was made of it.
-fn consumed(version: i16, requests: usize, answers: usize) -> (i64, Vec<String>) {
+/// All requests in reads of `requests` bytes, then all answers in reads of `answers` bytes; and what was made of it. After those
+/// in front of `waits`, and after that one, the client waits for all answers.
+fn consumed(
+    version: i16,
+    turns: &[(Request, Vec<Answered>)],
+    waits: usize,
+    (requests, answers): (usize, usize),
+) -> (i64, Vec<String>) {
     let mut policy = settings(Mode::Observe);
     policy.modes[Scenario::CommitAhead as usize] = Mode::Enforce;
     policy.single_instance = true;
@@ -357,20 +363,20 @@ fn consumed(version: i16, requests: usize, answers: usize) -> (i64, Vec<String>)
     let mut consumer = Consumer::of(&policy, versions, &Arc::<Ledger>::default());
     consumer.begin(40);
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
-    let turns: Vec<_> = turns(version)
-        .into_iter()
+    let turns: Vec<_> = turns
+        .iter()
         .zip(1..)
-        .map(|((mut request, partitions), id)| {
+        .map(|((request, partitions), id)| {
+            let mut request = request.clone();
             request.correlation_id = id;
-            let answer = plain(version, id, &[("orders", partitions)]);
+            let answer = plain(version, id, &[("orders", partitions.clone())]);
             (request.frame(), answer)
         })
         .collect();
     let leader = &mut consumer.leader;
-    // Where a position is out of range, the client waits for the answer.
-    let (before, rest) = turns.split_at(9);
-    let (out_of_range, after) = rest.split_at(1);
-    for round in [before, out_of_range, after] {
+    let (before, rest) = turns.split_at(waits);
+    let (waited_for, after) = rest.split_at(1);
+    for round in [before, waited_for, after] {
         let (requests_of, answers_of): (Vec<_>, Vec<_>) = round.iter().cloned().unzip();
         for piece in requests_of.concat().chunks(requests) {
             leader.send(piece);
@@ -395,7 +401,9 @@ fn consumed(version: i16, requests: usize, answers: usize) -> (i64, Vec<String>)
 #[test]
 fn what_is_fetched_in_one_read_is_what_is_fetched_byte_by_byte() {
     for version in [4, 7, 11, 12, 13, 16, 18] {
-        let slow = consumed(version, 1, 1);
+        // Where a position is out of range, the client waits for the answer.
+        let consumed = |reads| consumed(version, &turns(version), 9, reads);
+        let slow = consumed((1, 1));
         // From 133 on ten records. Where answers tell where the log begins, five offsets are gone in front of it.
         assert_eq!(slow.0, 143, "version {version}");
         let lost =
@@ -408,11 +416,79 @@ fn what_is_fetched_in_one_read_is_what_is_fetched_byte_by_byte() {
             (usize::MAX, usize::MAX),
             (300, 500),
         ] {
-            assert_eq!(
-                consumed(version, requests, answers),
-                slow,
-                "version {version} {requests} {answers}"
-            );
+            let fast = consumed((requests, answers));
+            assert_eq!(fast, slow, "version {version} {requests} {answers}");
+        }
+    }
+}
+
+/// Answers of one shape, one of which differs in something that counts.
+#[test]
+fn of_answers_alike_each_counts_that_says_something_else() {
+    let of = |index: i32, from: i64| Answered {
+        index,
+        high_watermark: from + 100,
+        last_stable_offset: from + 90,
+        log_start_offset: 7,
+        records: batch(from, 10, 5, 0),
+        ..Answered::default()
+    };
+    type Change = fn(&mut Answered, i64);
+    let changes: [(&str, Change); 9] = [
+        ("nothing", |_, _| {}),
+        ("of a transaction", |at, from| {
+            at.records = batch(from, 10, 5, TRANSACTIONAL);
+        }),
+        ("far ahead", |at, _| at.records = batch(5_000, 10, 5, 0)),
+        ("long behind", |at, _| at.records = batch(20, 10, 5, 0)),
+        ("nothing in it", |at, _| at.records = Vec::new()),
+        ("an error", |at, _| {
+            (at.error_code, at.records) = (6, Vec::new());
+        }),
+        ("a log that begins later", |at, _| at.log_start_offset = 9),
+        ("two batches", |at, from| {
+            let two = [batch(from, 1, 5, 0), batch(from + 1, 1, 5, 0)].concat();
+            at.records = [two, batch(from + 2, 8, 5, 0)].concat();
+        }),
+        ("an old format", |at, from| {
+            let mut records = batch(from, 10, 5, 0);
+            records[16] = 1;
+            at.records = records;
+        }),
+    ];
+    for version in [7, 11, 12, 16, 18] {
+        for (what, change) in changes {
+            for (at, last) in [0, 1, 4, 9].into_iter().flat_map(|at| [(at, 0), (at, 1)]) {
+                let from = |turn: usize| 40 + 10 * turn as i64;
+                let mut turns: Vec<_> = (0..10)
+                    .map(|turn| {
+                        let from = from(turn);
+                        (Request::new(version, 0, 0, from), vec![of(0, from)])
+                    })
+                    .collect();
+                change(&mut turns[at].1[0], from(at));
+                turns.push((Request::new(version, 0, last, 140), vec![of(last, 140)]));
+                let consumed = |reads| consumed(version, &turns, 10, reads);
+                let slow = consumed((1, 1));
+                let told = if what == "of a transaction" { 1 } else { 0 };
+                let dirty = slow.1.iter().filter(|event| event.contains("DirtyRead"));
+                assert_eq!(dirty.count(), told, "{what}: {:?}", slow.1);
+                for reads in [(usize::MAX, 1), (usize::MAX, usize::MAX), (250, 400)] {
+                    assert_eq!(consumed(reads), slow, "{version} {what} {at} {reads:?}");
+                }
+                // Up to the last record that was delivered in partition 0.
+                let expected = match what {
+                    "far ahead" => 999,
+                    _ => [140, 150][usize::from(last == 0)],
+                };
+                let delivered = match (at, what) {
+                    (9, "nothing in it" | "an error" | "long behind") if last == 1 => 130,
+                    // The end of what a consumer may be given.
+                    (_, "an old format") => expected.max(from(at) + 100),
+                    _ => expected,
+                };
+                assert_eq!(slow.0, delivered.min(999), "{version} {what} {at} {last}");
+            }
         }
     }
 }
