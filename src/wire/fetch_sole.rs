@@ -119,6 +119,9 @@ pub fn alike(
     (fields, records): (usize, Range<usize>),
     most: u32,
 ) -> (u32, i64) {
+    if !others.starts_with(&first[..SIZE_LEN]) {
+        return (0, -1);
+    }
     let at = records.start;
     let batch = first.get(records.clone()).unwrap_or_default();
     // Of the batch its length, magic and attributes are what they were in the first.

@@ -621,6 +621,9 @@ pub fn stored_alike(
 ) -> (u32, i64) {
     let (_, mut highest) = sole_stored(first, version);
     let mut answers = 0;
+    if most == 0 || !others.starts_with(&first[..SIZE_LEN]) {
+        return (0, highest);
+    }
     let behind_at = first.len().saturating_sub(behind_base_offset(version));
     let (Some(offset_at), Some((_, mut correlation_id))) =
         (behind_at.checked_sub(8), header::response_start(first))
