@@ -1,6 +1,7 @@
 //! The common Fetch, dealt with in one look. A request that is all here is walked at once; those that follow it in the same
-//! read and differ from it in nothing but partition and position are not walked again. Of an answer that is all here and holds one
-//! partition, its batches are all that is walked. Everything else takes the long way (`fetch.rs`), to the same end.
+//! read and differ from it in nothing but partition, position, and how long and for how much they wait, are only compared with
+//! it. Of an answer that is all here and holds one partition, its batches are all that is walked; answers that follow it and are
+//! like it are compared, too. Everything else takes the long way (`fetch.rs`), to the same end.
 
 use super::fetches::Fetches;
 use super::inflight::{Fate, FetchLook};
