@@ -1,7 +1,8 @@
 //! The common request, dealt with in one look: one topic, one partition, one batch whose header is here, and nothing in
 //! force that needs more of it. Requests like the one before only add to a [`Tally`]; those that follow in the same read and
 //! begin with the same bytes, but for a partition that was met in it, are not even parsed; and of those to one partition with
-//! batches alike only what may differ is read, so that what one costs is some nanoseconds. Everything else takes the long way (`produce.rs`), to the same end.
+//! batches alike only what may differ is read, so that what one costs is some nanoseconds. Everything else takes the long way
+//! (`produce.rs`), to the same end.
 
 use super::acked::{self, Placed};
 use super::appends::{Batches, Findings};
