@@ -59,10 +59,18 @@ impl Events {
             Some((key, count)) if *key == api_key => *count += more,
             _ => {
                 if let Some((api_key, count)) = self.requests.replace((api_key, more)) {
-                    self.list.push(Event::Requests { api_key, count });
+                    self.add(Event::Requests { api_key, count });
                 }
             }
         }
+    }
+
+    /// Most have one at a time to tell: room for one is what they begin with, and keep.
+    fn add(&mut self, event: Event) {
+        if self.list.capacity() == 0 {
+            self.list.reserve_exact(1);
+        }
+        self.list.push(event);
     }
 
     /// Produce requests, by the acks that the client sent.
@@ -91,7 +99,7 @@ impl Events {
             bytes,
         };
         if let Some(before) = self.batch.replace(new) {
-            self.list.push(before.event());
+            self.add(before.event());
         }
     }
 
@@ -116,7 +124,7 @@ impl Events {
         {
             return;
         }
-        self.list.push(event);
+        self.add(event);
     }
 
     /// Hands every event out, in order but for folding, and forgets them.
@@ -155,7 +163,7 @@ impl Events {
 
     fn flush(&mut self) {
         if let Some((api_key, count)) = self.requests.take() {
-            self.list.push(Event::Requests { api_key, count });
+            self.add(Event::Requests { api_key, count });
         }
         for (acks, count) in ACKS.into_iter().zip(&mut self.acks) {
             match std::mem::take(count) {
