@@ -161,7 +161,8 @@ pub struct Connection<D: Dial> {
     lookup: Option<Box<Lookup>>,
     /// A look that nothing waits for.
     wonder: Option<Box<Lookup>>,
-    meter: ConnectionMeter,
+    /// Boxed, so that what a task takes is below 2 KiB: allocators round up from there in steps of 512 bytes.
+    meter: Box<ConnectionMeter>,
     phase: Phase,
     /// The settings that `signal` tells the end of: those in force as far as it has heard, if not those it judges by.
     heard: Arc<Live>,
@@ -247,7 +248,7 @@ impl<D: Dial> Connection<D> {
             announce_wait: Waiting::default(),
             lookup: None,
             wonder: None,
-            meter,
+            meter: Box::new(meter),
             phase: Phase::Serving,
             signal: Box::pin(known.live.superseded.clone().cancelled_owned()),
             heard: known.live.clone(),
@@ -510,7 +511,7 @@ impl<D: Dial> Connection<D> {
                 }
                 return false;
             }
-            Want::Confirm(question) => return self.look_up(question, cx, moved),
+            Want::Confirm(question) => return self.look_up(*question, cx, moved),
             Want::Announce(len) => {
                 // First whether there is still a client: what one that has gone has begun, no broker is to hear of.
                 if self.reads_on(cx) && self.read_client(cx) {

@@ -34,8 +34,6 @@ pub(super) struct Fetches {
     /// The topics that the request and the answer are at; `None`: there was no room for it.
     requested: Option<usize>,
     answered: Option<usize>,
-    /// The partition that the request is at.
-    place: Option<(usize, usize)>,
     /// The partition that the answer is at, by position.
     answering: Option<usize>,
     told_ms: i64,
@@ -87,7 +85,6 @@ impl Fetches {
             generation: 0,
             requested: None,
             answered: None,
-            place: None,
             answering: None,
             told_ms: env.now_ms,
             client: None,
@@ -152,7 +149,6 @@ impl Fetches {
 
     /// A partition of that topic is read from here.
     pub fn requested(&mut self, env: &Env<'_>, index: i32, fetch_offset: i64) {
-        self.place = None;
         let Some(place) = self.read(env, index) else {
             return self.blind();
         };
@@ -166,7 +162,6 @@ impl Fetches {
             topic.partitions[place.1].cell = cell;
         }
         self.read_on(env, place, fetch_offset);
-        self.place = Some(place);
     }
 
     /// A partition in its place is read from here.
@@ -191,9 +186,11 @@ impl Fetches {
         self.client.is_none() || cell.as_ref().is_some_and(|cell| !cell.is_gone())
     }
 
-    /// Where the partition is that the request came to last, if it can be read on as it is.
-    pub fn place(&self) -> Option<(usize, usize)> {
-        self.place.filter(|place| self.goes_on(*place))
+    /// The topic that the request is at, if that partition of it can be read on as it is.
+    pub fn goes_on_in(&self, index: i32) -> Option<usize> {
+        let topic = self.requested?;
+        let place = self.place_in(topic, index)?;
+        self.goes_on(place).then_some(topic)
     }
 
     /// A partition of a topic in its place that was read before.

@@ -218,7 +218,7 @@ impl Session {
             Err(Open::Ask(question)) => {
                 self.learned.extend(learned);
                 self.judged.get_or_insert_default().asked = Some(question.clone());
-                return Err(Want::Confirm(question));
+                return Err(Want::confirm(question));
             }
         };
         self.judged = None;

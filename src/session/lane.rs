@@ -22,8 +22,8 @@ enum Piece {
     Forward(usize),
     /// As many bytes of the buffer go nowhere.
     Skip(usize),
-    /// Bytes of our own go out in this place.
-    Own(Bytes),
+    /// Bytes of our own go out in this place. Rare, so boxed: each lane keeps room for one piece.
+    Own(Box<Bytes>),
     /// As many bytes that the driver holds elsewhere.
     Elsewhere(usize),
 }
@@ -91,7 +91,7 @@ impl Lane {
     pub fn insert(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.planned_bytes += bytes.len() as u64;
-            self.add(Piece::Own(bytes));
+            self.add(Piece::Own(Box::new(bytes)));
         }
     }
 
@@ -218,7 +218,7 @@ impl Lane {
                     left -= *len;
                 }
                 Piece::Own(bytes) if bytes.len() > left => {
-                    bytes::Buf::advance(bytes, left);
+                    bytes::Buf::advance(&mut **bytes, left);
                     break;
                 }
                 Piece::Own(bytes) => left -= bytes.len(),

@@ -85,9 +85,16 @@ pub enum Want {
     /// Answers: too much is in flight.
     Answers,
     /// What only the brokers can tell, as of now ([`Session::confirmed`]).
-    Confirm(Question),
+    Confirm(Box<Question>),
     /// Nothing: the connection has to end ([`Session::closing`]).
     Close,
+}
+
+impl Want {
+    /// Boxed, because it is rare and long: a want is kept for both directions of each connection.
+    fn confirm(question: Question) -> Want {
+        Want::Confirm(Box::new(question))
+    }
 }
 
 /// What is asked of the brokers.

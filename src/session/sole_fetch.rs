@@ -122,18 +122,16 @@ impl Session {
             };
             if let Some(part) = part {
                 parts += 1;
-                if matches!(part, fetch_request::Part::Partition { .. }) {
-                    partition_at = Some(at);
+                if let fetch_request::Part::Partition { index, .. } = part {
+                    partition_at = Some((at, index));
                 }
                 self.fetch_request_part(env, part);
             }
             at += usize::try_from(len).unwrap_or(usize::MAX);
         }
         let alone = parts == 2 && !look.repair;
-        let (partition_at, place) = (
-            partition_at.filter(|_| alone)?,
-            self.fetches.as_ref()?.place()?,
-        );
+        let (partition_at, index) = partition_at.filter(|_| alone)?;
+        let topic = self.fetches.as_ref()?.goes_on_in(index)?;
         Some(LastFetch {
             frame_len: frame.len(),
             version: start.api_version,
@@ -142,7 +140,7 @@ impl Session {
             partition_at,
             look,
             full: head.full,
-            topic: place.0,
+            topic,
         })
     }
 

@@ -115,7 +115,7 @@ impl Session {
         };
         if let Some(Refusal::Ask(scenario, topic)) = refusal {
             self.produce.unconfirmed = Some((entry, scenario, topic.clone()));
-            return Err(Want::Confirm(Question::Facts(topic)));
+            return Err(Want::confirm(Question::Facts(topic)));
         }
         if let Some(large) = large {
             self.events.push(Event::Rejection {
@@ -159,7 +159,7 @@ impl Session {
         if !large.certain {
             let topic = large.topic.clone();
             frame.unconfirmed = Some((entry, Scenario::OversizedBatch, topic.clone()));
-            return Err(Want::Confirm(Question::Facts(topic)));
+            return Err(Want::confirm(Question::Facts(topic)));
         }
         let text = oversized_batch::text(large.found, &large.topic).into();
         let over = std::mem::take(&mut frame.over);
@@ -227,7 +227,7 @@ impl Session {
         };
         let Some(facts) = frame.confirmation.take() else {
             frame.unconfirmed = Some((entry, scenario, name.clone()));
-            return Err(Want::Confirm(Question::Facts(name)));
+            return Err(Want::confirm(Question::Facts(name)));
         };
         let told = facts.as_ref().is_some_and(|facts| {
             scenario != Scenario::OversizedBatch || facts.max_message_bytes.is_some()

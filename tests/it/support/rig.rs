@@ -537,7 +537,14 @@ impl Rig {
                 self.collecting = len;
                 true
             }
-            Want::Confirm(Question::LogEnds(partitions, _)) => {
+            Want::Confirm(question) => self.ask(*question),
+        }
+    }
+
+    /// What the brokers say to a question; whether they do so now.
+    fn ask(&mut self, question: Question) -> bool {
+        match question {
+            Question::LogEnds(partitions, _) => {
                 let answer = match self.confirm {
                     Confirm::Later => return false,
                     Confirm::Silence => None,
@@ -548,7 +555,7 @@ impl Rig {
                 self.request_news = true;
                 true
             }
-            Want::Confirm(Question::Committed(group, partitions)) => {
+            Question::Committed(group, partitions) => {
                 let answer = match self.confirm {
                     Confirm::Later => return false,
                     Confirm::Silence => None,
@@ -559,7 +566,7 @@ impl Rig {
                 self.request_news = true;
                 true
             }
-            Want::Confirm(Question::Topics(topics)) => {
+            Question::Topics(topics) => {
                 let answer = match self.confirm {
                     Confirm::Later => return false,
                     Confirm::Silence => None,
@@ -570,7 +577,7 @@ impl Rig {
                 self.request_news = true;
                 true
             }
-            Want::Confirm(Question::Facts(topic)) => {
+            Question::Facts(topic) => {
                 let known = self.view.topic(&topic).cloned();
                 let facts = match self.confirm {
                     Confirm::Later => return false,
