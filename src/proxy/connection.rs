@@ -47,8 +47,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 const BYTES_PER_WAKE: usize = 4 * 1024 * 1024;
 /// Turns of reading, judging and writing after which it does, too, however little they moved.
 const ROUNDS_PER_WAKE: usize = 10_000;
-/// How long the wall clock goes on by the other one before it is read again: what is compared with it are timestamps of records,
-/// by seconds at the least, and to read one clock for each wake costs half as much as to read both.
+/// How long the wall clock goes on by the other one before it is read again, so that most wakes read only one: what is compared
+/// with it are timestamps of records, by seconds at the least.
 const WALL_CLOCK_US: u64 = 100_000;
 /// Answers of our own that a client has not taken, beyond which nothing more of it is read.
 const OWN_ANSWERS_BYTES: u64 = 64 * 1024;
@@ -91,8 +91,7 @@ struct Known {
     node_id: Option<i32>,
     /// It came by the port of `[listener.sni]`, whose clients are told other addresses.
     by_name: bool,
-    /// What time it is, as of this wake; and when the wall clock was read, by `clock_us`, and what it told.
-    unix_ms: i64,
+    /// When the wall clock was read, by `clock_us`, and what it told.
     wall_clock: (u64, i64),
     clock_us: u64,
     address: Address,
@@ -116,13 +115,15 @@ pub(super) fn unix_ms() -> i64 {
 
 impl Known {
     fn look_at_clocks(&mut self, clock_us: u64) {
-        let (read_us, read_ms) = self.wall_clock;
         self.clock_us = clock_us;
-        self.unix_ms = read_ms.saturating_add_unsigned((clock_us - read_us) / 1000);
-        if clock_us - read_us >= WALL_CLOCK_US {
-            self.unix_ms = unix_ms();
-            self.wall_clock = (clock_us, self.unix_ms);
+        if clock_us - self.wall_clock.0 >= WALL_CLOCK_US {
+            self.wall_clock = (clock_us, unix_ms());
         }
+    }
+
+    fn unix_ms(&self) -> i64 {
+        let (read_us, read_ms) = self.wall_clock;
+        read_ms.saturating_add_unsigned((self.clock_us - read_us) / 1000)
     }
 
     fn env<'a>(&'a self, shared: &'a Shared) -> Env<'a> {
@@ -136,7 +137,7 @@ impl Known {
             brokers_outside: self.brokers_outside,
             needs_login: shared.settings.cluster.sasl.is_some(),
             address: self.address,
-            now_ms: self.unix_ms,
+            now_ms: self.unix_ms(),
             clock_us: self.clock_us,
         }
     }
@@ -222,7 +223,6 @@ impl<D: Dial> Connection<D> {
     ) -> Self {
         let now = Instant::now();
         let view = shared.watch.view();
-        let unix_ms = unix_ms();
         let known = Known {
             by_name: false,
             brokers_outside: shared.brokers_outside(&view),
@@ -230,8 +230,7 @@ impl<D: Dial> Connection<D> {
             view,
             node_id,
             address: address(meter.client_ip()),
-            unix_ms,
-            wall_clock: (0, unix_ms),
+            wall_clock: (0, unix_ms()),
             clock_us: 0,
         };
         Connection {

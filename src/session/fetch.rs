@@ -55,7 +55,8 @@ impl Session {
                 let frame = &lane.fresh()[..frame_len];
                 let next = self.whole_fetch(env, frame, start, (look, head));
                 self.pass_frame(lane, frame_len);
-                *last = next.unwrap_or_default().ended(lane.planned_bytes());
+                *last = next.unwrap_or_default();
+                last.end = lane.planned_bytes();
             }
             Some(head) if look.follows() => {
                 let left = (frame_len - head.topics_at) as u64;

@@ -139,9 +139,8 @@ impl Last {
         }
         let free = record_batch::FREE_OF_BATCH;
         let free = free.map(|range| range.start + batch_at..range.end + batch_at);
-        let [a, b, c, d] = free;
-        let free = [CORRELATION_ID, a, b, c, d];
-        let template = Template::new(frame, batch_at + BATCH_HEADER_LEN, &free)?;
+        let free = std::iter::once(CORRELATION_ID).chain(free);
+        let template = Template::new(frame, batch_at + BATCH_HEADER_LEN, free)?;
         Some((template, batch_at))
     }
 

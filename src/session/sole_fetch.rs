@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::{Env, Session};
 use crate::wire::alike::Template;
 use crate::wire::api::ErrorCode;
-use crate::wire::fetch::{Part, Step};
+use crate::wire::fetch::{Part, Step, Walker};
 use crate::wire::fetch_request::{self, Head};
 use crate::wire::fetch_sole;
 use crate::wire::header::{CORRELATION_ID, Start};
@@ -22,7 +22,7 @@ pub(super) struct LastFetch {
     frame_len: usize,
     version: i16,
     /// Where its end lies in the stream to the broker: as long as nothing was planned behind it, it is in the lane.
-    end: u64,
+    pub end: u64,
     isolation_at: usize,
     partition_at: usize,
     look: FetchLook,
@@ -31,10 +31,6 @@ pub(super) struct LastFetch {
 }
 
 impl LastFetch {
-    pub fn ended(self, end: u64) -> LastFetch {
-        LastFetch { end, ..self }
-    }
-
     /// How a request must begin, and end, to be like this one, which is `frame`: it may wait for other bytes, and more of them, and
     /// read another partition from another position.
     fn template(&self, frame: &[u8]) -> Option<Template> {
@@ -43,7 +39,7 @@ impl LastFetch {
             fetch_request::waits(self.isolation_at),
             fetch_request::partition(self.partition_at, self.version),
         ];
-        Template::new(frame, frame.len(), &free)
+        Template::new(frame, frame.len(), free)
     }
 }
 
@@ -58,8 +54,7 @@ impl Session {
         start: Start,
         frame_len: usize,
     ) -> bool {
-        let known = (last.frame_len, last.version, last.end)
-            == (frame_len, start.api_version, lane.planned_bytes());
+        let known = (last.frame_len, last.end) == (frame_len, lane.planned_bytes());
         let (Some(fetches), true) = (&mut self.fetches, known) else {
             return false;
         };
@@ -158,7 +153,7 @@ impl Session {
         let Some(sole) = fetch_sole::sole(frame, version) else {
             return false;
         };
-        let (fields, records) = (sole.high_watermark_at, sole.records.clone());
+        let (high_watermark_at, records) = (sole.high_watermark_at, sole.records.clone());
         if look != FetchLook::default() {
             self.fetch_answer_part(env, look, Part::Topic(sole.key));
             let part = Part::Partition {
@@ -170,19 +165,8 @@ impl Session {
             match fetch_sole::sole_batch_end(&frame[records.clone()]) {
                 Some(end) => self.sole_batch_delivered(env, look, end),
                 None => {
-                    let mut walker = sole.walker(version, look.of_batches());
-                    let (mut at, end) = (sole.records.start, sole.records.end);
-                    while walker.at_batches() {
-                        at += match walker.next(&mut frame[at..end]) {
-                            Step::Part(part, len) => {
-                                self.fetch_answer_part(env, look, part);
-                                len as usize
-                            }
-                            Step::Pass(len) => len as usize,
-                            // All of them are here.
-                            Step::Need(_) | Step::Malformed(_) | Step::Done => break,
-                        };
-                    }
+                    let walker = sole.walker(version, look.of_batches());
+                    self.walk_batches(env, look, walker, &mut frame[records.clone()]);
                 }
             }
             self.tell_headroom(env, look);
@@ -191,7 +175,7 @@ impl Session {
         let mut answers = 1;
         if run > 0 {
             let (frame, others) = lane.fresh().split_at(frame_len);
-            let (alike, end) = fetch_sole::alike(frame, others, (fields, records), run);
+            let (alike, end) = fetch_sole::alike(frame, others, (high_watermark_at, records), run);
             self.sole_batch_delivered(env, look, end);
             answers += alike;
         }
@@ -199,6 +183,27 @@ impl Session {
         self.in_flight.pass_over(answers - 1);
         self.answered();
         true
+    }
+
+    fn walk_batches(
+        &mut self,
+        env: &Env<'_>,
+        look: FetchLook,
+        mut walker: Walker,
+        records: &mut [u8],
+    ) {
+        let mut at = 0;
+        while walker.at_batches() {
+            at += match walker.next(&mut records[at..]) {
+                Step::Part(part, len) => {
+                    self.fetch_answer_part(env, look, part);
+                    len as usize
+                }
+                Step::Pass(len) => len as usize,
+                // All of them are here.
+                Step::Need(_) | Step::Malformed(_) | Step::Done => break,
+            };
+        }
     }
 
     fn sole_batch_delivered(&mut self, env: &Env<'_>, look: FetchLook, end: i64) {

@@ -19,7 +19,11 @@ pub struct Template {
 
 impl Template {
     /// The first `len` bytes of `frame`, but for those in `free`. `None`: that is not what it is for, they are too many or too few.
-    pub fn new(frame: &[u8], len: usize, free: &[Range<usize>]) -> Option<Template> {
+    pub fn new(
+        frame: &[u8],
+        len: usize,
+        free: impl IntoIterator<Item = Range<usize>>,
+    ) -> Option<Template> {
         let begins = frame
             .get(..len)
             .filter(|_| (STEP..=MAX_BYTES).contains(&len))?;
@@ -30,7 +34,7 @@ impl Template {
         };
         template.bytes[..len].copy_from_slice(begins);
         for range in free {
-            template.mask.get_mut(range.clone())?.fill(0);
+            template.mask.get_mut(range)?.fill(0);
         }
         Some(template)
     }
@@ -80,7 +84,7 @@ mod tests {
     fn each_byte_that_is_not_free_must_be_the_same() {
         for len in [16, 17, 31, 32, 61, 128, 319, 320] {
             let frame: Vec<u8> = (0..400).map(|at| at as u8).collect();
-            let template = Template::new(&frame, len, &[3..5, 9..10]).unwrap();
+            let template = Template::new(&frame, len, [3..5, 9..10]).unwrap();
             for at in 0..frame.len() {
                 let mut other = frame.clone();
                 other[at] ^= 1;
@@ -95,9 +99,9 @@ mod tests {
     #[test]
     fn what_is_too_long_too_short_or_not_there_makes_none() {
         let frame = [0; 400];
-        assert!(Template::new(&frame, 321, &[]).is_none());
-        assert!(Template::new(&frame, 15, &[]).is_none());
-        assert!(Template::new(&frame[..20], 21, &[]).is_none());
-        assert!(Template::new(&frame, 20, &[3..5, 319..321]).is_none());
+        assert!(Template::new(&frame, 321, []).is_none());
+        assert!(Template::new(&frame, 15, []).is_none());
+        assert!(Template::new(&frame[..20], 21, []).is_none());
+        assert!(Template::new(&frame, 20, [3..5, 319..321]).is_none());
     }
 }

@@ -16,7 +16,7 @@
 use super::api::ErrorCode;
 use super::lengths::{Lengths, Short};
 use super::produce::{TopicKey, UNUSED_TAG};
-use super::record_batch::{i32_at, i64_at};
+use super::record_batch::{self, i32_at, i64_at};
 use super::varint;
 
 /// First version whose answers may name broker addresses.
@@ -324,8 +324,7 @@ impl Walker {
                 if magic != 2 {
                     return self.batches_end(size, false);
                 }
-                let last = i64_at(head, 0).saturating_add(i64::from(i32_at(head, 23)));
-                self.end = self.end.max(last.saturating_add(1));
+                self.end = self.end.max(record_batch::end(head));
             }
             if len >= left {
                 return self.batches_end(size, true);

@@ -37,7 +37,7 @@ pub struct Head {
 /// Reads the head of a Fetch body that starts at `body_at`; version 4 at least.
 pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Look<Head> {
     let replica = if version < 15 { 4 } else { 0 };
-    let isolation_at = body_at + replica + 12;
+    let isolation_at = body_at + replica + WAITS_LEN;
     let topics_at = isolation_at + 1 + if version < SESSIONS_FROM { 0 } else { 8 };
     if topics_at > frame_len {
         return Look::Malformed("Fetch ends before its topics");
@@ -70,9 +70,12 @@ pub fn head(frame: &[u8], frame_len: usize, body_at: usize, version: i16) -> Loo
     })
 }
 
-/// max_wait_ms, min_bytes and max_bytes, of a request whose isolation level stands there.
+/// What stands in front of the isolation level: max_wait_ms, min_bytes and max_bytes.
+const WAITS_LEN: usize = 12;
+
+/// They, in a request whose isolation level stands there.
 pub fn waits(isolation_at: usize) -> Range<usize> {
-    isolation_at.saturating_sub(12)..isolation_at
+    isolation_at.saturating_sub(WAITS_LEN)..isolation_at
 }
 
 /// The fields of a partition that begins there, without its tags.

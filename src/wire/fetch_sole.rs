@@ -9,7 +9,7 @@ use super::fetch::{
 use super::fetch_request::SESSIONS_FROM;
 use super::header::{self, Look, RESPONSE_START_LEN, SIZE_LEN};
 use super::produce::TopicKey;
-use super::record_batch::{BATCH_HEADER_LEN, ENTRY_OVERHEAD, MAGIC_END, i32_at, i64_at};
+use super::record_batch::{self, BATCH_HEADER_LEN, ENTRY_OVERHEAD, MAGIC_END, i32_at};
 use super::varint;
 use std::ops::Range;
 
@@ -101,25 +101,19 @@ pub fn sole_batch_end(records: &[u8]) -> Option<i64> {
         && i64::from(i32_at(records, 8)) + ENTRY_OVERHEAD as i64 == records.len() as i64
         && records[MAGIC_END - 1] == 2
         && records[ATTRIBUTES_END - 1] & TRANSACTIONAL == 0;
-    sole.then(|| batch_end(records))
-}
-
-/// baseOffset and lastOffsetDelta
-fn batch_end(batch: &[u8]) -> i64 {
-    let delta = i64::from(i32_at(batch, ATTRIBUTES_END));
-    i64_at(batch, 0).saturating_add(delta).saturating_add(1)
+    sole.then(|| record_batch::end(records))
 }
 
 /// How many answers, `most` at the most, follow one that is [`sole`] and differ from it in nothing but where the log ends, in their
 /// only batch, of no transaction, and in their correlation id, each one more than the one before; and the highest offset that
-/// stands behind these batches, −1 where there are none. `fields`: where the high watermark lies; `records`: and the records.
+/// stands behind these batches, −1 where there are none. The last two tell where both lie in it.
 pub fn alike(
     first: &[u8],
     others: &[u8],
-    (fields, records): (usize, Range<usize>),
+    (high_watermark_at, records): (usize, Range<usize>),
     most: u32,
 ) -> (u32, i64) {
-    if !others.starts_with(&first[..SIZE_LEN]) {
+    if !header::same_size(first, others) {
         return (0, -1);
     }
     let at = records.start;
@@ -127,12 +121,12 @@ pub fn alike(
     // Of the batch its length, magic and attributes are what they were in the first.
     let free = [
         SIZE_LEN..RESPONSE_START_LEN,
-        fields..fields + 16,
+        high_watermark_at..high_watermark_at + 16,
         at..at + 8,
         at + 12..at + 16,
         at + 17..at + 21,
     ];
-    let template = Template::new(first, at + ATTRIBUTES_END, &free);
+    let template = Template::new(first, at + ATTRIBUTES_END, free);
     let template = template.filter(|_| sole_batch_end(batch).is_some());
     let (Some(template), Some((_, mut correlation_id))) = (template, header::response_start(first))
     else {
@@ -147,7 +141,7 @@ pub fn alike(
         if !alike {
             break;
         }
-        end = end.max(batch_end(&other[at..]));
+        end = end.max(record_batch::end(&other[at..]));
         answers += 1;
     }
     (answers, end)

@@ -48,6 +48,13 @@ pub fn response_start(frame: &[u8]) -> Option<(i32, i32)> {
     ))
 }
 
+/// Whether what stands in front of both frames is the same: a look that spares a longer one.
+pub fn same_size(first: &[u8], others: &[u8]) -> bool {
+    first
+        .first_chunk::<SIZE_LEN>()
+        .is_some_and(|size| others.starts_with(size))
+}
+
 /// The size that a ClientHello of TLS shows when it is read as a size prefix: content type 22, version 3.x.
 pub fn looks_like_tls(size: i32) -> bool {
     size >> 16 == 0x1603

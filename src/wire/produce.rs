@@ -621,7 +621,7 @@ pub fn stored_alike(
 ) -> (u32, i64) {
     let (_, mut highest) = sole_stored(first, version);
     let mut answers = 0;
-    if most == 0 || !others.starts_with(&first[..SIZE_LEN]) {
+    if most == 0 || !header::same_size(first, others) {
         return (0, highest);
     }
     let behind_at = first.len().saturating_sub(behind_base_offset(version));
@@ -631,7 +631,7 @@ pub fn stored_alike(
         return (0, highest);
     };
     let free = [SIZE_LEN..RESPONSE_START_LEN, offset_at..behind_at];
-    let Some(template) = Template::new(first, first.len(), &free) else {
+    let Some(template) = Template::new(first, first.len(), free) else {
         return (0, highest);
     };
     for other in others.chunks_exact(first.len()).take(most as usize) {

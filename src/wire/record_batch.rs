@@ -16,6 +16,7 @@ pub const MAGIC_END: usize = 17;
 /// producerEpoch and baseSequence. maxTimestamp is told, and has a place of its own.
 pub const FREE_OF_BATCH: [Range<usize>; 4] = [0..8, 12..16, 17..43, 51..57];
 pub const MAX_TIMESTAMP_AT: usize = 35;
+const LAST_OFFSET_DELTA_AT: usize = 23;
 
 /// One entry of a `records` field, as its head shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +77,13 @@ pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
         producer_id: i64_at(batch, 43),
         max_timestamp: i64_at(batch, MAX_TIMESTAMP_AT),
     }))
+}
+
+/// The offset behind a batch (magic 2) whose head is here up to lastOffsetDelta.
+#[inline]
+pub fn end(head: &[u8]) -> i64 {
+    let delta = i64::from(i32_at(head, LAST_OFFSET_DELTA_AT));
+    i64_at(head, 0).saturating_add(delta).saturating_add(1)
 }
 
 /// A number of a batch's head that is here (0 where it is not); copied byte by byte it would cost a multiple.

@@ -10,8 +10,8 @@ use holdfast::policy::Settings;
 use std::process::Command;
 use std::time::Duration;
 
-/// Instructions of one frame with its answer, on x86-64, with the default preset. This build is hardly optimized: pipelined
-/// frames, which are compared by vectors where there are any, cost a tenth of it in a release.
+/// Instructions of one frame with its answer, on x86-64, with the default preset. This build is hardly optimized:
+/// pipelined Produce requests, which a release compares by vectors, cost a tenth of it there.
 const KNOWN: [(&str, u64); 7] = [
     ("produce", 6552),
     ("produce, raised", 7620),

@@ -8,7 +8,7 @@ use holdfast::wire::fetch::{self, Batches, Part, Step, Walker};
 use holdfast::wire::header::Look;
 use holdfast::wire::produce::TopicKey;
 use holdfast::wire::schema;
-use holdfast::wire::{fetch_request, fetch_sole};
+use holdfast::wire::{fetch_request, fetch_sole, produce};
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::protocol::Decodable;
 use proptest::prelude::*;
@@ -355,4 +355,14 @@ fn the_common_answer_says_at_one_look_what_a_walk_says_and_what_is_not_common_is
         }
     }
     assert!(at_once > 10_000 && left > 10_000, "{at_once} {left}");
+}
+
+#[test]
+fn what_is_too_short_to_be_an_answer_is_like_no_other() {
+    let frame = [0; 7];
+    for len in 0..frame.len() {
+        let (first, records) = (&frame[..len], len..len);
+        assert_eq!(fetch_sole::alike(first, &frame, (0, records), 9), (0, -1));
+        assert_eq!(produce::stored_alike(first, &frame, 9, 9, -1).0, 0);
+    }
 }
