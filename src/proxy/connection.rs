@@ -288,7 +288,8 @@ impl<D: Dial> Connection<D> {
             if self.over || !(requests || responses || closing) {
                 return;
             }
-            if self.moved >= BYTES_PER_WAKE {
+            // What it has learned may change how the next request is judged: the watch is told first.
+            if self.moved >= BYTES_PER_WAKE || self.session.has_learned() {
                 break;
             }
             // What only requests moved, was before the answers were looked at; and a client of whom nothing but bytes is waited

@@ -415,6 +415,10 @@ impl Session {
         !self.events.is_empty() || !self.learned.is_empty() || self.has_tally()
     }
 
+    pub fn has_learned(&self) -> bool {
+        !self.learned.is_empty()
+    }
+
     pub fn learned(&mut self) -> impl Iterator<Item = Learned> + '_ {
         // Rare: one that rests keeps no room for them.
         std::mem::take(&mut self.learned).into_iter()

@@ -1,14 +1,19 @@
 //! The driver moves bytes: how often it reads, writes and is woken, in which order, and what it holds when a peer is slow.
 
 use super::driven::{
-    Counts, Gate, PIPE_BYTES, SOON, answer, answers_all, correlation_id, frame, opaque, produce,
-    reply, unknown_api_versions,
+    Counts, Gate, PIPE_BYTES, SOON, Wire, answer, answers_all, correlation_id, frame, opaque,
+    produce, reply, unknown_api_versions,
 };
+use crate::support::rig;
 use holdfast::session::event::CloseCause;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 #[tokio::test(start_paused = true)]
@@ -311,4 +316,87 @@ async fn others_have_their_turn_after_four_megabytes_relayed_or_thrown_away() {
         let polls = line.polls.load(Relaxed) - before;
         assert!((8..20).contains(&polls), "{polls} wakes, {thrown_away}");
     }
+}
+
+/// A broker that has answered before the write to it returns.
+struct Prompt {
+    broker: rig::Broker,
+    came: Vec<u8>,
+    answers: Vec<u8>,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Prompt {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.answers.is_empty() {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let n = self.answers.len().min(buffer.remaining());
+        buffer.put_slice(&self.answers[..n]);
+        self.answers.drain(..n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Prompt {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        this.came.extend(bytes);
+        this.answers.extend(this.broker.take(&this.came));
+        if let Some(reader) = this.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// How often a connection is woken for 400 requests with acks=0 that lie there, before a broker that answers at once; and
+/// what becomes of their records.
+async fn wakes_for_400_requests(broker: rig::Broker) -> (usize, [u64; 3]) {
+    let gate = Gate::new("");
+    let (far, near) = tokio::io::duplex(2 * PIPE_BYTES);
+    let dial = move || {
+        let prompt = Prompt {
+            broker: broker.clone(),
+            came: Vec::new(),
+            answers: Vec::new(),
+            reader: None,
+        };
+        Ok(Wire::new(prompt, &Arc::default()))
+    };
+    let (_nobody, brokers) = mpsc::unbounded_channel::<DuplexStream>();
+    let mut line = gate.start(far, Wire::new(near, &Arc::default()), dial, brokers);
+    let requests: Vec<u8> = (0..400).flat_map(|id| produce(id, 0, 1, 100)).collect();
+    line.client.write_all(&requests).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    (line.polls.load(Relaxed), gate.ended())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_teaches_is_told_before_the_next_window_of_requests_is_judged() {
+    let stores = rig::Broker::default();
+    let (wakes, ended) = wakes_for_400_requests(stores.clone()).await;
+    assert_eq!(ended, [400, 0, 0]);
+    assert!(wakes < 10, "{wakes}: one wake sees many answers");
+    let (wakes, ended) = wakes_for_400_requests(stores.error("orders", 0, 19)).await;
+    assert_eq!(ended, [0, 400, 0]);
+    // `max_absorbed_in_flight` is 8. Between two wakes the watch, and others, have their turn.
+    assert!(wakes >= 400 / 8, "{wakes}");
 }

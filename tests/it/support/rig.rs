@@ -1130,7 +1130,7 @@ impl Broker {
     }
 
     /// Answers to what came since the last time.
-    fn take(&mut self, stream: &[u8]) -> Vec<u8> {
+    pub fn take(&mut self, stream: &[u8]) -> Vec<u8> {
         let mut answers = Vec::new();
         for frame in frames(&stream[self.taken..]) {
             self.taken += frame.len();
