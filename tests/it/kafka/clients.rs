@@ -21,7 +21,6 @@ fn told(output: &Output) -> (BTreeSet<u64>, Value) {
 }
 
 fn stored(cluster: &Cluster, topic: &str) -> BTreeSet<u64> {
-    cluster.wait_replicated(topic);
     let records = cluster.read_all_as(topic, Isolation::ReadCommitted);
     assert_eq!(rdk::duplicates(&records), Default::default());
     rdk::ids(&records)

@@ -41,7 +41,6 @@ impl<'a> Way<'a> {
 
     /// What of `topic` a consumer that reads straight from the brokers sees, ordered by partition and offset.
     pub fn stored(&self, topic: &str) -> Vec<Record> {
-        self.cluster.wait_replicated(topic);
         let mut records = self.cluster.read_all_as(topic, Isolation::ReadCommitted);
         records.sort_unstable();
         records

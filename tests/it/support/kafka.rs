@@ -489,11 +489,13 @@ impl Cluster {
 
     #[track_caller]
     pub fn read_all_as(&self, topic: &str, isolation: Isolation) -> Vec<Record> {
+        self.wait_replicated(topic);
         rdk::read_all(&self.living_bootstrap(), topic, isolation)
     }
 
     /// Waits until readers of `topic` see all that its leaders have. What acks=0 and acks=1 were told ok is behind the high
-    /// watermark, and for readers not there, until the followers have fetched it.
+    /// watermark, and for readers not there, until the followers have fetched it; nor does the high watermark move while
+    /// fewer replicas are in sync than `min.insync.replicas` asks for, and who comes back is in sync before it has more (KIP-966).
     #[track_caller]
     pub fn wait_replicated(&self, topic: &str) {
         let what = format!("the followers have all of {topic}");
