@@ -284,9 +284,9 @@ fn one_port_for_all_brokers_needs_a_host_for_each() {
 #[test]
 fn impossible_combinations_are_refused() {
     let line = complaint("[limits]\nmax_in_flight = 4\n");
-    assert!(line.starts_with("gateway.toml:2:17: limits.max_absorbed_in_flight: found 8; allowed: at most limits.max_in_flight, which is 4"), "{line}");
+    assert!(line.starts_with("gateway.toml:2:17: limits.max_absorbed_in_flight: found 8 by default; allowed: at most limits.max_in_flight, which is 4"), "{line}");
     let line = complaint("[drain]\ntimeout_ms = 1000\n");
-    assert!(line.contains("drain.close_drain_timeout_ms: found 5000; allowed: at most drain.timeout_ms, which is 1000"), "{line}");
+    assert!(line.contains("drain.close_drain_timeout_ms: found 5000 by default; allowed: at most drain.timeout_ms, which is 1000"), "{line}");
     let line = complaint(
         "[policy.oversized_batch]\nmax_batch_bytes = 2000\n[policy.oversized_request]\nmax_request_bytes = 1500\n",
     );

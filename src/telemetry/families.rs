@@ -59,7 +59,7 @@ pub static FAMILIES: &[Family] = &[
     // Where the records of acks=0 requests ended.
     counter("holdfast_acks0_records_total", &["outcome", "cause"], "Records sent with acks=0, by where they ended: confirmed stored, refused (certainly not stored), unknown"),
     counter("holdfast_acks0_bytes_total", &["outcome", "cause"], "Bytes of record batches sent with acks=0, likewise"),
-    counter("holdfast_acks0_inexact_total", &[], "Partitions counted in holdfast_acks0_records_total by their batches, as their format (magic 0, 1) hides the records"),
+    counter("holdfast_acks0_inexact_total", &[], "Partitions counted in holdfast_acks0_records_total by their batches, as their format (magic 0, 1) hides the records, or by what has room in a batch that claims more"),
     counter("holdfast_absorbed_responses_total", &[], "Answers of brokers that no client had asked for (acks=0), absorbed"),
     counter("holdfast_absorbed_errors_total", &["error_code"], "Partitions that failed in them"),
     gauge("holdfast_acks0_inflight_requests", &[], "Requests sent with acks=0 whose answer is awaited and will be absorbed"),

@@ -12,10 +12,17 @@ pub const BATCH_HEADER_LEN: usize = 61;
 /// Up to and including the magic byte: as much as is needed to know how to go on.
 pub const MAGIC_END: usize = 17;
 
-/// Of the header of a batch (magic 2), what no [`Entry`] tells: baseOffset, partitionLeaderEpoch, crc to maxTimestamp,
-/// producerEpoch and baseSequence. maxTimestamp is told, and has a place of its own.
-pub const FREE_OF_BATCH: [Range<usize>; 4] = [0..8, 12..16, 17..43, 51..57];
+/// Of the header of a batch (magic 2), what no [`Entry`] depends on: baseOffset, partitionLeaderEpoch, crc, lastOffsetDelta to
+/// maxTimestamp, producerEpoch and baseSequence. maxTimestamp is told, and has a place of its own.
+pub const FREE_OF_BATCH: [Range<usize>; 5] = [0..8, 12..16, 17..21, 23..43, 51..57];
 pub const MAX_TIMESTAMP_AT: usize = 35;
+const ATTRIBUTES_AT: usize = 21;
+/// Of the attributes; 0 is no compression.
+const CODEC: u8 = 7;
+/// A record with nothing in it, each field of one byte: length, attributes, both deltas, key, value, headers.
+const LEAST_RECORD_BYTES: u64 = 7;
+/// How much a compressed byte can stand for: a run of zstd, 128 KiB in four.
+const MOST_EXPANSION: u64 = 32 * 1024;
 const LAST_OFFSET_DELTA_AT: usize = 23;
 
 /// One entry of a `records` field, as its head shows it.
@@ -24,9 +31,10 @@ pub struct Entry {
     /// 12 + batchLength: what a broker compares with `max.message.bytes`.
     pub size: u64,
     pub magic: i8,
-    /// recordCount of a v2 batch; 1 for an entry of an old message set, which may hold a compressed set.
+    /// recordCount of a v2 batch, or how many it can hold if that is less; 1 for an entry of an old message set, which may
+    /// hold a compressed set.
     pub records: u32,
-    /// Whether `records` is the number of records, rather than of entries.
+    /// Whether `records` is the number that the batch tells, rather than of entries or of what has room.
     pub exact: bool,
     /// −1 where the batch has none.
     pub producer_id: i64,
@@ -69,14 +77,26 @@ pub fn entry(bytes: &[u8], records_left: u64) -> Result<Option<Entry>, usize> {
     let Some(batch) = bytes.first_chunk::<BATCH_HEADER_LEN>() else {
         return Err(BATCH_HEADER_LEN);
     };
+    let told = u32::try_from(i32_at(batch, 57)).unwrap_or(0);
+    let records = told.min(most_records(size, batch[ATTRIBUTES_AT + 1] & CODEC != 0));
     Ok(Some(Entry {
         size,
         magic,
-        records: u32::try_from(i32_at(batch, 57)).unwrap_or(0),
-        exact: true,
+        records,
+        exact: records == told,
         producer_id: i64_at(batch, 43),
         max_timestamp: i64_at(batch, MAX_TIMESTAMP_AT),
     }))
+}
+
+/// More than have room in a batch of that many bytes, no client is believed to have sent; a broker refuses such a batch.
+#[inline]
+fn most_records(size: u64, compressed: bool) -> u32 {
+    let bytes = size - BATCH_HEADER_LEN as u64;
+    let expansion = if compressed { MOST_EXPANSION } else { 1 };
+    // An empty one that claims to have records is still told of.
+    let most = (bytes.saturating_mul(expansion) / LEAST_RECORD_BYTES).max(1);
+    u32::try_from(most).unwrap_or(u32::MAX)
 }
 
 /// The offset behind a batch (magic 2) whose head is here up to lastOffsetDelta.
@@ -114,12 +134,36 @@ mod tests {
 
     #[test]
     fn a_batch_tells_its_size_and_count() {
-        let bytes = batch(49, 2, 3);
+        let bytes = batch(49 + 21, 2, 3);
         for end in 0..BATCH_HEADER_LEN {
-            assert!(entry(&bytes[..end], 61).is_err_and(|need| need > end));
+            assert!(entry(&bytes[..end], 82).is_err_and(|need| need > end));
         }
-        let entry = entry(&bytes, 61).unwrap().unwrap();
-        assert_eq!((entry.size, entry.records, entry.exact), (61, 3, true));
+        let entry = entry(&bytes, 82).unwrap().unwrap();
+        assert_eq!((entry.size, entry.records, entry.exact), (82, 3, true));
+    }
+
+    #[test]
+    fn a_batch_that_claims_more_records_than_have_room_is_not_believed() {
+        for (bytes_of_records, codec, told, expected) in [
+            (21, 0, 3, 3),
+            (21, 0, 4, 3),
+            (17, 0, i32::MAX, 2),
+            (17, 4, 79_579, 79_579),
+            (17, 4, i32::MAX, 79_579),
+            (0, 0, 5, 1),
+            (0, 0, 0, 0),
+            (i32::MAX - 49, 1, i32::MAX, i32::MAX as u32),
+        ] {
+            let mut bytes = batch(49 + bytes_of_records, 2, told);
+            bytes[ATTRIBUTES_AT + 1] = codec;
+            let entry = entry(&bytes, u64::MAX).unwrap().unwrap();
+            let exact = u32::try_from(told) == Ok(expected);
+            assert_eq!(
+                (entry.records, entry.exact),
+                (expected, exact),
+                "{told} in {bytes_of_records}"
+            );
+        }
     }
 
     #[test]

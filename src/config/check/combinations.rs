@@ -9,6 +9,14 @@ use crate::config::keys::{self, Key};
 use crate::policy::{Mode, Scenario};
 use std::net::IpAddr;
 
+/// Said of a value that stands nowhere.
+fn by_default(at: &Option<&At>) -> &'static str {
+    match at {
+        Some(_) => "",
+        None => " by default",
+    }
+}
+
 /// What is right by itself and wrong together. A check whose keys are wrong already is left out.
 impl Checker<'_> {
     pub(super) fn combinations(&mut self, settings: &Settings, file: &File) {
@@ -21,11 +29,12 @@ impl Checker<'_> {
             && self.sound(&[&keys::MAX_ABSORBED_IN_FLIGHT, &keys::MAX_IN_FLIGHT])
         {
             let at = place_of(&file.limits.max_absorbed_in_flight);
+            let whence = by_default(&at);
             self.clash(
                 &keys::MAX_ABSORBED_IN_FLIGHT,
                 at.or(place_of(&file.limits.max_in_flight)),
                 format!(
-                    "found {}; allowed: at most limits.max_in_flight, which is {}",
+                    "found {}{whence}; allowed: at most limits.max_in_flight, which is {}",
                     limits.max_absorbed_in_flight, limits.max_in_flight
                 ),
             );
@@ -35,11 +44,12 @@ impl Checker<'_> {
             && self.sound(&[&keys::CLOSE_DRAIN_TIMEOUT, &keys::DRAIN_TIMEOUT])
         {
             let at = place_of(&file.drain.close_drain_timeout_ms);
+            let whence = by_default(&at);
             self.clash(
                 &keys::CLOSE_DRAIN_TIMEOUT,
                 at.or(place_of(&file.drain.timeout_ms)),
                 format!(
-                    "found {}; allowed: at most drain.timeout_ms, which is {}",
+                    "found {}{whence}; allowed: at most drain.timeout_ms, which is {}",
                     drain.close_drain_timeout.as_millis(),
                     drain.timeout.as_millis()
                 ),
