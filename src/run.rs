@@ -170,7 +170,11 @@ fn raise_descriptors(settings: &Settings) {
         + u64::from(listener.sni.is_some())
         + settings.proxy.limits.pipes as u64 * 4
         + 128;
-    match rlimit::increase_nofile_limit(rlimit::INFINITY) {
+    let allowed = rlimit::increase_nofile_limit(rlimit::INFINITY);
+    if let Ok(descriptors) = allowed {
+        make_room(descriptors.min(wanted));
+    }
+    match allowed {
         Ok(descriptors) if descriptors < wanted => warn!(
             descriptors,
             wanted,
@@ -178,6 +182,16 @@ fn raise_descriptors(settings: &Settings) {
         ),
         Ok(descriptors) => info!(descriptors, "file descriptors"),
         Err(error) => warn!(%error, "the limit of file descriptors stays as it is"),
+    }
+}
+
+/// The kernel's table of descriptors grows by doubling, and in a process with threads each time waits for an RCU grace period, up to
+/// a second on a busy machine: `accept` stood still for it, and with it the worker that looks at all sockets. The table
+/// never shrinks, so a high descriptor that is closed at once makes all the room while there is one thread.
+fn make_room(descriptors: u64) {
+    let highest = i32::try_from(descriptors.saturating_sub(1)).unwrap_or(i32::MAX);
+    if let Err(error) = rustix::io::fcntl_dupfd_cloexec(io::stderr(), highest) {
+        tracing::debug!(%error, "the table of file descriptors grows as it is needed");
     }
 }
 

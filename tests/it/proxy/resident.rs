@@ -2,6 +2,7 @@
 
 use crate::support::bystander::resident_bytes;
 use crate::support::certificates::{Ca, Identity};
+use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::raw::request_frame;
 use rustls::crypto::aws_lc_rs;
@@ -283,4 +284,22 @@ fn two_thousand_idle_connections_and_a_burst_leave_little_behind() {
         after < idle + 8 * 1024 * 1024,
         "{idle} before, {after} after"
     );
+}
+
+/// A table that grows while threads run keeps them all waiting.
+#[test]
+fn there_is_room_for_the_descriptors_of_all_connections_from_the_start() {
+    let holdfast = Holdfast::launch(
+        Options::new("127.0.0.1:1").config("[limits]\nmax_connections = 3000\npipes = 10\n"),
+    );
+    eventually("room for 6000 descriptors", Duration::from_secs(20), || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", holdfast.pid()));
+        let status = status.expect("a living process");
+        let size = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
+        let size: usize = size.expect("a size").trim().parse().expect("a number");
+        match (6_000..=16_384).contains(&size) {
+            true => Ok(()),
+            false => Err(format!("{size}")),
+        }
+    });
 }
