@@ -9,7 +9,7 @@ use crate::{admin, proxy};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -56,7 +56,11 @@ pub fn run(loaded: Loaded) -> Result<Ended, Error> {
     raise_descriptors(settings);
     // Before there are threads.
     let passed = Passed::from_environment()?;
-    let runtime = runtime(settings.proxy.limits.worker_threads).map_err(Error::Runtime)?;
+    // For all but relaying.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
     let ended = runtime.block_on(serve(loaded, set_level, passed));
     // A blocked look-up of a name must not hold up the exit.
     runtime.shutdown_background();
@@ -142,23 +146,6 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
-    }
-}
-
-fn runtime(worker_threads: usize) -> io::Result<Runtime> {
-    let threads = match worker_threads {
-        // Counts what the cgroup's quota allows, not what the machine has.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    info!(threads, "worker threads");
-    match threads {
-        1 => Builder::new_current_thread().enable_all().build(),
-        threads => Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("holdfast-worker")
-            .enable_all()
-            .build(),
     }
 }
 

@@ -315,7 +315,7 @@ pub static WRITE_STALL_TIMEOUT: Key = number("limits", "write_stall_timeout_ms",
 pub static BUDGET_TIMEOUT: Key = number("limits", "budget_timeout_ms", 30_000, 100, HOUR_MS, MS,
     "Longest wait of a connection for room to hold a request whole (buffer_bytes) or to announce one (announced_bytes). For a\nrelay buffer it waits as long as it takes: closing would lose more.");
 pub static WORKER_THREADS: Key = number("limits", "worker_threads", 0, 0, 1024, "threads",
-    "Threads that move bytes; 0: as many as the process may use CPUs (cgroup quota included).");
+    "Threads that move bytes; 0: as many as the process may use CPUs (cgroup quota included). A connection stays with the one\nthat had the fewest when it came. All else (accepting, the look at the cluster, metrics) has one more.");
 
 pub static DRAIN_DELAY: Key = number("drain", "delay_ms", 2000, 0, 300_000, MS,
     "From SIGTERM (and /readyz 503) to the end of accepting: time for load balancers to notice.");

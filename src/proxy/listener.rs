@@ -6,6 +6,7 @@ use super::passed::Passed;
 use super::settings::{HostPort, Listener, Named, Sni};
 use super::stream::Stream;
 use super::upstream::DialError;
+use super::workers::{Place, Workers};
 use super::{Error, Shared, tls, upstream};
 use crate::session::event::CloseCause;
 use crate::telemetry::TlsSide;
@@ -16,7 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::{Display, Formatter};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -103,11 +104,12 @@ impl Display for Leads {
     }
 }
 
-/// Accepts on one port until `accepting` is cancelled.
+/// Accepts on one port until `accepting` is cancelled. What comes of it happens on `workers`.
 pub async fn accept(
     shared: Arc<Shared>,
     port: Port,
     accepting: CancellationToken,
+    workers: Arc<Workers>,
     tasks: TaskTracker,
 ) {
     loop {
@@ -115,12 +117,16 @@ pub async fn accept(
             () = accepting.cancelled() => return,
             accepted = port.listener.accept() => accepted,
         };
+        // Taken out of this runtime: it is the worker's that waits for it.
+        let accepted = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
         match accepted {
             Ok((stream, peer)) => {
                 if let Some(seat) = Seat::take(&shared, peer.ip()) {
                     // Boxed: what a handshake needs is not to be kept for as long as the connection lives.
                     let admission = Box::pin(admit(shared.clone(), stream, peer, port.leads, seat));
-                    tasks.spawn(serve(shared.clone(), admission));
+                    let place = workers.place();
+                    let runtime = place.runtime();
+                    tasks.spawn_on(serve(shared.clone(), admission, place), &runtime);
                 }
             }
             Err(error) => {
@@ -134,6 +140,7 @@ pub async fn accept(
 async fn serve(
     shared: Arc<Shared>,
     admission: Pin<Box<impl Future<Output = Option<Admitted>> + Send>>,
+    place: Place,
 ) {
     let Some(Admitted {
         stream,
@@ -154,7 +161,7 @@ async fn serve(
     Connection::new(shared, stream, dial, node_id, principal, meter)
         .by_name(by_name)
         .await;
-    drop(seat);
+    drop((seat, place));
 }
 
 /// Who connects, by what stream, and which broker is meant.
@@ -169,11 +176,18 @@ struct Admitted {
 /// `None`: nothing comes of it.
 async fn admit(
     shared: Arc<Shared>,
-    mut stream: TcpStream,
+    stream: net::TcpStream,
     peer: SocketAddr,
     leads: Leads,
     mut seat: Seat,
 ) -> Option<Admitted> {
+    let mut stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            shared.telemetry.accept_failed(&error);
+            return None;
+        }
+    };
     // Without NODELAY a small answer may wait 40 ms for the client's own acknowledgement.
     if let Err(error) = stream
         .set_nodelay(true)

@@ -13,6 +13,7 @@ pub mod tls;
 pub mod truncations;
 pub mod upstream;
 pub mod watch;
+mod workers;
 
 use crate::cluster::View;
 use crate::ledger::{self, Ledger};
@@ -30,6 +31,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use watch::Watch;
+use workers::Workers;
 
 /// How often it is asked what went out of reach.
 const REACH_LOOK: Duration = Duration::from_secs(1);
@@ -194,6 +196,8 @@ pub enum Error {
         address: std::net::SocketAddr,
         source: std::io::Error,
     },
+    #[error("no worker threads: {0}")]
+    Workers(std::io::Error),
     #[error(transparent)]
     Passed(#[from] passed::Error),
     #[error(transparent)]
@@ -217,13 +221,14 @@ pub struct Running {
     shared: Arc<Shared>,
     accepting: CancellationToken,
     tasks: TaskTracker,
+    _workers: Arc<Workers>,
     _end_background: DropGuard,
 }
 
-/// Binds all ports, or takes those that were passed, and begins to accept. To be called within a runtime.
+/// Binds all ports, or takes those that were passed, and begins to accept. To be called within a runtime, which does all but relay.
 ///
 /// # Errors
-/// A port cannot be bound, what was passed does not fit, or a certificate cannot be used.
+/// A port cannot be bound, the system refuses threads, what was passed does not fit, or a certificate cannot be used.
 pub fn start(
     settings: Settings,
     telemetry: Arc<Telemetry>,
@@ -234,6 +239,8 @@ pub fn start(
     }
     let listeners = listener::bind(&settings.listener, &mut passed)?;
     passed.done()?;
+    let workers = Workers::start(settings.limits.worker_threads).map_err(Error::Workers)?;
+    let workers = Arc::new(workers);
     let tasks = TaskTracker::new();
     let background = CancellationToken::new();
     let end_background = background.clone().drop_guard();
@@ -245,6 +252,7 @@ pub fn start(
             shared.clone(),
             listener,
             accepting.clone(),
+            workers.clone(),
             tasks.clone(),
         ));
     }
@@ -283,6 +291,7 @@ pub fn start(
         shared,
         accepting,
         tasks,
+        _workers: workers,
         _end_background: end_background,
     })
 }
@@ -296,7 +305,7 @@ impl Running {
     /// Goes on until `shutdown` is cancelled and the drain that follows is over.
     pub async fn until(self, shutdown: CancellationToken) {
         shutdown.cancelled().await;
-        drain(&self.shared, self.accepting, self.tasks).await;
+        drain(&self.shared, self.accepting, &self.tasks).await;
     }
 }
 
@@ -418,7 +427,7 @@ fn sampler(shared: &Arc<Shared>) -> Box<dyn Fn(&Telemetry) + Send + Sync> {
 const DRAIN_TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Not ready any more; after a delay nobody is accepted; what is in flight is finished; what is left is cut off.
-async fn drain(shared: &Shared, accepting: CancellationToken, tasks: TaskTracker) {
+async fn drain(shared: &Shared, accepting: CancellationToken, tasks: &TaskTracker) {
     let times = shared.live.load().drain.clone();
     shared.telemetry.set_draining();
     tracing::info!(delay = ?times.delay, timeout = ?times.timeout, "draining: /readyz is 503, new connections are still accepted for the delay");

@@ -1,0 +1,163 @@
+//! The threads that move bytes, each with a runtime of its own: a connection stays with the one that it was given to. Floor 5.
+//!
+//! Threads that share their tasks wake each other for whatever one might not come to at once, which costs more than it moves: with
+//! two of them a small request at a moderate rate took a fourth more CPU than with one. Threads of their own cost the same however
+//! many there are. What that gives up: two busy connections may share a thread while another rests. So each new one goes to the
+//! thread with the fewest, and what is not relaying (accepting, the watch, `/metrics`) has a thread apart.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::CancellationToken;
+
+/// Dropped, they end, and what still runs on them is dropped there.
+pub struct Workers {
+    all: Vec<Arc<Worker>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Where the search begins: those with equally many take turns.
+    next: AtomicUsize,
+    stop: CancellationToken,
+}
+
+struct Worker {
+    runtime: Handle,
+    connections: AtomicUsize,
+}
+
+/// A connection's worker, to be held for as long as there is the connection.
+pub struct Place(Arc<Worker>);
+
+impl Place {
+    /// Where the connection is to run.
+    pub fn runtime(&self) -> Handle {
+        self.0.runtime.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// `threads`: 0 for as many as the cgroup's quota allows, which may be fewer than the machine has.
+    ///
+    /// # Errors
+    /// The system refuses a thread or what it waits with.
+    pub fn start(threads: usize) -> io::Result<Workers> {
+        let threads = match threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        tracing::info!(threads, "worker threads");
+        let mut workers = Workers {
+            all: Vec::with_capacity(threads),
+            threads: Vec::with_capacity(threads),
+            next: AtomicUsize::new(0),
+            stop: CancellationToken::new(),
+        };
+        for _ in 0..threads {
+            workers.add()?;
+        }
+        Ok(workers)
+    }
+
+    fn add(&mut self) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        self.all.push(Arc::new(Worker {
+            runtime: runtime.handle().clone(),
+            connections: AtomicUsize::new(0),
+        }));
+        let stop = self.stop.clone();
+        let body = move || {
+            runtime.block_on(stop.cancelled());
+            // A blocked look-up of a name must not hold up the exit.
+            runtime.shutdown_background();
+        };
+        let named = thread::Builder::new().name("holdfast-worker".to_owned());
+        self.threads.push(named.spawn(body)?);
+        Ok(())
+    }
+
+    /// With the worker that has the fewest connections.
+    pub fn place(&self) -> Place {
+        let count = self.all.len();
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut chosen = &self.all[first % count];
+        for step in 1..count {
+            let other = &self.all[(first % count + step) % count];
+            if other.connections.load(Ordering::Relaxed)
+                < chosen.connections.load(Ordering::Relaxed)
+            {
+                chosen = other;
+            }
+        }
+        chosen.connections.fetch_add(1, Ordering::Relaxed);
+        Place(chosen.clone())
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        for thread in self.threads.drain(..) {
+            // What it panicked with was told by the hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn each_connection_goes_to_the_worker_that_has_the_fewest_and_runs_there() {
+        let workers = Workers::start(3).unwrap();
+        let thread_of = |place: &Place| {
+            let (tell, told) = mpsc::channel();
+            place.runtime().spawn(async move {
+                let _ = tell.send(thread::current().id());
+            });
+            told.recv_timeout(SOON).unwrap()
+        };
+        let mut places: Vec<_> = (0..9).map(|_| workers.place()).collect();
+        let first: Vec<_> = places.drain(..3).map(|place| thread_of(&place)).collect();
+        let rest: Vec<_> = places.iter().map(thread_of).collect();
+        assert_eq!(rest, [&first[..], &first[..]].concat(), "in turns");
+        assert!(first[0] != first[1] && first[1] != first[2] && first[2] != first[0]);
+        // Both that are left of one worker end: the next two go there, wherever the search begins.
+        let emptied = rest[1];
+        drop((places.swap_remove(4), places.swap_remove(1)));
+        let next = [workers.place(), workers.place()];
+        assert_eq!(next.each_ref().map(thread_of), [emptied; 2]);
+    }
+
+    #[test]
+    fn what_still_runs_when_they_end_is_dropped() {
+        struct Told(mpsc::Sender<()>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let workers = Workers::start(2).unwrap();
+        for _ in 0..4 {
+            let (held, place) = (Told(tell.clone()), workers.place());
+            place.runtime().spawn(async move {
+                let _held = (held, place);
+                std::future::pending::<()>().await;
+            });
+        }
+        drop(workers);
+        assert_eq!(told.try_iter().count(), 4);
+    }
+}
