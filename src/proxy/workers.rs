@@ -6,6 +6,7 @@
 //! thread with the fewest, and what is not relaying (accepting, the watch, `/metrics`) has a thread apart.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -73,7 +74,13 @@ impl Workers {
         }));
         let stop = self.stop.clone();
         let body = move || {
-            runtime.block_on(stop.cancelled());
+            let waited = AssertUnwindSafe(|| runtime.block_on(stop.cancelled()));
+            if catch_unwind(waited).is_err() {
+                // Not a connection, whose panics end up in its task: it cannot wait for sockets any more. It would have the fewest
+                // connections from now on, and every new one would be closed.
+                tracing::error!("a worker thread has ended: so does the process");
+                std::process::abort();
+            }
             // A blocked look-up of a name must not hold up the exit.
             runtime.shutdown_background();
         };
