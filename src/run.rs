@@ -3,6 +3,7 @@
 
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::proxy::passed::{self, Passed};
+use crate::proxy::workers;
 use crate::reload::{Loaded, Reloader, SetLevel};
 use crate::telemetry::Telemetry;
 use crate::{admin, proxy};
@@ -29,7 +30,7 @@ pub enum Ended {
 /// Why it could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no threads: {0}")]
+    #[error("no runtime: {0}")]
     Runtime(io::Error),
     #[error("no signals: {0}")]
     Signals(io::Error),
@@ -149,13 +150,14 @@ impl Signals {
     }
 }
 
-/// Two descriptors per connection and per pipe, and the soft limit is often 1024: take what the hard limit allows.
+/// Two descriptors per connection and per pipe, and some per worker, and the soft limit is often 1024: take what the hard limit allows.
 fn raise_descriptors(settings: &Settings) {
     let listener = &settings.proxy.listener;
     let wanted = settings.proxy.limits.max_connections as u64 * 2
         + listener.advertised.ids.len() as u64
         + u64::from(listener.sni.is_some())
         + settings.proxy.limits.pipes as u64 * 4
+        + (workers::count(settings.proxy.limits.worker_threads) * workers::DESCRIPTORS_EACH) as u64
         + 128;
     let allowed = rlimit::increase_nofile_limit(rlimit::INFINITY);
     if let Ok(descriptors) = allowed {
@@ -173,7 +175,7 @@ fn raise_descriptors(settings: &Settings) {
 }
 
 /// The kernel's table of descriptors grows by doubling, and in a process with threads each time waits for an RCU grace period, up to
-/// a second on a busy machine: `accept` stood still for it, and with it the worker that looks at all sockets. The table
+/// a second on a busy machine: whoever accepts or dials stands still for it, and with it all that its thread has to do. The table
 /// never shrinks, so a high descriptor that is closed at once makes all the room while there is one thread.
 fn make_room(descriptors: u64) {
     let highest = i32::try_from(descriptors.saturating_sub(1)).unwrap_or(i32::MAX);

@@ -43,7 +43,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Bytes read, to be relayed or thrown away, after which a connection lets others go first: what tokio's own budget of 128
-/// operations comes to with 64 KiB. With a fourth of it, other workers stole busy connections five times as often.
+/// operations comes to with 64 KiB. The others of its worker wait for as long as those take.
 const BYTES_PER_WAKE: usize = 4 * 1024 * 1024;
 /// Turns of reading, judging and writing after which it does, too, however little they moved.
 const ROUNDS_PER_WAKE: usize = 10_000;

@@ -29,7 +29,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections that the kernel holds for us while all workers are busy.
+/// Connections that the kernel holds for us while the thread that accepts is busy.
 const BACKLOG: i32 = 1024;
 /// After an accept that failed for want of something (descriptors, memory): trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ pub mod tls;
 pub mod truncations;
 pub mod upstream;
 pub mod watch;
-mod workers;
+pub mod workers;
 
 use crate::cluster::View;
 use crate::ledger::{self, Ledger};

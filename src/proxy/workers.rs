@@ -13,6 +13,9 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
+/// What the runtime of each holds open: what it waits with, what wakes it, and the pipe of signals.
+pub const DESCRIPTORS_EACH: usize = 4;
+
 /// Dropped, they end, and what still runs on them is dropped there.
 pub struct Workers {
     all: Vec<Arc<Worker>>,
@@ -43,16 +46,19 @@ impl Drop for Place {
     }
 }
 
+/// How many threads `limits.worker_threads` means: 0 for as many as the cgroup's quota allows, which may be fewer than the machine has.
+pub fn count(worker_threads: usize) -> usize {
+    match worker_threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
 impl Workers {
-    /// `threads`: 0 for as many as the cgroup's quota allows, which may be fewer than the machine has.
-    ///
     /// # Errors
     /// The system refuses a thread or what it waits with.
-    pub fn start(threads: usize) -> io::Result<Workers> {
-        let threads = match threads {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+    pub fn start(worker_threads: usize) -> io::Result<Workers> {
+        let threads = count(worker_threads);
         tracing::info!(threads, "worker threads");
         let mut workers = Workers {
             all: Vec::with_capacity(threads),
@@ -92,10 +98,10 @@ impl Workers {
     /// With the worker that has the fewest connections.
     pub fn place(&self) -> Place {
         let count = self.all.len();
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut chosen = &self.all[first % count];
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % count;
+        let mut chosen = &self.all[first];
         for step in 1..count {
-            let other = &self.all[(first % count + step) % count];
+            let other = &self.all[(first + step) % count];
             if other.connections.load(Ordering::Relaxed)
                 < chosen.connections.load(Ordering::Relaxed)
             {
@@ -111,7 +117,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.cancel();
         for thread in self.threads.drain(..) {
-            // What it panicked with was told by the hook.
+            // It has nothing to say: a panic ends the process (see `add`).
             let _ = thread.join();
         }
     }

@@ -126,6 +126,11 @@ fn the_slowest_in_a_hundred_is_told_and_who_waits_behind_a_slow_answer_waited_to
         waited,
         added_bytes: 7,
     };
+    seen.assert(Duration::from_millis(199), 7);
+    for (p99, bytes) in [(198, 7), (199, 6)] {
+        let judge = || seen.assert(Duration::from_millis(p99), bytes);
+        assert!(std::panic::catch_unwind(judge).is_err(), "{p99} {bytes}");
+    }
     assert_eq!(seen.quantile(50), Duration::from_millis(101));
     assert_eq!(seen.quantile(99), Duration::from_millis(199));
     assert_eq!(seen.quantile(100), Duration::from_millis(200));
