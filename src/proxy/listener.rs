@@ -139,28 +139,13 @@ pub async fn accept(
 
 async fn serve(
     shared: Arc<Shared>,
-    admission: Pin<Box<impl Future<Output = Option<Admitted>> + Send>>,
+    admission: Pin<Box<impl Future<Output = Option<(Admitted, Seat)>> + Send>>,
     place: Place,
 ) {
-    let Some(Admitted {
-        stream,
-        peer,
-        node_id,
-        by_name,
-        seat,
-    }) = admission.await
-    else {
+    let Some((admitted, seat)) = admission.await else {
         return;
     };
-    let meter = shared.telemetry.connection(peer).leads_to(node_id);
-    let dial = BrokerDial {
-        shared: shared.clone(),
-        node_id,
-    };
-    let principal = stream.principal().map(Arc::from);
-    Connection::new(shared, stream, dial, node_id, principal, meter)
-        .by_name(by_name)
-        .await;
+    admitted.connection(shared).await;
     drop((seat, place));
 }
 
@@ -170,7 +155,25 @@ struct Admitted {
     peer: SocketAddr,
     node_id: Option<i32>,
     by_name: bool,
-    seat: Seat,
+}
+
+impl Admitted {
+    /// Not part of [`serve`], whose task would have room for all that this takes for as long as the connection lives.
+    fn connection(self, shared: Arc<Shared>) -> Connection<BrokerDial> {
+        let Admitted {
+            stream,
+            peer,
+            node_id,
+            by_name,
+        } = self;
+        let meter = shared.telemetry.connection(peer).leads_to(node_id);
+        let dial = BrokerDial {
+            shared: shared.clone(),
+            node_id,
+        };
+        let principal = stream.principal().map(Arc::from);
+        Connection::new(shared, stream, dial, node_id, principal, meter).by_name(by_name)
+    }
 }
 
 /// `None`: nothing comes of it.
@@ -180,7 +183,7 @@ async fn admit(
     peer: SocketAddr,
     leads: Leads,
     mut seat: Seat,
-) -> Option<Admitted> {
+) -> Option<(Admitted, Seat)> {
     let mut stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -205,13 +208,13 @@ async fn admit(
         secured = secure(&shared, stream, peer, leads) => secured,
     }?;
     let viewed = node_id.is_none() || first_view(&shared).await;
-    viewed.then_some(Admitted {
+    let admitted = Admitted {
         stream,
         peer,
         node_id,
         by_name: matches!(leads, Leads::ByName),
-        seat,
-    })
+    };
+    viewed.then_some((admitted, seat))
 }
 
 /// Whose connection it is: the peer's, or whose a load balancer says that it is. `None`: it had to say so and did not.
@@ -477,5 +480,26 @@ impl Drop for Seat {
                 entry.remove();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Ready;
+
+    /// The room that `make`'s future takes.
+    fn room<A, B, C, F>(_make: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connections_task_is_of_one_size_class_of_the_allocator() {
+        // What the tracker and tokio put around it: the token, what is kept of a task, its head and its tail.
+        const AROUND: usize = 112;
+        let admitted =
+            |shared, admission: Pin<Box<Ready<_>>>, place| serve(shared, admission, place);
+        let room = room(admitted) + AROUND;
+        assert!(room <= 2048, "{room} bytes, and 2560 are taken");
     }
 }
