@@ -5,6 +5,7 @@ use crate::support::certificates::{Ca, Identity};
 use crate::support::eventually;
 use crate::support::holdfast::{Holdfast, Options};
 use crate::support::raw::request_frame;
+use holdfast::proxy::workers::DESCRIPTORS_EACH;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -302,4 +303,22 @@ fn there_is_room_for_the_descriptors_of_all_connections_from_the_start() {
             false => Err(format!("{size}")),
         }
     });
+}
+
+#[test]
+fn each_worker_holds_as_many_descriptors_as_are_counted_for_it() {
+    let held = |workers: usize| {
+        let config = format!("[limits]\nworker_threads = {workers}\n");
+        let holdfast = Holdfast::launch(Options::new("127.0.0.1:1").config(&config));
+        holdfast.wait_bound();
+        // Without what it dials its broker by, now and then, and without our own connection, which has an end.
+        let held = (0..100).map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let open = std::fs::read_dir(format!("/proc/{}/fd", holdfast.pid()));
+            open.expect("a living process").count()
+        });
+        held.min().expect("a hundred looks")
+    };
+    let (few, many) = (held(1), held(5));
+    assert_eq!(many - few, 4 * DESCRIPTORS_EACH, "{few} and {many}");
 }
