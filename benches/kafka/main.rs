@@ -303,6 +303,8 @@ impl Bench {
         let mut by_way: Vec<(String, Vec<Vec<f64>>)> = Vec::new();
         by_way.extend(self.ways.iter().map(|way| (way.name.clone(), Vec::new())));
         for round in 0..self.rounds {
+            // A case takes minutes, and the figures go to the other stream.
+            eprintln!("{case}: round {} of {}", round + 1, self.rounds);
             for turn in 0..count {
                 let at = (round + turn) % count;
                 let way = &self.ways[at];
