@@ -33,7 +33,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Bytes read, to be relayed or thrown away, after which a connection lets others go first: what tokio's own budget of 128
 /// operations comes to with 64 KiB. The others of its worker wait for as long as those take.
-const BYTES_PER_WAKE: usize = 4 * 1024 * 1024;
+const BYTES_PER_WAKE: usize = 1024 * 1024;
 /// Turns of reading, judging and writing after which it does, too, however little they moved.
 const ROUNDS_PER_WAKE: usize = 10_000;
 /// How long the wall clock goes on by the other one before it is read again, so that most wakes read only one: what is compared
@@ -198,6 +198,12 @@ fn brought(read: &Poll<io::Result<usize>>) -> u64 {
     }
 }
 
+/// The task is polled again once the runtime has looked for what sockets have to say. One that wakes itself is polled without such
+/// a look up to 61 times in a row (tokio's `event_interval`), and its worker's other connections wait for as long.
+fn go_on_later(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// Somewhere between 0.9 and 1.1.
 fn age_factor() -> f64 {
     let random = RandomState::new().hash_one(0);
@@ -299,7 +305,7 @@ impl<D: Dial> Connection<D> {
             }
             again = !closing;
         }
-        cx.waker().wake_by_ref();
+        go_on_later(cx);
     }
 
     // ---- requests: client -> broker ----
