@@ -116,7 +116,7 @@ async fn serve(loaded: Loaded, set_level: SetLevel, mut passed: Passed) -> Resul
         confirmed = acks0("confirmed"),
         refused = acks0("refused"),
         unknown = acks0("unknown"),
-        "holdfast ends: where the records that were sent with acks=0 have ended since its start"
+        "holdfast ends: where the records that it has read with acks=0 since its start have ended"
     );
     ended
 }
