@@ -59,7 +59,9 @@
 //!
 //! Every thread that relays has a runtime of its own (`proxy::workers`), and a connection stays with the one that it was given to. Under tokio's
 //! shared runtime, with two workers, 5 000 small requests a second cost 1.24 times a plain copy's CPU (which runs under it, too), and
-//! 0.9 times so; with one worker it makes no difference. What connections share is behind atomics and short locks as before.
+//! 0.9 times so; with one worker it makes no difference. Nobody else looks at a worker's sockets while one of its connections is busy: after
+//! each MiB that one gives way until the runtime has looked (`proxy::connection`). What connections share is behind atomics and
+//! short locks as before.
 
 pub mod admin;
 pub mod audit;
