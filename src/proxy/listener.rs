@@ -497,9 +497,8 @@ mod tests {
     fn a_connections_task_is_of_one_size_class_of_the_allocator() {
         // What the tracker and tokio put around it: the token, what is kept of a task, its head and its tail.
         const AROUND: usize = 112;
-        let admitted =
-            |shared, admission: Pin<Box<Ready<_>>>, place| serve(shared, admission, place);
-        let room = room(admitted) + AROUND;
+        let served = |shared, admission: Pin<Box<Ready<_>>>, place| serve(shared, admission, place);
+        let room = room(served) + AROUND;
         assert!(room <= 2048, "{room} bytes, and 2560 are taken");
     }
 }

@@ -270,7 +270,7 @@ impl Session {
     /// One question at a time: what comes up while it is asked is counted as not verified.
     fn wonder_about(&mut self, wonder: Option<Wonder>) {
         match (wonder, &self.wonder) {
-            (Some(wonder), None) => self.wonder = Some(Box::new(wonder)),
+            (Some(wonder), None) => self.wonder = Some(wonder),
             (Some(_), Some(_)) => self.events.push(Event::Unverified {
                 scenario: Scenario::CommitPastEnd,
             }),

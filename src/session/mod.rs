@@ -153,7 +153,7 @@ pub struct Session {
     /// Only while brokers are asked something about the request at the front.
     judged: Option<Box<judged::Lookups>>,
     /// What is to be counted once the brokers have told more. Nothing waits for it.
-    wonder: Option<Box<judged::Wonder>>,
+    wonder: Option<judged::Wonder>,
     /// The frame at the front is larger than everything that may be collected.
     cannot_collect: bool,
     /// The first byte of the frame being read has gone on.
@@ -307,7 +307,7 @@ impl Session {
 
     /// What the brokers are to be asked while everything goes on; once. [`Session::told`] takes the answer.
     pub fn question(&mut self) -> Option<Question> {
-        self.wonder.as_mut().and_then(|wonder| wonder.question())
+        self.wonder.as_mut().and_then(judged::Wonder::question)
     }
 
     /// The answer to [`Session::question`]; `None`: nobody answered in time.
